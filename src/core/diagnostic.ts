@@ -1,0 +1,98 @@
+// Mistakes in what the user wrote, as values: every one found is reported, each with its place.
+import { type Position, positionAt, type SourceFile, type Span } from './span.ts'
+
+export type Severity = 'error' | 'warning'
+
+/** A second place that explains the first one ("declared here"). */
+export interface Note {
+  readonly span: Span
+  readonly text: string
+}
+
+export interface Diagnostic {
+  /** Stable name of the rule, CamelCase (`UnknownInstruction`); BuildKit's own name where it has that check. */
+  readonly code: string
+  readonly severity: Severity
+  /** One sentence: what is wrong. */
+  readonly message: string
+  readonly span?: Span
+  /** Text beside the `^^^^` (optional). */
+  readonly label?: string
+  readonly notes?: readonly Note[]
+  /** What to do about it, one line. */
+  readonly hint?: string
+}
+
+/** A value together with what was wrong on the way; `value` is what could be understood. */
+export interface Outcome<T> {
+  readonly value: T
+  readonly diagnostics: readonly Diagnostic[]
+}
+
+export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some((d) => d.severity === 'error')
+}
+
+/** The diagnostic as a person reads it: heading, place, snippet with carets, notes, hint. No trailing newline. */
+export function formatDiagnostic(diagnostic: Diagnostic, files: readonly SourceFile[]): string {
+  const lines = [`${diagnostic.severity}[${diagnostic.code}]: ${diagnostic.message}`]
+  const shown: { at: Position; length: number; mark: string; text: string }[] = []
+  const place = (span: Span, mark: string, text: string): void => {
+    const file = files.find((f) => f.name === span.file)
+    if (file === undefined) return
+    const at = positionAt(file.text, span.start)
+    const length = Math.max(1, Math.min(span.end - span.start, at.lineText.length - at.column + 1))
+    if (mark === '^') lines.push(`  --> ${span.file}:${at.line}:${at.column}`)
+    shown.push({ at, length, mark, text })
+  }
+  if (diagnostic.span) place(diagnostic.span, '^', diagnostic.label ?? '')
+  for (const note of diagnostic.notes ?? []) place(note.span, '-', note.text)
+  const width = Math.max(0, ...shown.map((s) => String(s.at.line).length))
+  for (const { at, length, mark, text } of shown) {
+    lines.push(`  ${String(at.line).padStart(width)} | ${clip(at.lineText)}`)
+    const lead = at.lineText.slice(0, at.column - 1).replace(/[^\t]/g, ' ')
+    if (lead.length < maxLine) {
+      lines.push(
+        `  ${' '.repeat(width)} | ${lead}${mark.repeat(Math.min(length, maxLine))}${text && ` ${text}`}`,
+      )
+    } else if (text) {
+      lines.push(`  ${' '.repeat(width)} | ${text}`)
+    }
+  }
+  if (diagnostic.hint) lines.push(`  = help: ${diagnostic.hint}`)
+  return lines.join('\n')
+}
+
+const maxLine = 200
+
+function clip(line: string): string {
+  return line.length > maxLine ? `${line.slice(0, maxLine)}…` : line
+}
+
+/** The nearest of `names` within edit distance 2 of `name`, for "did you mean". */
+export function nearest(name: string, names: Iterable<string>): string | undefined {
+  let best: string | undefined
+  let bestDistance = 3
+  for (const candidate of names) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), bestDistance)
+    if (distance < bestDistance) {
+      best = candidate
+      bestDistance = distance
+    }
+  }
+  return best
+}
+
+function editDistance(a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) >= limit) return limit
+  let previous = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      row.push(Math.min(substitution, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1))
+    }
+    previous = row
+  }
+  return Math.min(previous[b.length] ?? limit, limit)
+}

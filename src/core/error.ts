@@ -1,0 +1,77 @@
+// Failures of the world (network, disk, kernel, other programs) as one class with a stable code.
+// Mistakes of the user in a Dockerfile are values, not exceptions: see diagnostic.ts.
+
+export interface ErrorDetail {
+  /** Stable, for programs: `ERR_<NOUN>_<STATE>`. */
+  readonly code: string
+  /** One line for a person: the act and the object first (`fetch manifest x/y:1: 401 unauthorized`). */
+  readonly message: string
+  /** What the person can do about it, one line. */
+  readonly hint?: string
+  /** Facts a program may want (exit code, expected/found digest); JSON, never secret. */
+  readonly data?: Readonly<Record<string, unknown>>
+  readonly cause?: unknown
+}
+
+/** The JSON form of a failure, as it appears in events and `--progress=rawjson`. */
+export interface ErrorJson {
+  readonly code: string
+  readonly message: string
+  readonly hint?: string
+  readonly data?: Readonly<Record<string, unknown>>
+}
+
+/** A failure that is not slipway's fault; printed as one line plus its hint, never with a stack. */
+export class SlipwayError extends Error {
+  override readonly name = 'SlipwayError'
+  readonly code: string
+  readonly hint: string | undefined
+  readonly data: Readonly<Record<string, unknown>> | undefined
+
+  constructor(detail: ErrorDetail) {
+    super(redact(detail.message), detail.cause === undefined ? undefined : { cause: detail.cause })
+    this.code = detail.code
+    this.hint = detail.hint === undefined ? undefined : redact(detail.hint)
+    this.data = detail.data
+  }
+
+  toJSON(): ErrorJson {
+    return {
+      code: this.code,
+      message: this.message,
+      ...(this.hint === undefined ? {} : { hint: this.hint }),
+      ...(this.data === undefined ? {} : { data: this.data }),
+    }
+  }
+}
+
+/** Stops the program on a broken assumption of its own: a bug, never a user's or the world's fault. */
+export function invariant(condition: unknown, text: string): asserts condition {
+  if (!condition) throw new Error(`bug in slipway: ${text}`)
+}
+
+/** For the default arm of a switch that must stay exhaustive. */
+export function unreachable(value: never): never {
+  throw new Error(`bug in slipway: unexpected ${JSON.stringify(value)}`)
+}
+
+/** The JSON form of anything thrown; a bug keeps its text under ERR_INTERNAL. */
+export function errorJson(thrown: unknown): ErrorJson {
+  if (thrown instanceof SlipwayError) return thrown.toJSON()
+  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  return { code: 'ERR_INTERNAL', message: redact(message) }
+}
+
+/** The errno name (`ENOENT`) of a failed system call, if `thrown` is one. */
+export function errnoOf(thrown: unknown): string | undefined {
+  const code = (thrown as { code?: unknown } | null)?.code
+  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined
+}
+
+/** Removes user info and signed query parameters from every URL in `text`, and bearer/basic credentials. */
+export function redact(text: string): string {
+  return text
+    .replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, '$1xxxxx@')
+    .replace(/([?&](?:X-Amz-[A-Za-z-]+|sig|signature|token|access_token|se|sp|sv)=)[^&\s"']+/gi, '$1xxxxx')
+    .replace(/\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]{8,}/gi, '$1 xxxxx')
+}

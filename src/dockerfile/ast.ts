@@ -1,0 +1,215 @@
+// The typed tree of a Dockerfile: one variant per instruction, each part with the span it was written at.
+// Words keep their raw text; variables are expanded by the plan, which knows the environment.
+import type { Span } from '../core/span.ts'
+
+/** Raw text as written, quotes and `$` intact, continuations and comments already taken out. */
+export interface Word {
+  readonly text: string
+  readonly span: Span
+}
+
+/** `--name` or `--name=value` before an instruction's arguments. */
+export interface Flag {
+  readonly name: string
+  readonly value?: Word
+  readonly span: Span
+}
+
+/** A here-document: `<<EOF`, `<<-"EOF"`, `3<<EOF`. */
+export interface Heredoc {
+  readonly name: string
+  /** Whether variables in the body are expanded (no quotes in the delimiter). */
+  readonly expand: boolean
+  /** `<<-`: leading tabs are already removed from `content`. */
+  readonly chomp: boolean
+  readonly fileDescriptor?: number
+  readonly content: string
+  readonly span: Span
+  readonly contentSpan: Span
+}
+
+/** The argument of RUN, CMD, ENTRYPOINT, HEALTHCHECK CMD and SHELL. */
+export type Command =
+  | { readonly form: 'exec'; readonly args: readonly string[]; readonly span: Span }
+  | { readonly form: 'shell'; readonly text: string; readonly span: Span }
+
+interface Common {
+  /** The whole instruction including flags and here-documents. */
+  readonly span: Span
+  /** The instruction's name as written (`run`). */
+  readonly keyword: Word
+  readonly flags: readonly Flag[]
+  /** Logical text after the name as history shows it: continuations joined, blanks trimmed. */
+  readonly original: string
+}
+
+export interface From extends Common {
+  readonly kind: 'FROM'
+  readonly image: Word
+  readonly as?: Word
+  readonly platform?: Word
+  /** A comment block directly above that starts with the stage's name (`--call=targets`). */
+  readonly description?: string
+}
+export interface KeyValue {
+  readonly key: Word
+  readonly value: Word
+  readonly span: Span
+}
+export interface Arg extends Common {
+  readonly kind: 'ARG'
+  readonly pairs: readonly {
+    readonly key: Word
+    readonly value?: Word
+    readonly span: Span
+    readonly description?: string
+  }[]
+}
+export interface Env extends Common {
+  readonly kind: 'ENV'
+  readonly pairs: readonly KeyValue[]
+  /** `ENV key value` with a blank instead of `=`. */
+  readonly legacy: boolean
+}
+export interface Label extends Common {
+  readonly kind: 'LABEL'
+  readonly pairs: readonly KeyValue[]
+  readonly legacy: boolean
+}
+export interface Run extends Common {
+  readonly kind: 'RUN'
+  readonly command: Command
+  readonly heredocs: readonly Heredoc[]
+  /** Raw values of each `--mount=`, in order. */
+  readonly mounts: readonly Word[]
+  readonly network?: Word
+  readonly security?: Word
+  readonly devices: readonly Word[]
+}
+export type Source =
+  | { readonly kind: 'path'; readonly word: Word }
+  | { readonly kind: 'heredoc'; readonly heredoc: Heredoc }
+interface Transfer extends Common {
+  readonly sources: readonly Source[]
+  readonly destination: Word
+  readonly chown?: Word
+  readonly chmod?: Word
+  readonly link: boolean
+  readonly parents: boolean
+  readonly exclude: readonly Word[]
+}
+export interface Copy extends Transfer {
+  readonly kind: 'COPY'
+  readonly from?: Word
+}
+export interface Add extends Transfer {
+  readonly kind: 'ADD'
+  readonly checksum?: Word
+  readonly keepGitDir?: boolean
+  readonly unpack?: boolean
+}
+export interface Workdir extends Common {
+  readonly kind: 'WORKDIR'
+  readonly path: Word
+}
+export interface User extends Common {
+  readonly kind: 'USER'
+  readonly user: Word
+}
+export interface Expose extends Common {
+  readonly kind: 'EXPOSE'
+  readonly ports: readonly Word[]
+}
+export interface Volume extends Common {
+  readonly kind: 'VOLUME'
+  readonly paths: readonly Word[]
+}
+export interface Stopsignal extends Common {
+  readonly kind: 'STOPSIGNAL'
+  readonly signal: Word
+}
+export interface Cmd extends Common {
+  readonly kind: 'CMD'
+  readonly command: Command
+}
+export interface Entrypoint extends Common {
+  readonly kind: 'ENTRYPOINT'
+  readonly command: Command
+}
+export interface Shell extends Common {
+  readonly kind: 'SHELL'
+  readonly args: readonly string[]
+}
+export interface Healthcheck extends Common {
+  readonly kind: 'HEALTHCHECK'
+  /** Absent for `HEALTHCHECK NONE`. */
+  readonly command?: Command
+  /** Nanoseconds; absent or 0 inherits. */
+  readonly interval?: number
+  readonly timeout?: number
+  readonly startPeriod?: number
+  readonly startInterval?: number
+  readonly retries?: number
+}
+export interface Onbuild extends Common {
+  readonly kind: 'ONBUILD'
+  readonly trigger: Instruction
+  /** The trigger's text as the image config stores it. */
+  readonly text: string
+}
+export interface Maintainer extends Common {
+  readonly kind: 'MAINTAINER'
+  readonly name: Word
+}
+
+/** Every instruction, told apart by `kind` (the upper-case name). */
+export type Instruction =
+  | From
+  | Arg
+  | Env
+  | Label
+  | Run
+  | Copy
+  | Add
+  | Workdir
+  | User
+  | Expose
+  | Volume
+  | Stopsignal
+  | Cmd
+  | Entrypoint
+  | Shell
+  | Healthcheck
+  | Onbuild
+  | Maintainer
+
+export interface Directive {
+  readonly name: string
+  readonly value: string
+  readonly span: Span
+}
+
+export interface Dockerfile {
+  readonly file: string
+  /** `\` or a backtick. */
+  readonly escape: string
+  readonly directives: readonly Directive[]
+  readonly instructions: readonly Instruction[]
+}
+
+/** One FROM and what follows it up to the next. */
+export interface Stage {
+  readonly index: number
+  /** Lower-cased. */
+  readonly name?: string
+  readonly from: From
+  readonly instructions: readonly Exclude<Instruction, From>[]
+  readonly span: Span
+}
+
+export interface Stages {
+  /** ARGs before the first FROM. */
+  readonly global: readonly Arg[]
+  readonly stages: readonly Stage[]
+  readonly escape: string
+}

@@ -1,0 +1,142 @@
+// The op kinds of a build graph. Words and identity rules follow BuildKit's LLB: an op is a pinned,
+// serialisable value whose digest is its identity; what must not change identity lives in OpNote.
+import type { Digest } from '../core/digest.ts'
+import type { Platform } from '../core/platform.ts'
+import type { SourceFile, Span } from '../core/span.ts'
+
+/** The digest of an op's canonical JSON. */
+export type OpRef = Digest
+
+/** The layers of a registry or store image; the manifest digest is resolved before planning. */
+export interface ImageOp {
+  readonly kind: 'image'
+  readonly inputs: readonly []
+  readonly manifest: Digest
+  readonly platform: Platform
+}
+
+/** A directory of the caller (`context`, or a named context). Never cached: only what is read from it counts. */
+export interface LocalOp {
+  readonly kind: 'local'
+  readonly inputs: readonly []
+  readonly name: string
+  /** `.dockerignore` lines as parsed, in order; they decide which files exist. */
+  readonly ignore: readonly string[]
+}
+
+export type NetworkMode = 'default' | 'host' | 'none'
+
+/** A process run on a root file system; the result is that file system with the process's changes. */
+export interface ExecOp {
+  readonly kind: 'exec'
+  readonly inputs: readonly OpRef[]
+  /** Index into `inputs` of the root file system, or null for an empty one. */
+  readonly root: number | null
+  readonly args: readonly string[]
+  /** `NAME=value`, complete: the process sees these, `OpNote.unkeyed.env` and HOME, nothing else. */
+  readonly env: readonly string[]
+  readonly cwd: string
+  /** `user[:group]` as USER wrote it, looked up inside the root; empty is root. */
+  readonly user: string
+  readonly network: NetworkMode
+  readonly security: 'sandbox' | 'insecure'
+  readonly hostname: string
+  readonly mounts: readonly ExecMount[]
+}
+
+/** RUN mounts. `files` makes small read-only files appear (a heredoc script). */
+export type ExecMount = {
+  readonly kind: 'file'
+  readonly target: string
+  readonly mode: number
+  readonly content: string
+}
+
+/** File changes on top of `base`; the result is base plus one layer. */
+export interface FileOp {
+  readonly kind: 'file'
+  readonly inputs: readonly OpRef[]
+  readonly base: number | null
+  readonly actions: readonly FileAction[]
+}
+
+/** `name`, `name:name`, `1000`, `1000:1000`; names are looked up in the base's /etc/passwd and /etc/group. */
+export type Owner = string
+
+export type FileAction =
+  | {
+      /** WORKDIR: the directory and its missing parents. Existing directories keep their metadata. */
+      readonly kind: 'mkdir'
+      readonly path: string
+      readonly mode: number
+      readonly owner?: Owner
+    }
+  | {
+      readonly kind: 'mkfile'
+      /** Absolute; a trailing `/` never occurs here. */
+      readonly path: string
+      readonly mode: number
+      readonly owner?: Owner
+      readonly content: string
+    }
+  | {
+      readonly kind: 'copy'
+      /** Index into `inputs`. */
+      readonly from: number
+      /** Patterns relative to the source root, expanded and cleaned; `.` is the root itself. */
+      readonly sources: readonly string[]
+      /** Absolute. With a trailing `/` it is a directory; without, it is one if several files are copied or it exists as one. */
+      readonly destination: string
+      readonly owner?: Owner
+      /** Octal (`755`) or symbolic (`u=rwX,go=rX`). */
+      readonly mode?: string
+      readonly exclude: readonly string[]
+      readonly parents: boolean
+      /** ADD: extract a source file that is an archive. */
+      readonly unpack: boolean
+      /** Only for messages: `COPY` or `ADD`. */
+      readonly instruction: string
+    }
+
+/** The layers of all inputs on top of each other (COPY --link). */
+export interface MergeOp {
+  readonly kind: 'merge'
+  readonly inputs: readonly OpRef[]
+}
+
+export type Op = ImageOp | LocalOp | ExecOp | FileOp | MergeOp
+export type OpOf<K extends Op['kind']> = Extract<Op, { kind: K }>
+
+/** Where a step stands, stable while its text changes: finds the previous key of the same step. */
+export interface Slot {
+  /** Stage name or index. */
+  readonly stage: string
+  readonly ordinal: number
+}
+
+/** What must not change an op's identity. */
+export interface OpNote {
+  readonly slot: Slot
+  /** BuildKit's `[stage 2/5]` or `[internal]`. */
+  readonly label: string
+  /** The instruction as written on one line: `RUN apt-get update`. */
+  readonly title: string
+  readonly span?: Span
+  /** `--no-cache`: run although a record exists. */
+  readonly force?: true
+  /** For an image op: the reference it was asked by. */
+  readonly reference?: string
+  /** Reaches the process without being part of its key (proxies, --add-host). */
+  readonly unkeyed?: {
+    readonly env?: readonly string[]
+    readonly hosts?: readonly { readonly name: string; readonly ip: string }[]
+  }
+}
+
+/** A fully pinned build: survives JSON, needs nothing else to be solved. */
+export interface Graph {
+  readonly version: 1
+  readonly ops: Readonly<Record<OpRef, Op>>
+  readonly notes: Readonly<Record<OpRef, OpNote>>
+  readonly files: readonly SourceFile[]
+}

@@ -1,0 +1,57 @@
+// What a build container is (terms of the OCI runtime-spec), independent of what starts it.
+import type { Context } from '../core/context.ts'
+
+export interface RootFs {
+  /** Layer directories, bottom first; empty for scratch. */
+  readonly lower: readonly string[]
+  readonly upper: string
+  readonly work: string
+}
+
+export type Mount =
+  | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly readOnly: boolean }
+  | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes?: number; readonly mode?: number }
+  /** A small file on a private tmpfs, bound read-only. */
+  | {
+      readonly kind: 'file'
+      readonly target: string
+      readonly content: string | Uint8Array
+      readonly mode: number
+      readonly uid?: number
+      readonly gid?: number
+    }
+
+export interface ProcessSpec {
+  readonly root: RootFs
+  readonly args: readonly string[]
+  readonly env: readonly string[]
+  readonly cwd: string
+  /** `user[:group]`, names or numbers; looked up inside the root. Empty: 0:0. */
+  readonly user: string
+  readonly hostname: string
+  readonly network: 'default' | 'host' | 'none'
+  readonly security: 'sandbox' | 'insecure'
+  readonly mounts: readonly Mount[]
+  /** Extra lines for /etc/hosts. */
+  readonly hosts: readonly { readonly name: string; readonly ip: string }[]
+  readonly shmSizeBytes?: number
+}
+
+export interface ProcessIo {
+  /** Bytes as the process wrote them, in order per stream. */
+  output(stream: 'stdout' | 'stderr', chunk: Buffer): void
+  /** `inherit` gives the process the caller's stdin, stdout and stderr (slipway run); `output` is then not called. */
+  readonly stdio?: 'pipe' | 'inherit'
+}
+
+/** How the process ended. `code` is 128+signal when a signal ended it, as a shell says it. */
+export interface Exit {
+  readonly code: number
+  readonly signal?: number
+  readonly outOfMemory?: boolean
+}
+
+export interface Sandbox {
+  /** Resolves with any exit; throws SlipwayError when the process could not be started (ERR_SANDBOX_*). Nothing of it is left running or mounted afterwards. */
+  run(spec: ProcessSpec, io: ProcessIo, cx: Context): Promise<Exit>
+}

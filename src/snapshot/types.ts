@@ -1,0 +1,35 @@
+// File system layers on disk. A snapshot is one layer's own changes (an overlay upper directory:
+// whiteouts are 0:0 character devices, opaque directories carry trusted.overlay.opaque=y); a root
+// file system is a list of them. Immutable once committed.
+
+/** File-name safe: hex or letters and digits. */
+export type SnapshotId = string
+
+export interface Active {
+  /** Directories of the parents, bottom first. */
+  readonly lower: readonly string[]
+  readonly upper: string
+  readonly work: string
+  /** Postcondition: the upper directory is a snapshot under this id and durable before any record that names it (see flush). */
+  commit(id?: SnapshotId): Promise<SnapshotId>
+  /** Removes everything; safe to call after commit. */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface Snapshotter {
+  /** A new writable layer on top of committed ones (bottom first). */
+  prepare(parents: readonly SnapshotId[]): Promise<Active>
+  has(id: SnapshotId): Promise<boolean>
+  /** The layer's directory; it is never modified. */
+  path(id: SnapshotId): string
+  remove(id: SnapshotId): Promise<void>
+  /** Runs `body` unless the snapshot exists, holding a lock so that only one process makes it. */
+  ensure(
+    id: SnapshotId,
+    signal: AbortSignal,
+    body: (active: Active) => Promise<void>,
+    parents?: readonly SnapshotId[],
+  ): Promise<void>
+  /** All committed snapshots are on disk (one syncfs). */
+  flush(): Promise<void>
+}

@@ -1,0 +1,71 @@
+// What the solver asks of the outside: a cache of records and one driver per op kind.
+import type { Context } from '../core/context.ts'
+import type { Descriptor } from '../core/descriptor.ts'
+import type { Digest } from '../core/digest.ts'
+import type { Op, OpNote, Slot } from '../graph/op.ts'
+
+/** A layer a result is made of, bottom first; a name only: nothing is pulled, unpacked or opened by having one. */
+export type LayerRef =
+  | {
+      /** A committed upper directory in the snapshot store. */
+      readonly kind: 'snapshot'
+      readonly id: string
+      readonly created: string
+    }
+  | {
+      /** A layer of a base image; `source` is the reference it can be fetched from. */
+      readonly kind: 'blob'
+      readonly descriptor: Descriptor
+      readonly diffId: Digest
+      readonly source: string
+    }
+  | { readonly kind: 'directory'; readonly name: string; readonly ignore: readonly string[] }
+
+export interface Result {
+  /** The key that first made it; equal ids mean equal content. */
+  readonly id: Digest
+  readonly layers: readonly LayerRef[]
+}
+
+/** An op without its inputs. */
+export type OpBody = Omit<Op, 'inputs'>
+
+/** What decides whether an op may be skipped; stored whole, so that a later miss can be explained field by field. */
+export interface CacheKey {
+  readonly version: 1
+  readonly op: OpBody
+  readonly inputs: readonly Digest[]
+}
+
+export interface CacheRecord {
+  readonly id: Digest
+  readonly key: CacheKey
+  readonly result: Result
+  readonly created: string
+}
+
+export interface Cache {
+  /** The record under a key's digest or an alias of it; undefined also when its layers are gone or the record is damaged. */
+  get(id: Digest): Promise<CacheRecord | undefined>
+  /** Visible to this process at once and to others soon; durable after `flush`. Aliases are further ids that find it. */
+  put(record: CacheRecord, aliases: readonly Digest[]): Promise<void>
+  alias(id: Digest, record: CacheRecord): Promise<void>
+  /** The key last used by the same step of the same build. */
+  last(slot: Slot): Promise<CacheKey | undefined>
+  remember(slot: Slot, key: CacheKey): Promise<void>
+  /** Runs `body` while no other process runs one for the same id (flock; released by the kernel when a process dies). */
+  exclusive<T>(id: Digest, signal: AbortSignal, body: () => Promise<T>): Promise<T>
+  /** Everything put so far survives a power cut. */
+  flush(): Promise<void>
+}
+
+/** How one op kind is done. */
+export interface OpDriver<O extends Op = Op> {
+  /** Present when inputs are judged by content, not by how they were made: a digest of what `op` reads of input `index`, or undefined to use the input's id. */
+  contentOf?(op: O, index: number, input: Result, cx: Context): Promise<Digest | undefined>
+  /** True for ops that have no record of their own (local directories, merges, images): cheap, always re-done. */
+  readonly uncached?: true
+  run(op: O, inputs: readonly Result[], note: OpNote, cx: Context): Promise<readonly LayerRef[]>
+}
+
+export type Drivers = { readonly [K in Op['kind']]: OpDriver<Extract<Op, { kind: K }>> }

@@ -1,0 +1,45 @@
+// The interfaces of content-addressed storage; the local store, the registry and the archive writers implement them.
+import type { Readable } from 'node:stream'
+import type { Descriptor } from '../core/descriptor.ts'
+import type { Digest } from '../core/digest.ts'
+
+export interface ContentReader {
+  has(descriptor: Descriptor): Promise<boolean>
+  /** The bytes, verified while they flow: the stream ends in ERR_DIGEST_MISMATCH instead of `end` when size or digest differ. */
+  open(descriptor: Descriptor, options?: { readonly signal?: AbortSignal }): Promise<Readable>
+}
+
+export interface ContentWriter {
+  /** Postcondition: the bytes are stored durably under their computed digest, which equals `expected.digest`/`size` where given. Nothing is left behind on failure. */
+  put(
+    expected: { readonly mediaType: string; readonly digest?: Digest; readonly size?: number },
+    body: Readable | Uint8Array,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<Descriptor>
+}
+
+/** A place images can be copied to: blobs first, then the manifest under a name. */
+export interface ImageSink extends ContentWriter {
+  has(descriptor: Descriptor): Promise<boolean>
+  /** Postcondition: `name` (a full reference, or a tag) means this manifest. */
+  tag(name: string, descriptor: Descriptor): Promise<void>
+}
+
+/** One entry of the local store's index.json. */
+export interface NamedImage {
+  /** Full reference; absent for an untagged image. */
+  readonly name?: string
+  readonly descriptor: Descriptor
+  readonly created?: string
+}
+
+export interface ContentStore extends ContentReader, ImageSink {
+  /** All of a small blob (manifest, config), verified; ERR_BLOB_MISSING / ERR_DIGEST_MISMATCH / ERR_BLOB_TOO_LARGE. */
+  read(descriptor: Descriptor, limitBytes: number): Promise<Buffer>
+  /** The descriptor of a name, or undefined. */
+  resolve(name: string): Promise<Descriptor | undefined>
+  list(): Promise<readonly NamedImage[]>
+  untag(name: string): Promise<boolean>
+  /** The verified blob's path, for programs that need a file. */
+  path(digest: Digest): string
+}
