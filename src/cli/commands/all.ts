@@ -1,0 +1,25 @@
+// Every command by name, in the order the help lists them.
+import type { CommandPage } from '../page.ts'
+import { buildCommand } from './build.ts'
+import { historyCommand } from './history.ts'
+import { imagesCommand } from './images.ts'
+import { inspectCommand } from './inspect.ts'
+import { pullCommand } from './pull.ts'
+import { pushCommand } from './push.ts'
+import { rmiCommand } from './rmi.ts'
+import { runCommand } from './run.ts'
+import { storeCommand } from './store.ts'
+import { tagCommand } from './tag.ts'
+
+export const commands: Readonly<Record<string, CommandPage>> = {
+  build: buildCommand,
+  run: runCommand,
+  pull: pullCommand,
+  push: pushCommand,
+  images: imagesCommand,
+  tag: tagCommand,
+  rmi: rmiCommand,
+  inspect: inspectCommand,
+  history: historyCommand,
+  store: storeCommand,
+}

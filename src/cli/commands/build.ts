@@ -1,0 +1,223 @@
+// `slipway build`: docker buildx build's flags, with their meaning.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { BuildRequest, BuildReport } from '../../build.ts'
+import { formatDiagnostic } from '../../core/diagnostic.ts'
+import { SlipwayError } from '../../core/error.ts'
+import { type ProgressMode, progressModes } from '../../progress/view.ts'
+import { collect, collectList, type DockerCommand, expectArguments, unsupported } from '../command.ts'
+import { hostOptions, stateRoot } from '../paths.ts'
+import type { CommandPage } from '../page.ts'
+import { openSession } from '../session.ts'
+
+interface Flags {
+  readonly file?: string
+  readonly tag?: readonly string[]
+  readonly output?: readonly string[]
+  readonly buildArg?: readonly string[]
+  readonly buildContext?: readonly string[]
+  readonly label?: readonly string[]
+  readonly addHost?: readonly string[]
+  readonly allow?: readonly string[]
+  readonly cacheFilter?: readonly string[]
+  /** `--no-cache` makes it false. */
+  readonly cache: boolean
+  readonly target?: string
+  readonly platform?: readonly string[]
+  readonly network?: string
+  readonly progress: string
+  readonly pull?: boolean
+  readonly push?: boolean
+  readonly quiet?: boolean
+  readonly debug?: boolean
+  readonly iidfile?: string
+  readonly metadataFile?: string
+  readonly shmSize?: string
+  readonly jobs?: string
+}
+
+export const buildCommand: CommandPage = {
+  summary: 'Build an image from a Dockerfile',
+  define(command, finish) {
+    defineFlags(command)
+    command.action(async (paths: string[], flags: Flags) => {
+      expectArguments(command, paths, 1)
+      finish(await runBuild(paths[0] ?? '', flags))
+    })
+  },
+}
+
+function defineFlags(command: DockerCommand): void {
+  const later = 'leave the flag out'
+  command
+    .argument('[path...]', 'build context: a directory, or - for a Dockerfile on standard input')
+    .option('-f, --file <path>', 'Dockerfile (default: PATH/Dockerfile; - for standard input)')
+    .option('-t, --tag <name>', 'name of the image, name[:tag] (repeatable)', collect)
+    .option('-o, --output <spec>', 'type=oci|docker|local|tar|registry|image,dest=… (repeatable)', collect)
+    .option('--push', 'push the image to its registry: -o type=registry')
+    .option('--load', 'keep the image in the local store (the default)')
+    .option('--target <stage>', 'stage to build')
+    .option('--build-arg <name=value>', 'value of an ARG; without =value from the environment', collect)
+    .option('--build-context <name=source>', 'additional context: directory or docker-image://ref', collect)
+    .option('--label <name=value>', 'label of the image', collect)
+    .option('--platform <list>', 'platform to build for', collectList)
+    .option('--no-cache', 'run every step')
+    .option('--no-cache-filter <stages>', 'run every step of these stages', collectList)
+    .option('--pull', 'ask the registry for base images even when they are here')
+    .option('--network <mode>', 'network of RUN: default, host or none')
+    .option('--add-host <name:ip>', 'line for /etc/hosts of RUN', collect)
+    .option('--allow <entitlement>', 'network.host or security.insecure', collectList)
+    .option('--shm-size <bytes>', 'size of /dev/shm of RUN')
+    .option('-j, --jobs <count>', 'steps run at the same time (default: number of CPUs)')
+    .option('--progress <mode>', progressModes.join(', '), process.env.BUILDKIT_PROGRESS || 'auto')
+    .option('-q, --quiet', "print only the image's ID")
+    .option('--iidfile <file>', "write the image's ID to a file")
+    .option('--metadata-file <file>', 'write the result as JSON to a file')
+    .option('-D, --debug', 'write a debug log')
+    .option('--rm', 'accepted for compatibility, no effect')
+    .option('--force-rm', 'accepted for compatibility, no effect')
+    .option('--sbom <off>', 'only false', offOnly('--sbom'))
+    .option('--provenance <off>', 'only false', offOnly('--provenance'))
+    .option('--attest <spec>', 'not supported yet', unsupported('--attest', later))
+    .option('--annotation <spec>', 'not supported yet', unsupported('--annotation', 'use --label'))
+    .option('--secret <spec>', 'not supported yet', unsupported('--secret', later))
+    .option('--ssh <spec>', 'not supported yet', unsupported('--ssh', later))
+    .option('--cache-from <spec>', 'not supported yet', unsupported('--cache-from', later))
+    .option('--cache-to <spec>', 'not supported yet', unsupported('--cache-to', later))
+    .option('--ulimit <spec>', 'not supported yet', unsupported('--ulimit', later))
+    .option('--cgroup-parent <path>', 'not supported yet', unsupported('--cgroup-parent', later))
+    .option('--builder <name>', 'not supported', unsupported('--builder', 'slipway has no builder instances'))
+    .option('--call <method>', 'not supported yet', unsupported('--call', later))
+    .option('--check', 'not supported yet', unsupported('--check', later))
+}
+
+function offOnly(flag: string): (value: string) => void {
+  return (value) => {
+    if (value !== 'false') unsupported(flag, `write ${flag}=false or leave it out`)(value)
+  }
+}
+
+async function runBuild(path: string, flags: Flags): Promise<number> {
+  const progress = progressMode(flags)
+  const request = requestFrom(path, flags)
+  const session = await openSession({
+    progress,
+    ...(flags.debug ? { logDirectory: join(stateRoot(), 'logs') } : {}),
+    ...(request.epoch === undefined ? {} : { epoch: request.epoch }),
+  })
+  let report: BuildReport
+  try {
+    const { build } = await import('../../build.ts')
+    report = await build(request, hostOptions(), session.cx)
+  } catch (thrown) {
+    session.finish()
+    const interruptedBy = session.interruptedBy()
+    if (interruptedBy === undefined) throw buildFailure(thrown)
+    process.stderr.write('ERROR: build interrupted\n')
+    return interruptedBy
+  }
+  session.finish()
+  if (progress !== 'rawjson' && progress !== 'none' && !flags.quiet) {
+    for (const diagnostic of report.diagnostics) {
+      process.stderr.write(`\n${formatDiagnostic(diagnostic, report.files)}\n`)
+    }
+  }
+  if (report.failed) {
+    const count = report.diagnostics.filter((d) => d.severity === 'error').length
+    process.stderr.write(`\nERROR: failed to build: ${count} error${count === 1 ? '' : 's'} in ${report.dockerfile}\n`)
+    return 1
+  }
+  if (flags.iidfile) writeFileSync(flags.iidfile, report.imageId ?? '')
+  if (flags.metadataFile) writeFileSync(flags.metadataFile, `${JSON.stringify(report.metadata, undefined, 2)}\n`)
+  if (flags.quiet && report.imageId) process.stdout.write(`${report.imageId}\n`)
+  return 0
+}
+
+/** Everything that stops a build is reported under docker's heading. */
+function buildFailure(thrown: unknown): unknown {
+  if (!(thrown instanceof SlipwayError) || thrown.code.startsWith('ERR_FLAG')) return thrown
+  return new SlipwayError({ ...thrown.toJSON(), message: `failed to build: ${thrown.message}`, cause: thrown })
+}
+
+function progressMode(flags: Flags): ProgressMode {
+  const mode = flags.quiet ? 'quiet' : flags.progress
+  const known = progressModes.find((m) => m === mode)
+  if (known !== undefined) return known
+  throw flagError('--progress', mode, `one of ${progressModes.join(', ')}`)
+}
+
+function requestFrom(path: string, flags: Flags): BuildRequest {
+  const epoch = process.env.SOURCE_DATE_EPOCH
+  return {
+    context: path === '-' ? undefined : resolve(path),
+    contextName: path,
+    ...(flags.file === undefined ? {} : { file: flags.file === '-' ? '-' : resolve(flags.file), fileName: flags.file }),
+    stdin: () => readFileSync(0),
+    tags: flags.tag ?? [],
+    outputs: [...(flags.output ?? []), ...(flags.push ? ['type=registry'] : [])],
+    ...(flags.target === undefined ? {} : { target: flags.target }),
+    platforms: flags.platform ?? [],
+    buildArgs: pairs('--build-arg', flags.buildArg, true),
+    contexts: pairs('--build-context', flags.buildContext, false),
+    labels: pairs('--label', flags.label, true),
+    hosts: (flags.addHost ?? []).map(hostLine),
+    allow: flags.allow ?? [],
+    noCache: !flags.cache || flags.cacheFilter !== undefined ? (flags.cacheFilter ?? 'all') : [],
+    pull: flags.pull === true,
+    network: oneOf('--network', flags.network ?? 'default', ['default', 'host', 'none'] as const),
+    ...(flags.shmSize === undefined ? {} : { shmSizeBytes: bytes('--shm-size', flags.shmSize) }),
+    ...(flags.jobs === undefined ? {} : { jobs: positive('--jobs', flags.jobs) }),
+    ...(epoch === undefined || epoch === '' ? {} : { epoch: wholeSeconds(epoch) }),
+    ...(flags.iidfile || flags.metadataFile ? { files: [flags.iidfile, flags.metadataFile].filter((f) => f !== undefined) } : {}),
+  }
+}
+
+/** `name=value` flags; a bare name takes its value from the environment, or is left out when it has none. */
+function pairs(flag: string, list: readonly string[] | undefined, bare: boolean): Record<string, string> {
+  const out: Record<string, string> = {}
+  for (const text of list ?? []) {
+    const at = text.indexOf('=')
+    const name = at === -1 ? text : text.slice(0, at)
+    if (name === '' || (at === -1 && !bare)) throw flagError(flag, text, 'name=value')
+    const value = at === -1 ? (flag === '--label' ? '' : process.env[name]) : text.slice(at + 1)
+    if (value !== undefined) out[name] = value
+  }
+  return out
+}
+
+function hostLine(text: string): { name: string; ip: string } {
+  const match = /^([^:=]+)[:=]\[?([0-9a-fA-F.:]+)\]?$/.exec(text)
+  if (!match?.[1] || !match[2]) throw flagError('--add-host', text, 'name:ip')
+  return { name: match[1], ip: match[2] }
+}
+
+function oneOf<T extends string>(flag: string, value: string, values: readonly T[]): T {
+  const known = values.find((v) => v === value)
+  if (known === undefined) throw flagError(flag, value, `one of ${values.join(', ')}`)
+  return known
+}
+
+function bytes(flag: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([bkmgt]?)b?$/i.exec(text)
+  if (!match?.[1]) throw flagError(flag, text, 'a size such as 64m')
+  return Math.floor(Number(match[1]) * 1024 ** 'bkmgt'.indexOf((match[2] || 'b').toLowerCase()))
+}
+
+function positive(flag: string, text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw flagError(flag, text, 'a number from 1')
+  return Number(text)
+}
+
+function wholeSeconds(text: string): number {
+  if (!/^\d{1,12}$/.test(text)) throw flagError('SOURCE_DATE_EPOCH', text, 'whole seconds since 1970')
+  return Number(text)
+}
+
+function flagError(flag: string, value: string, wanted: string): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_FLAG_INVALID',
+    message: `invalid value ${JSON.stringify(value)} for ${flag}`,
+    hint: `give it as ${wanted}`,
+    data: { exitStatus: 125 },
+  })
+}

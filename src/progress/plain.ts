@@ -1,0 +1,72 @@
+// The line-by-line view for logs and CI: BuildKit's `#n` format, every line of output kept.
+import type { TimedEvent } from '../core/event.ts'
+import { formatDuration, formatGauge } from './format.ts'
+import { type Gauge, Model, printable, type StepState } from './model.ts'
+import { formatRecap } from './recap.ts'
+import type { Output, View } from './types.ts'
+
+/** A running gauge is printed at most this often. */
+const gaugeIntervalMs = 3000
+
+export function plainView(output: Output): View {
+  const model = new Model()
+  const headed = new Set<string>()
+  const gaugePrintedMs = new Map<string, number>()
+  let current: StepState | undefined
+
+  // A terminal must not be driven by what a step prints; in a file the bytes are the user's own.
+  const visible = (text: string): string => (output.isTerminal ? printable(text) : text)
+
+  const line = (state: StepState, text: string): void => {
+    let out = ''
+    if (current !== state) {
+      if (current !== undefined) out += '\n'
+      out += `#${state.number} ${headed.has(state.step) ? '…' : state.title}\n`
+      headed.add(state.step)
+      current = state
+    }
+    output.write(text === '' ? out : `${out}#${state.number} ${text}\n`)
+  }
+
+  const gauge = (state: StepState, g: Gauge, ms: number): void => {
+    const key = `${state.step} ${g.what}`
+    const lastMs = gaugePrintedMs.get(key) ?? g.startedMs
+    if (g.endedMs === undefined && ms - lastMs < gaugeIntervalMs) return
+    gaugePrintedMs.set(key, ms)
+    const done = g.endedMs === undefined ? '' : ` ${formatDuration(ms - g.startedMs)} done`
+    line(state, `${g.what} ${formatGauge(g)}${done}`)
+  }
+
+  return {
+    apply: (event: TimedEvent) => {
+      const change = model.apply(event)
+      if (change === undefined) return
+      const { state, lines } = change
+      for (const l of lines) line(state, `${l.seconds.toFixed(3)} ${visible(l.text)}`)
+      switch (event.type) {
+        case 'op-started':
+        case 'task-started':
+          return line(state, '')
+        case 'op-cached':
+          return line(state, 'CACHED')
+        case 'op-finished':
+        case 'task-finished':
+          return line(state, `DONE ${formatDuration((state.endedMs ?? 0) - state.startedMs)}`)
+        case 'op-failed':
+        case 'task-failed':
+          return line(state, `ERROR: ${visible(event.error.message)}`)
+        case 'progress': {
+          const g = state.gauges.get(event.what)
+          if (g !== undefined) gauge(state, g, model.lastMs)
+          return
+        }
+        default:
+          return
+      }
+    },
+    finish: () => {
+      const recap = formatRecap(model)
+      if (recap) output.write(recap)
+    },
+  }
+}

@@ -1,0 +1,40 @@
+// The failed step at the end of a build: its last output and the place in the Dockerfile.
+import { positionAt, type SourceFile, type Span } from '../core/span.ts'
+import type { Model } from './model.ts'
+import { printable } from './model.ts'
+
+const shownLines = 10
+
+/** The recap of every failed step, or an empty string when none failed. */
+export function formatRecap(model: Model): string {
+  const parts: string[] = []
+  for (const state of model.steps.values()) {
+    if (state.status !== 'failed') continue
+    parts.push('------', ` > ${state.title}:`)
+    for (const line of state.lines.slice(-shownLines)) {
+      parts.push(`${line.seconds.toFixed(3)} ${printable(line.text)}`)
+    }
+    if (state.lines.length === 0 && state.failure !== undefined) parts.push(printable(state.failure))
+    parts.push('------')
+    if (state.span !== undefined) parts.push(...formatSnippet(state.span, model.files))
+  }
+  return parts.length === 0 ? '' : `${parts.join('\n')}\n`
+}
+
+/** The lines of a span marked `>>>`, with the lines around them. */
+export function formatSnippet(span: Span, files: readonly SourceFile[]): string[] {
+  const file = files.find((f) => f.name === span.file)
+  if (file === undefined) return []
+  const first = positionAt(file.text, span.start).line
+  const last = positionAt(file.text, Math.max(span.start, span.end - 1)).line
+  const around = first === last ? 4 : 2
+  const lines = file.text.split('\n')
+  const out = [`${span.file}:${first}`, '--------------------']
+  for (let n = Math.max(1, first - around); n <= Math.min(lines.length, last + around); n++) {
+    const text = (lines[n - 1] ?? '').replace(/\r$/, '')
+    if (n === lines.length && text === '') break
+    out.push(`${String(n).padStart(4)} | ${n >= first && n <= last ? '>>>' : '   '} ${printable(text)}`)
+  }
+  out.push('--------------------')
+  return out
+}

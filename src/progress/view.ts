@@ -1,0 +1,26 @@
+// Which view a `--progress` mode means.
+import { plainView } from './plain.ts'
+import { quietView } from './quiet.ts'
+import { rawjsonView } from './rawjson.ts'
+import { ttyView } from './tty.ts'
+import type { Output, View } from './types.ts'
+
+export type ProgressMode = 'auto' | 'plain' | 'tty' | 'rawjson' | 'quiet' | 'none'
+export const progressModes: readonly ProgressMode[] = ['auto', 'plain', 'tty', 'rawjson', 'quiet', 'none']
+
+/** The view for a mode; `auto` is the live view on a terminal and the plain one elsewhere. */
+export function openView(mode: ProgressMode, output: Output): View {
+  switch (mode) {
+    case 'auto':
+      return output.isTerminal ? ttyView(output) : plainView(output)
+    case 'tty':
+      return ttyView(output)
+    case 'plain':
+      return plainView(output)
+    case 'rawjson':
+      return rawjsonView(output)
+    case 'quiet':
+    case 'none':
+      return quietView(output)
+  }
+}
