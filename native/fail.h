@@ -1,0 +1,41 @@
+// The one failure a helper process reports, and the status stream (fd 4, JSON lines) it leaves on.
+// Every function that can fail returns -1 after recording why here; the first record wins.
+#ifndef SLIPWAY_FAIL_H
+#define SLIPWAY_FAIL_H
+#include <stdbool.h>
+#include <stdint.h>
+
+// Records errno with the act ("mount proc") and the object (may be NULL). Always returns -1.
+int fail_errno(const char *stage, const char *path);
+
+// The same for a given errno value.
+int fail_code(int code, const char *stage, const char *path);
+
+// Records a failure that is not (only) a system call's: `kind` is a stable word for programs
+// ("source-changed"), `code` an errno value or 0, `text` a sentence for people. Always returns -1.
+int fail_kind(const char *kind, int code, const char *stage, const char *path, const char *text);
+
+bool has_failed(void);
+
+// Forgets a recorded failure, for the rare caller that has a second way.
+void fail_clear(void);
+
+// Sends status lines to `fd` (-1: nowhere).
+void status_open(int fd);
+
+// Writes the recorded failure as {"failed":{…}}; at most once, nothing when none is recorded.
+void status_failure(void);
+
+// A status line is built piece by piece and sent by status_end; keys are trusted literals.
+void status_begin(void);
+void status_string(const char *key, const char *value);
+void status_number(const char *key, int64_t value);
+void status_true(const char *key);
+void status_object(const char *key);
+void status_object_end(void);
+// Postcondition: the whole line is written, or false (the reader is gone).
+bool status_end(void);
+
+// The symbolic name ("ENOENT"), or "E<number>".
+const char *errno_name(int code);
+#endif
