@@ -1,0 +1,44 @@
+// Where the native parts are: the helper program and the addon, both beside the bundle in `dist/`.
+// Loading is lazy, because most commands need only one of them and a start-up snapshot holds neither.
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { errnoOf, SlipwayError } from '../core/error.ts'
+import type { Addon } from './addon.ts'
+
+export interface Native {
+  /** Path of `slipway-helper`. */
+  readonly helper: string
+  /** The addon, loaded at the first call; throws ERR_NATIVE_MISSING when it is not there. */
+  addon(): Addon
+}
+
+/** The native parts in `directory`; nothing is touched until they are used. */
+export function openNative(directory: string): Native {
+  let loaded: Addon | undefined
+  return {
+    helper: join(directory, 'slipway-helper'),
+    addon() {
+      loaded ??= loadAddon(join(directory, 'slipway.node'))
+      return loaded
+    },
+  }
+}
+
+/** The failure of a native part that is absent or does not fit this machine. */
+export function nativeMissing(path: string, cause: unknown): SlipwayError {
+  const reason = errnoOf(cause) ?? (cause instanceof Error ? cause.message : String(cause))
+  return new SlipwayError({
+    code: 'ERR_NATIVE_MISSING',
+    message: `load ${path}: ${reason.split('\n')[0]}`,
+    hint: 'build the native parts with: npm run build',
+    cause,
+  })
+}
+
+function loadAddon(path: string): Addon {
+  try {
+    return createRequire(path)(path) as Addon
+  } catch (cause) {
+    throw nativeMissing(path, cause)
+  }
+}
