@@ -80,3 +80,26 @@ export interface Image {
   readonly config: ImageConfig
   readonly layers: readonly ImageLayer[]
 }
+
+/** One instruction's history entry before the build: times are added when the image is assembled. */
+export interface PlannedHistory {
+  readonly created_by: string
+  readonly comment?: string
+  /** RFC 3339; only with a pinned epoch, else assembling fills it in. */
+  readonly created?: string
+  readonly author?: string
+  /** Whether the instruction made a layer: the n-th `true` owns the n-th layer above the base image's. */
+  readonly layer: boolean
+}
+
+/** What a plan knows of the image it builds: everything but the new layers. */
+export interface PlannedImage {
+  /** How many layers at the bottom of the result belong to the base image; equals `config.rootfs.diff_ids.length`. */
+  readonly baseLayers: number
+  /** The base image's config with the instructions applied: its diff ids kept, without `created` and `history`. */
+  readonly config: ImageConfig
+  /** The base image's history as it came; it may name fewer or more layers than `baseLayers`. */
+  readonly baseHistory: readonly History[]
+  /** New entries in order. The `layer` ones are as many as the layers above the base image's. */
+  readonly history: readonly PlannedHistory[]
+}
