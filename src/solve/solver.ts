@@ -1,0 +1,127 @@
+// Turns an op of a graph into its result with as little work as the cache allows. Results are pulled from
+// the root: an op whose definition is known touches nothing below it. What is read and run is the drivers'.
+import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import { digestOfJson } from '../core/canonical-json.ts'
+import type { Context } from '../core/context.ts'
+import type { Digest } from '../core/digest.ts'
+import { limit } from '../core/limit.ts'
+import type { Graph, OpRef } from '../graph/op.ts'
+import { cacheKey, forcedId, keyId } from './cache-key.ts'
+import { type Definition, definitions, lookUpOp } from './definition.ts'
+import { explain } from './explain.ts'
+import { consumersOf, impliedHits } from './implied.ts'
+import { type Steps, steps } from './steps.ts'
+import type { Cache, CacheKey, CacheRecord, Drivers, Result } from './types.ts'
+
+export interface SolveOptions {
+  readonly cache: Cache
+  readonly drivers: Drivers
+  readonly cx: Context
+  /** How many ops run at the same time; the number of CPUs by default. */
+  readonly jobs?: number
+}
+
+/** The result of `root` (null for an empty one). The first failure aborts the other ops; all have settled when this returns or throws. The error's `data.step` is the op that failed. */
+export async function solve(graph: Graph, root: OpRef | null, options: SolveOptions): Promise<Result | null> {
+  if (root === null) return null
+  const run = steps(options.cx)
+  const result = resolver(graph, root, options, run)
+  try {
+    return await result(root)
+  } catch (thrown) {
+    throw await run.settled(thrown)
+  }
+}
+
+function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps) {
+  const { cache, drivers } = options
+  const { cx } = steps
+  const slots = limit(options.jobs ?? availableParallelism())
+  const nonce = randomBytes(16).toString('hex')
+  const implied = impliedHits(consumersOf(graph, root), (ref) => {
+    cx.emit({ type: 'op-cached', step: ref, by: 'implied' })
+  })
+
+  const opOf = (ref: OpRef) => lookUpOp(graph, drivers, ref)
+  const result = steps.once(async (ref: OpRef): Promise<Result> => {
+    cx.signal.throwIfAborted()
+    implied.touch(ref)
+    const { op, driver } = opOf(ref)
+    if (driver.uncached) return uncached(ref, await Promise.all(op.inputs.map(result)))
+    const definition = await definitionOf(ref)
+    if (definition && !definition.forced) {
+      const hit = await steps.of(ref, () => cache.get(definition.id))
+      if (hit !== undefined) {
+        implied.hit(ref)
+        return found(ref, hit, 'definition')
+      }
+    }
+    const inputs = await Promise.all(op.inputs.map(result))
+    const ids = inputs.map(async (input, i) => (await contentOf(ref, i, input)) ?? input.id)
+    const key = cacheKey(op, await Promise.all(ids))
+    return steps.of(ref, () => byContent(ref, key, inputs, definition))
+  })
+
+  const { definitionOf, contentOf } = definitions(opOf, result, steps)
+
+  const uncached = (ref: OpRef, inputs: readonly Result[]): Promise<Result> =>
+    steps.of(ref, async () => {
+      const { op } = opOf(ref)
+      const layers = await execute(ref, inputs)
+      if (op.kind === 'image') return { id: ref, layers }
+      // A directory's name says nothing about its content: whatever is keyed by it alone must not be found again.
+      if (op.kind === 'local') return { id: digestOfJson({ local: ref, nonce }), layers }
+      return { id: digestOfJson({ op: op.kind, inputs: inputs.map((input) => input.id) }), layers }
+    })
+
+  const flights = new Map<Digest, Promise<CacheRecord>>()
+  const byContent = async (ref: OpRef, key: CacheKey, inputs: readonly Result[], definition?: Definition) => {
+    const id = keyId(key)
+    const other = flights.get(id)
+    let made = false
+    const lookUp = async () => (opOf(ref).note.force ? undefined : await cache.get(id))
+    const flight = async (): Promise<CacheRecord> =>
+      (await lookUp()) ??
+      cache.exclusive(id, cx.signal, async () => {
+        // Another process may have made it while this one waited for the lock.
+        const hit = await lookUp()
+        if (hit !== undefined) return hit
+        made = true
+        return make(ref, key, inputs, definition)
+      })
+    const mine = other ?? flight()
+    flights.set(id, mine)
+    const record = await mine
+    if (made) return record.result
+    if (definition) await cache.alias(definition.id, record)
+    return found(ref, record, 'content')
+  }
+
+  const make = async (ref: OpRef, key: CacheKey, inputs: readonly Result[], definition?: Definition) => {
+    const { note } = opOf(ref)
+    const reasons = note.force ? [{ kind: 'forced' } as const] : explain(await cache.last(note.slot), key)
+    cx.emit({ type: 'op-missed', step: ref, reasons })
+    const layers = await execute(ref, inputs)
+    const id = note.force ? forcedId(key, nonce) : keyId(key)
+    const record: CacheRecord = { id, key, result: { id, layers }, created: cx.now() }
+    // A forced result replaces the older one for later builds, under its key and its definition.
+    await cache.put(record, [...(note.force ? [keyId(key)] : []), ...(definition ? [definition.id] : [])])
+    await cache.remember(note.slot, key)
+    return record
+  }
+
+  const execute = (ref: OpRef, inputs: readonly Result[]) =>
+    slots(() => {
+      const { op, note, driver } = opOf(ref)
+      return steps.run(ref, () => driver.run(op, inputs, note, cx))
+    })
+
+  const found = async (ref: OpRef, record: CacheRecord, by: 'definition' | 'content'): Promise<Result> => {
+    cx.emit({ type: 'op-cached', step: ref, by })
+    await cache.remember(opOf(ref).note.slot, record.key)
+    return record.result
+  }
+
+  return result
+}
