@@ -73,8 +73,10 @@ export type FileAction =
     }
   | {
       readonly kind: 'mkfile'
-      /** Absolute; a trailing `/` never occurs here. */
+      /** Absolute; a trailing `/` never occurs here. Missing parents are made (0755, `owner`). */
       readonly path: string
+      /** The file's name inside `path`, should that exist as a directory (`COPY <<EOF /etc`). */
+      readonly name?: string
       readonly mode: number
       readonly owner?: Owner
       readonly content: string
