@@ -63,7 +63,11 @@ function rewriteBooleans(argv: readonly string[], command: Command): string[] {
     } else {
       const value = truth[arg.slice(equals + 1).toLowerCase()]
       if (value === undefined) {
-        throw new CommanderError(usageExitCode, 'slipway.boolean', `invalid boolean value ${JSON.stringify(arg)}`)
+        throw new CommanderError(
+          usageExitCode,
+          'slipway.boolean',
+          `invalid boolean value ${JSON.stringify(arg)}`,
+        )
       }
       if (value) out.push(flag)
     }
@@ -72,7 +76,12 @@ function rewriteBooleans(argv: readonly string[], command: Command): string[] {
 }
 
 /** Arguments of a command, checked as docker does: a wrong number is exit status 1, not 125. */
-export function expectArguments(command: Command, args: readonly string[], least: number, most = least): void {
+export function expectArguments(
+  command: Command,
+  args: readonly string[],
+  least: number,
+  most = least,
+): void {
   if (args.length >= least && args.length <= most) return
   const wanted =
     least === most
@@ -84,5 +93,15 @@ export function expectArguments(command: Command, args: readonly string[], least
     code: 'ERR_ARGUMENTS',
     message: `"slipway ${command.name()}" requires ${wanted}, got ${args.length}`,
     hint: `see 'slipway ${command.name()} --help'`,
+  })
+}
+
+/** A flag's value that cannot be understood; exit status 125 as docker's. */
+export function usageError(flag: string, value: string, wanted: string): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_FLAG_INVALID',
+    message: `invalid value ${JSON.stringify(value)} for ${flag}`,
+    hint: `give it as ${wanted}`,
+    data: { exitStatus: usageExitCode },
   })
 }

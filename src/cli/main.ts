@@ -36,7 +36,10 @@ function programFor(argv: readonly string[], finish: (status: number) => void): 
   const asked = argv.find((arg) => !arg.startsWith('-'))
   for (const [name, { summary, define }] of Object.entries(commands)) {
     const command = program.command(name).summary(summary).description(summary)
-    command.exitOverride().configureOutput({ writeErr: () => undefined }).allowExcessArguments(true)
+    command
+      .exitOverride()
+      .configureOutput({ writeErr: () => undefined })
+      .allowExcessArguments(true)
     if (name === asked) define(command as DockerCommand, finish)
   }
   return program
@@ -58,6 +61,9 @@ function reportFailure(thrown: unknown): number {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown))
   process.stderr.write(`ERROR: ${error.message}\n`)
   if (process.env.SLIPWAY_DEBUG) process.stderr.write(`${error.stack}\n`)
-  else process.stderr.write('  help: this looks like a bug in slipway; SLIPWAY_DEBUG=1 prints where it happened\n')
+  else
+    process.stderr.write(
+      '  help: this looks like a bug in slipway; SLIPWAY_DEBUG=1 prints where it happened\n',
+    )
   return 1
 }

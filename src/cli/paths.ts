@@ -1,6 +1,7 @@
 // Where things are on this machine, decided from the environment once per command.
-import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { availableParallelism, homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import type { HostOptions } from '../host.ts'
 
 /** The state directory: `SLIPWAY_ROOT`, else /var/lib/slipway for root, else XDG data home. */
 export function stateRoot(): string {
@@ -12,4 +13,20 @@ export function stateRoot(): string {
 /** docker's configuration directory, which holds config.json with the registry credentials. */
 export function dockerConfigDirectory(): string {
   return process.env.DOCKER_CONFIG || join(homedir(), '.docker')
+}
+
+/** Everything a host is opened with, from the environment. */
+export function hostOptions(): HostOptions {
+  const extraCa = process.env.SLIPWAY_EXTRA_CA_CERTS ?? process.env.NODE_EXTRA_CA_CERTS
+  return {
+    root: stateRoot(),
+    // The launcher says where the native parts are; a bundle started by hand lies beside them.
+    dist: process.env.SLIPWAY_DIST ?? dirname(process.argv[1] ?? '.'),
+    dockerConfig: dockerConfigDirectory(),
+    ...(extraCa ? { extraCaFile: extraCa } : {}),
+    environment: process.env,
+    cpus: availableParallelism(),
+    os: process.platform,
+    architecture: process.arch,
+  }
 }

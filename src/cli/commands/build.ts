@@ -1,14 +1,22 @@
 // `slipway build`: docker buildx build's flags, with their meaning.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { BuildRequest, BuildReport } from '../../build.ts'
+import type { BuildReport, BuildRequest } from '../../build.ts'
 import { formatDiagnostic } from '../../core/diagnostic.ts'
 import { SlipwayError } from '../../core/error.ts'
-import { type ProgressMode, progressModes } from '../../progress/view.ts'
-import { collect, collectList, type DockerCommand, expectArguments, unsupported } from '../command.ts'
-import { hostOptions, stateRoot } from '../paths.ts'
+import { progressModes } from '../../progress/view.ts'
+import {
+  collect,
+  collectList,
+  type DockerCommand,
+  expectArguments,
+  unsupported,
+  usageError,
+} from '../command.ts'
 import type { CommandPage } from '../page.ts'
+import { hostOptions, stateRoot } from '../paths.ts'
 import { openSession } from '../session.ts'
+import { progressMode } from '../transfer.ts'
 
 interface Flags {
   readonly file?: string
@@ -98,7 +106,7 @@ function offOnly(flag: string): (value: string) => void {
 }
 
 async function runBuild(path: string, flags: Flags): Promise<number> {
-  const progress = progressMode(flags)
+  const progress = flags.quiet ? 'quiet' : progressMode(flags.progress)
   const request = requestFrom(path, flags)
   const session = await openSession({
     progress,
@@ -124,11 +132,14 @@ async function runBuild(path: string, flags: Flags): Promise<number> {
   }
   if (report.failed) {
     const count = report.diagnostics.filter((d) => d.severity === 'error').length
-    process.stderr.write(`\nERROR: failed to build: ${count} error${count === 1 ? '' : 's'} in ${report.dockerfile}\n`)
+    process.stderr.write(
+      `\nERROR: failed to build: ${count} error${count === 1 ? '' : 's'} in ${report.dockerfile}\n`,
+    )
     return 1
   }
   if (flags.iidfile) writeFileSync(flags.iidfile, report.imageId ?? '')
-  if (flags.metadataFile) writeFileSync(flags.metadataFile, `${JSON.stringify(report.metadata, undefined, 2)}\n`)
+  if (flags.metadataFile)
+    writeFileSync(flags.metadataFile, `${JSON.stringify(report.metadata, undefined, 2)}\n`)
   if (flags.quiet && report.imageId) process.stdout.write(`${report.imageId}\n`)
   return 0
 }
@@ -136,14 +147,11 @@ async function runBuild(path: string, flags: Flags): Promise<number> {
 /** Everything that stops a build is reported under docker's heading. */
 function buildFailure(thrown: unknown): unknown {
   if (!(thrown instanceof SlipwayError) || thrown.code.startsWith('ERR_FLAG')) return thrown
-  return new SlipwayError({ ...thrown.toJSON(), message: `failed to build: ${thrown.message}`, cause: thrown })
-}
-
-function progressMode(flags: Flags): ProgressMode {
-  const mode = flags.quiet ? 'quiet' : flags.progress
-  const known = progressModes.find((m) => m === mode)
-  if (known !== undefined) return known
-  throw flagError('--progress', mode, `one of ${progressModes.join(', ')}`)
+  return new SlipwayError({
+    ...thrown.toJSON(),
+    message: `failed to build: ${thrown.message}`,
+    cause: thrown,
+  })
 }
 
 function requestFrom(path: string, flags: Flags): BuildRequest {
@@ -151,7 +159,9 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
   return {
     context: path === '-' ? undefined : resolve(path),
     contextName: path,
-    ...(flags.file === undefined ? {} : { file: flags.file === '-' ? '-' : resolve(flags.file), fileName: flags.file }),
+    ...(flags.file === undefined
+      ? {}
+      : { file: flags.file === '-' ? '-' : resolve(flags.file), fileName: flags.file }),
     stdin: () => readFileSync(0),
     tags: flags.tag ?? [],
     outputs: [...(flags.output ?? []), ...(flags.push ? ['type=registry'] : [])],
@@ -168,7 +178,6 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     ...(flags.shmSize === undefined ? {} : { shmSizeBytes: bytes('--shm-size', flags.shmSize) }),
     ...(flags.jobs === undefined ? {} : { jobs: positive('--jobs', flags.jobs) }),
     ...(epoch === undefined || epoch === '' ? {} : { epoch: wholeSeconds(epoch) }),
-    ...(flags.iidfile || flags.metadataFile ? { files: [flags.iidfile, flags.metadataFile].filter((f) => f !== undefined) } : {}),
   }
 }
 
@@ -178,7 +187,7 @@ function pairs(flag: string, list: readonly string[] | undefined, bare: boolean)
   for (const text of list ?? []) {
     const at = text.indexOf('=')
     const name = at === -1 ? text : text.slice(0, at)
-    if (name === '' || (at === -1 && !bare)) throw flagError(flag, text, 'name=value')
+    if (name === '' || (at === -1 && !bare)) throw usageError(flag, text, 'name=value')
     const value = at === -1 ? (flag === '--label' ? '' : process.env[name]) : text.slice(at + 1)
     if (value !== undefined) out[name] = value
   }
@@ -187,37 +196,28 @@ function pairs(flag: string, list: readonly string[] | undefined, bare: boolean)
 
 function hostLine(text: string): { name: string; ip: string } {
   const match = /^([^:=]+)[:=]\[?([0-9a-fA-F.:]+)\]?$/.exec(text)
-  if (!match?.[1] || !match[2]) throw flagError('--add-host', text, 'name:ip')
+  if (!match?.[1] || !match[2]) throw usageError('--add-host', text, 'name:ip')
   return { name: match[1], ip: match[2] }
 }
 
 function oneOf<T extends string>(flag: string, value: string, values: readonly T[]): T {
   const known = values.find((v) => v === value)
-  if (known === undefined) throw flagError(flag, value, `one of ${values.join(', ')}`)
+  if (known === undefined) throw usageError(flag, value, `one of ${values.join(', ')}`)
   return known
 }
 
 function bytes(flag: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)([bkmgt]?)b?$/i.exec(text)
-  if (!match?.[1]) throw flagError(flag, text, 'a size such as 64m')
+  if (!match?.[1]) throw usageError(flag, text, 'a size such as 64m')
   return Math.floor(Number(match[1]) * 1024 ** 'bkmgt'.indexOf((match[2] || 'b').toLowerCase()))
 }
 
 function positive(flag: string, text: string): number {
-  if (!/^[1-9]\d{0,3}$/.test(text)) throw flagError(flag, text, 'a number from 1')
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw usageError(flag, text, 'a number from 1')
   return Number(text)
 }
 
 function wholeSeconds(text: string): number {
-  if (!/^\d{1,12}$/.test(text)) throw flagError('SOURCE_DATE_EPOCH', text, 'whole seconds since 1970')
+  if (!/^\d{1,12}$/.test(text)) throw usageError('SOURCE_DATE_EPOCH', text, 'whole seconds since 1970')
   return Number(text)
-}
-
-function flagError(flag: string, value: string, wanted: string): SlipwayError {
-  return new SlipwayError({
-    code: 'ERR_FLAG_INVALID',
-    message: `invalid value ${JSON.stringify(value)} for ${flag}`,
-    hint: `give it as ${wanted}`,
-    data: { exitStatus: 125 },
-  })
 }

@@ -1,0 +1,40 @@
+// `slipway history`: the steps an image was made by, newest first.
+import { formatBytes } from '../../progress/format.ts'
+import { expectArguments, usageError } from '../command.ts'
+import type { CommandPage } from '../page.ts'
+import { formatAge, formatTable } from '../table.ts'
+import { transferCommand } from '../transfer.ts'
+
+export const historyCommand: CommandPage = {
+  summary: 'Show how an image was made',
+  define(command, finish) {
+    command
+      .argument('[name...]', 'image name or ID')
+      .option('--no-trunc', 'show whole instructions')
+      .option('--format <format>', 'table or json', 'table')
+      .action(async (names: string[], flags) => {
+        expectArguments(command, names, 1)
+        if (flags.format !== 'table' && flags.format !== 'json') {
+          throw usageError('--format', flags.format, 'table or json (templates are not supported)')
+        }
+        finish(
+          await transferCommand({}, async (images, host) => {
+            const rows = await images.history(host, names[0] ?? '')
+            if (flags.format === 'json') return rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+            const cut = (text: string): string =>
+              flags.trunc && text.length > 45 ? `${text.slice(0, 44)}…` : text
+            return formatTable(
+              ['IMAGE', 'CREATED', 'CREATED BY', 'SIZE', 'COMMENT'],
+              rows.map((row) => [
+                row.image ?? '<missing>',
+                formatAge(row.created, Date.now()),
+                cut(row.createdBy.replaceAll(/\s+/g, ' ')),
+                formatBytes(row.sizeBytes),
+                row.comment,
+              ]),
+            )
+          }),
+        )
+      })
+  },
+}
