@@ -1,0 +1,147 @@
+// A graph for people: a stable text for reviews and goldens, Graphviz source, and JSON.
+import { canonicalJson } from '../core/canonical-json.ts'
+import { positionAt, type Span } from '../core/span.ts'
+import type { ExecMount, FileAction, Graph, Op, OpNote, OpRef } from './op.ts'
+import { walk } from './walk.ts'
+
+export type GraphFormat = 'text' | 'dot' | 'json'
+
+/** The graph in the asked form, ending in a newline. Ops are numbered `%0`, `%1`… inputs first; only members that are not the default are shown. */
+export function printGraph(graph: Graph, roots: readonly OpRef[], format: GraphFormat = 'text'): string {
+  switch (format) {
+    case 'text':
+      return printText(graph, roots)
+    case 'dot':
+      return printDot(graph, roots)
+    case 'json':
+      return `${JSON.stringify({ graph: JSON.parse(canonicalJson(graph)), roots }, null, 2)}\n`
+  }
+}
+
+function printText(graph: Graph, roots: readonly OpRef[]): string {
+  const order = walk(graph, roots)
+  const number = numbering(order)
+  const lines: string[] = []
+  for (const ref of order) {
+    const op = graph.ops[ref]
+    const note = graph.notes[ref]
+    if (op === undefined || note === undefined) continue
+    lines.push(`${number(ref)} ${op.kind}  ${titleOf(note)}`)
+    for (const line of [...describe(op, number), ...describeNote(note, graph)]) lines.push(`    ${line}`)
+  }
+  lines.push(roots.length === 0 ? 'root none' : `root ${roots.map(number).join(' ')}`)
+  return `${lines.join('\n')}\n`
+}
+
+function printDot(graph: Graph, roots: readonly OpRef[]): string {
+  const order = walk(graph, roots)
+  const number = numbering(order)
+  const lines = ['digraph {', '  node [shape=box fontname="monospace"]']
+  for (const ref of order) {
+    const note = graph.notes[ref]
+    const label = note === undefined ? ref : titleOf(note)
+    const bold = roots.includes(ref) ? ' style=bold' : ''
+    lines.push(`  ${dotText(number(ref))} [label=${dotText(label)}${bold}]`)
+    for (const input of graph.ops[ref]?.inputs ?? []) {
+      lines.push(`  ${dotText(number(input))} -> ${dotText(number(ref))}`)
+    }
+  }
+  lines.push('}')
+  return `${lines.join('\n')}\n`
+}
+
+function numbering(order: readonly OpRef[]): (ref: OpRef) => string {
+  const numbers = new Map(order.map((ref, index) => [ref, `%${index}`]))
+  return (ref) => numbers.get(ref) ?? ref
+}
+
+function titleOf(note: OpNote): string {
+  return note.label === '' ? note.title : `${note.label} ${note.title}`
+}
+
+function describe(op: Op, number: (ref: OpRef) => string): string[] {
+  const input = (index: number | null): string => {
+    const ref = index === null ? undefined : op.inputs[index]
+    return ref === undefined ? 'none' : number(ref)
+  }
+  switch (op.kind) {
+    case 'image':
+      return [
+        `manifest ${op.manifest}`,
+        `platform ${[op.platform.os, op.platform.architecture, op.platform.variant].filter(Boolean).join('/')}`,
+      ]
+    case 'local':
+      return [`name ${quote(op.name)}`, ...op.ignore.map((pattern) => `ignore ${quote(pattern)}`)]
+    case 'merge':
+      return [`inputs ${op.inputs.map(number).join(' ') || 'none'}`]
+    case 'file':
+      return [`base ${input(op.base)}`, ...op.actions.map((action) => describeAction(action, input))]
+    case 'exec':
+      return [
+        `root ${input(op.root)}`,
+        `args ${JSON.stringify(op.args)}`,
+        ...op.env.map((entry) => `env ${quote(entry)}`),
+        ...member('cwd', op.cwd, '/'),
+        ...member('user', op.user, ''),
+        ...member('network', op.network, 'default'),
+        ...member('security', op.security, 'sandbox'),
+        ...member('hostname', op.hostname, 'buildkitsandbox'),
+        ...op.mounts.map(describeMount),
+      ]
+  }
+}
+
+function describeAction(action: FileAction, input: (index: number) => string): string {
+  const owner = action.owner === undefined ? '' : ` owner=${quote(action.owner)}`
+  switch (action.kind) {
+    case 'mkdir':
+      return `mkdir ${quote(action.path)} mode=${octal(action.mode)}${owner}`
+    case 'mkfile':
+      return `mkfile ${quote(action.path)}${action.name === undefined ? '' : ` name=${quote(action.name)}`} mode=${octal(action.mode)}${owner} content=${JSON.stringify(action.content)}`
+    case 'copy':
+      return [
+        `${action.instruction.toLowerCase()} ${input(action.from)} ${action.sources.map(quote).join(' ')} -> ${quote(action.destination)}${owner}`,
+        action.mode === undefined ? '' : ` mode=${action.mode}`,
+        ...action.exclude.map((pattern) => ` exclude=${quote(pattern)}`),
+        action.parents ? ' parents' : '',
+        action.unpack ? ' unpack' : '',
+      ].join('')
+  }
+}
+
+function describeMount(mount: ExecMount): string {
+  return `mount ${mount.kind} ${quote(mount.target)} mode=${octal(mount.mode)} content=${JSON.stringify(mount.content)}`
+}
+
+function describeNote(note: OpNote, graph: Graph): string[] {
+  const slot = `# slot ${note.slot.stage}/${note.slot.ordinal}`
+  const place = note.span === undefined ? '' : ` at ${placeOf(note.span, graph)}`
+  return [
+    `${slot}${place}${note.force ? ' forced' : ''}`,
+    ...(note.reference === undefined ? [] : [`# reference ${note.reference}`]),
+    ...(note.unkeyed?.env ?? []).map((entry) => `# env ${quote(entry)}`),
+    ...(note.unkeyed?.hosts ?? []).map((host) => `# host ${host.name}:${host.ip}`),
+  ]
+}
+
+function placeOf(span: Span, graph: Graph): string {
+  const file = graph.files.find((candidate) => candidate.name === span.file)
+  return file === undefined ? span.file : `${span.file}:${positionAt(file.text, span.start).line}`
+}
+
+function member(name: string, value: string, standard: string): string[] {
+  return value === standard ? [] : [`${name} ${quote(value)}`]
+}
+
+function octal(mode: number): string {
+  return `0${mode.toString(8)}`
+}
+
+/** As it is when nothing can be mistaken, else as a JSON string. */
+function quote(text: string): string {
+  return /^[\x21\x23-\x7e]+( [\x21\x23-\x7e]+)*$/.test(text) ? text : JSON.stringify(text)
+}
+
+function dotText(text: string): string {
+  return `"${text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')}"`
+}
