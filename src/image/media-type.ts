@@ -65,5 +65,7 @@ export function ociLayerType(compression: LayerCompression): string {
 export function asOciLayerType(type: string): string {
   if (type.startsWith('application/vnd.oci.')) return type
   const compression = layerCompression(type)
-  return compression === undefined ? type : ociLayerType(compression)
+  if (compression === undefined) return type
+  const plain = ociLayerType(compression)
+  return type.includes('.foreign.') ? plain.replace('layer.v1', 'layer.nondistributable.v1') : plain
 }

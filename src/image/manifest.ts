@@ -1,0 +1,36 @@
+// From a finished image to its two documents: the config blob and the manifest that names it.
+import type { Descriptor } from '../core/descriptor.ts'
+import { invariant } from '../core/error.ts'
+import { type Encoded, encodeConfig, encodeManifest } from './encode.ts'
+import { asOciLayerType, layerCompression, mediaType } from './media-type.ts'
+import type { ImageConfig } from './types.ts'
+
+/** Which media types the documents carry; the bytes of layers are the same. */
+export type ManifestFormat = 'oci' | 'docker'
+
+/** The config and manifest blobs of one image; `layers` are descriptors of the layer bytes as they are written there. */
+export function describeImage(
+  config: ImageConfig,
+  layers: readonly Descriptor[],
+  format: ManifestFormat = 'oci',
+): { readonly config: Encoded; readonly manifest: Encoded } {
+  invariant(
+    layers.length === config.rootfs.diff_ids.length,
+    `${layers.length} layers for ${config.rootfs.diff_ids.length} diff ids`,
+  )
+  const encodedConfig = encodeConfig(config, format === 'oci' ? mediaType.ociConfig : mediaType.dockerConfig)
+  const manifest = encodeManifest({
+    schemaVersion: 2,
+    mediaType: format === 'oci' ? mediaType.ociManifest : mediaType.dockerManifest,
+    config: encodedConfig.descriptor,
+    layers: layers.map((layer) => ({ ...layer, mediaType: layerType(layer.mediaType, format) })),
+  })
+  return { config: encodedConfig, manifest }
+}
+
+function layerType(type: string, format: ManifestFormat): string {
+  if (format === 'oci') return asOciLayerType(type)
+  const compression = layerCompression(type)
+  invariant(compression !== undefined && compression !== 'zstd', `docker has no layer type for ${type}`)
+  return compression === 'gzip' ? mediaType.dockerLayerGzip : mediaType.dockerLayer
+}

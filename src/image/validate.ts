@@ -1,0 +1,145 @@
+// Every invariant of a stored image, checked from its bytes: used by `store verify` and on every image a test produces.
+import { createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import type { Descriptor } from '../core/descriptor.ts'
+import { type Digest, digestOf, digestOfHex } from '../core/digest.ts'
+import { errorJson } from '../core/error.ts'
+import { isConfigType, type LayerCompression, layerCompression } from './media-type.ts'
+import { maxConfigBytes, maxManifestBytes, parseConfig, parseDocument } from './parse.ts'
+import type { ImageConfig, Manifest } from './types.ts'
+
+/** Where the blobs are. */
+export interface BlobSource {
+  open(descriptor: Descriptor, options?: { readonly signal?: AbortSignal }): Promise<Readable>
+}
+
+export interface ValidateOptions {
+  readonly signal: AbortSignal
+  /** The uncompressed bytes of a layer stream. */
+  decompress(stream: Readable, compression: LayerCompression): AsyncIterable<Uint8Array>
+}
+
+const maxNesting = 4
+
+/** What is wrong with the image (or index of images) of this descriptor, one line each; empty when every size, digest, diff id and count is right. */
+export async function validateImage(
+  source: BlobSource,
+  descriptor: Descriptor,
+  options: ValidateOptions,
+): Promise<readonly string[]> {
+  const problems: string[] = []
+  await check(source, descriptor, options, problems, 0)
+  return problems
+}
+
+async function check(
+  source: BlobSource,
+  descriptor: Descriptor,
+  options: ValidateOptions,
+  problems: string[],
+  nesting: number,
+): Promise<void> {
+  await guarded(problems, descriptor, async () => {
+    if (nesting > maxNesting) return problems.push(`${descriptor.digest}: indexes are nested too deep`)
+    const document = parseDocument(
+      await readAll(source, descriptor, maxManifestBytes, options),
+      descriptor.mediaType,
+    )
+    if (document.kind === 'manifest') return checkManifest(source, document.manifest, options, problems)
+    for (const entry of document.index.manifests) await check(source, entry, options, problems, nesting + 1)
+  })
+}
+
+async function checkManifest(
+  source: BlobSource,
+  manifest: Manifest,
+  options: ValidateOptions,
+  problems: string[],
+): Promise<void> {
+  if (!isConfigType(manifest.config.mediaType)) {
+    // An artifact (attestation, chart): its blobs must be right, but it has no file system to compare them with.
+    for (const blob of [manifest.config, ...manifest.layers]) await checkBlob(source, blob, options, problems)
+    return
+  }
+  await guarded(problems, manifest.config, async () => {
+    const config = parseConfig(await readAll(source, manifest.config, maxConfigBytes, options))
+    problems.push(...countProblems(manifest, config))
+    for (const [i, layer] of manifest.layers.entries()) {
+      await checkBlob(source, layer, options, problems, config.rootfs.diff_ids[i])
+    }
+  })
+}
+
+function countProblems(manifest: Manifest, config: ImageConfig): string[] {
+  const at = manifest.config.digest
+  const layers = manifest.layers.length
+  const diffIds = config.rootfs.diff_ids.length
+  const steps = config.history?.filter((entry) => !entry.empty_layer).length
+  return [
+    ...(layers === diffIds ? [] : [`${at}: ${diffIds} diff ids for ${layers} layers`]),
+    ...(steps === undefined || steps === layers
+      ? []
+      : [`${at}: ${steps} history entries for ${layers} layers`]),
+  ]
+}
+
+async function checkBlob(
+  source: BlobSource,
+  blob: Descriptor,
+  options: ValidateOptions,
+  problems: string[],
+  diffId?: Digest,
+): Promise<void> {
+  await guarded(problems, blob, async () => {
+    const compression = layerCompression(blob.mediaType)
+    if (diffId !== undefined && compression === undefined) {
+      problems.push(`${blob.digest}: media type ${blob.mediaType} is not a layer`)
+    }
+    const stored = createHash('sha256')
+    let size = 0
+    const stream = await source.open(blob, { signal: options.signal })
+    stream.on('data', (chunk: Uint8Array) => {
+      size += chunk.byteLength
+      stored.update(chunk)
+    })
+    const plain = createHash('sha256')
+    for await (const chunk of options.decompress(stream, compression ?? 'none')) plain.update(chunk)
+    const digest = digestOfHex(stored.digest('hex'))
+    if (digest !== blob.digest) problems.push(`${blob.digest}: its bytes have the digest ${digest}`)
+    if (size !== blob.size) problems.push(`${blob.digest}: it has ${size} bytes instead of ${blob.size}`)
+    const found = digestOfHex(plain.digest('hex'))
+    if (diffId !== undefined && found !== diffId) {
+      problems.push(`${blob.digest}: its uncompressed digest is ${found} instead of ${diffId}`)
+    }
+  })
+}
+
+async function readAll(
+  source: BlobSource,
+  descriptor: Descriptor,
+  limitBytes: number,
+  options: ValidateOptions,
+): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of await source.open(descriptor, { signal: options.signal })) {
+    size += chunk.byteLength
+    if (size > limitBytes) throw new RangeError(`more than ${limitBytes} bytes`)
+    chunks.push(chunk)
+  }
+  const bytes = Buffer.concat(chunks)
+  if (digestOf(bytes) !== descriptor.digest)
+    throw new RangeError(`its bytes have the digest ${digestOf(bytes)}`)
+  if (size !== descriptor.size) throw new RangeError(`it has ${size} bytes instead of ${descriptor.size}`)
+  return bytes
+}
+
+// A broken blob is a finding, not the end of the check; an abort is.
+async function guarded(problems: string[], at: Descriptor, act: () => Promise<unknown>): Promise<void> {
+  try {
+    await act()
+  } catch (thrown) {
+    if (thrown instanceof Error && thrown.name === 'AbortError') throw thrown
+    problems.push(`${at.digest}: ${errorJson(thrown).message}`)
+  }
+}
