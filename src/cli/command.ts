@@ -53,7 +53,9 @@ function rewriteBooleans(argv: readonly string[], command: Command): string[] {
     if (arg === '--') return [...out, ...argv.slice(i)]
     const equals = arg.indexOf('=')
     const flag = equals === -1 ? arg : arg.slice(0, equals)
-    const option = flag.startsWith('-') ? command.options.find((o) => o.is(flag)) : undefined
+    const option = flag.startsWith('-')
+      ? command.options.find((o) => o.long === flag || o.short === flag)
+      : undefined
     const takesValue = option !== undefined && (option.required || option.optional)
     if (option === undefined || takesValue) {
       out.push(arg)

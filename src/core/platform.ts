@@ -28,7 +28,7 @@ const knownArchitectures = new Set(
 /** The platform written `os/arch[/variant]`, `os` or `arch`; missing parts come from `host`. Throws ERR_PLATFORM_INVALID. */
 export function parsePlatform(text: string, host: Platform): Platform {
   const parts = text.toLowerCase().split('/')
-  if (parts.length > 3 || parts.some((p) => !/^[a-z0-9_.-]+$/.test(p))) {
+  if (parts.length > 3 || parts.some((p) => !/^[a-z0-9][a-z0-9_.-]*$/.test(p))) {
     throw new SlipwayError({
       code: 'ERR_PLATFORM_INVALID',
       message: `invalid platform ${JSON.stringify(text)}`,

@@ -27,7 +27,7 @@ interface Flags {
   readonly label?: readonly string[]
   readonly addHost?: readonly string[]
   readonly allow?: readonly string[]
-  readonly cacheFilter?: readonly string[]
+  readonly cacheFilter: readonly string[]
   /** `--no-cache` makes it false. */
   readonly cache: boolean
   readonly target?: string
@@ -70,7 +70,7 @@ function defineFlags(command: DockerCommand): void {
     .option('--label <name=value>', 'label of the image', collect)
     .option('--platform <list>', 'platform to build for', collectList)
     .option('--no-cache', 'run every step')
-    .option('--no-cache-filter <stages>', 'run every step of these stages', collectList)
+    .option('--no-cache-filter <stages>', 'run every step of these stages', collectList, [])
     .option('--pull', 'ask the registry for base images even when they are here')
     .option('--network <mode>', 'network of RUN: default, host or none')
     .option('--add-host <name:ip>', 'line for /etc/hosts of RUN', collect)
@@ -172,7 +172,7 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     labels: pairs('--label', flags.label, true),
     hosts: (flags.addHost ?? []).map(hostLine),
     allow: flags.allow ?? [],
-    noCache: !flags.cache || flags.cacheFilter !== undefined ? (flags.cacheFilter ?? 'all') : [],
+    noCache: flags.cache ? flags.cacheFilter : 'all',
     pull: flags.pull === true,
     network: oneOf('--network', flags.network ?? 'default', ['default', 'host', 'none'] as const),
     ...(flags.shmSize === undefined ? {} : { shmSizeBytes: bytes('--shm-size', flags.shmSize) }),

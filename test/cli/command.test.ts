@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest'
+import { collect, collectList, DockerCommand } from '../../src/cli/command.ts'
+import { main } from '../../src/cli/main.ts'
+import { formatAge, formatTable } from '../../src/cli/table.ts'
+
+function parse(argv: readonly string[]): { flags: Record<string, unknown>; args: string[] } {
+  const command = new DockerCommand('build')
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined })
+    .argument('[path...]')
+    .option('-t, --tag <name>', '', collect)
+    .option('-o, --output <spec>', '', collect)
+    .option('-f, --file <path>', '')
+    .option('-q, --quiet', '')
+    .option('--pull', '')
+    .option('--no-cache', '')
+    .option('--no-cache-filter <stages>', '', collectList, [])
+    .option('--build-arg <pair>', '', collect)
+  command.parse([...argv], { from: 'user' })
+  return { flags: command.opts(), args: command.args }
+}
+
+describe("docker's command lines", () => {
+  it.each([
+    [['-ta', '-t', 'b', '.'], { tag: ['a', 'b'], cache: true }, ['.']],
+    [['--tag=a', '-otype=oci,dest=x', '.'], { tag: ['a'], output: ['type=oci,dest=x'], cache: true }, ['.']],
+    [['-f', '-', '.'], { file: '-', cache: true }, ['.']],
+    [['--pull', '.'], { pull: true, cache: true }, ['.']],
+    [['--pull=false', '.'], { cache: true }, ['.']],
+    [['--pull=true', '.'], { pull: true, cache: true }, ['.']],
+    [['--no-cache', '.'], { cache: false }, ['.']],
+    [['--no-cache=false', '.'], { cache: true }, ['.']],
+    [['--no-cache-filter', 'a,b', '.'], { cacheFilter: ['a', 'b'], cache: true }, ['.']],
+    [['--build-arg', '-x', '.'], { buildArg: ['-x'], cache: true }, ['.']],
+    [
+      ['--build-arg', '--quiet=false', '-q', '.'],
+      { buildArg: ['--quiet=false'], quiet: true, cache: true },
+      ['.'],
+    ],
+    [['-q', '--', '--pull=maybe'], { quiet: true, cache: true }, ['--pull=maybe']],
+  ])('%j', (argv, flags, args) => {
+    expect(parse(argv)).toEqual({ flags: { cacheFilter: [], ...flags }, args })
+  })
+
+  it('refuses a boolean that is none', () => {
+    expect(() => parse(['--pull=maybe', '.'])).toThrow('invalid boolean value "--pull=maybe"')
+  })
+})
+
+async function run(argv: readonly string[]): Promise<{ status: number; stderr: string }> {
+  const written: string[] = []
+  const write = process.stderr.write
+  process.stderr.write = ((text: string) => {
+    written.push(text)
+    return true
+  }) as typeof process.stderr.write
+  try {
+    return { status: await main(argv), stderr: written.join('') }
+  } finally {
+    process.stderr.write = write
+  }
+}
+
+describe('failures of a command line', () => {
+  it.each([
+    [['build', '--taget', 'x', '.'], 125, "unknown option '--taget'"],
+    [['build'], 1, '"slipway build" requires 1 argument, got 0'],
+    [['buidl', '.'], 1, 'Did you mean build?'],
+    [['build', '--network', 'bridge', '.'], 125, 'invalid value "bridge" for --network'],
+    [['build', '--secret', 'id=x', '.'], 1, '--secret id=x is not supported yet'],
+    [['build', '--provenance=max', '.'], 1, '--provenance max is not supported yet'],
+    [['build', '--progress', 'loud', '.'], 125, 'invalid value "loud" for --progress'],
+    [['build', '--add-host', 'nonsense', '.'], 125, 'give it as name:ip'],
+    [['tag', 'a'], 1, '"slipway tag" requires 2 arguments, got 1'],
+  ])('%j exits %i', async (argv, status, text) => {
+    const result = await run(argv)
+    expect(result).toMatchObject({ status, stderr: expect.stringContaining(text) })
+    expect(result.stderr).not.toContain('    at ')
+  })
+})
+
+describe('tables', () => {
+  it('aligns columns and leaves no trailing blanks', () => {
+    expect(
+      formatTable(
+        ['A', 'LONG'],
+        [
+          ['value', ''],
+          ['b', 'c'],
+        ],
+      ),
+    ).toBe('A       LONG\nvalue\nb       c\n')
+  })
+
+  it.each([
+    [0, 'Less than a second ago'],
+    [1, '1 second ago'],
+    [3599, '59 minutes ago'],
+    [7200, '2 hours ago'],
+    [86_400 * 400, '1 year ago'],
+  ])('%i seconds is %s', (seconds, text) => {
+    expect(formatAge(new Date(0).toISOString(), seconds * 1000)).toBe(text)
+  })
+})

@@ -1,0 +1,171 @@
+import { describe, expect, it } from 'vitest'
+import type { BuildEvent, TimedEvent } from '../../src/core/event.ts'
+import { Model, printable } from '../../src/progress/model.ts'
+import { formatSnippet } from '../../src/progress/recap.ts'
+import type { Output, View } from '../../src/progress/types.ts'
+import { openView } from '../../src/progress/view.ts'
+
+const dockerfile = { name: 'Dockerfile', text: 'FROM scratch\nRUN a\nRUN false\n' }
+const span = { file: 'Dockerfile', start: 19, end: 28 }
+
+function recorder(overrides: Partial<Output> = {}): Output & { text: string } {
+  const output = {
+    text: '',
+    write(chunk: string) {
+      output.text += chunk
+    },
+    isTerminal: false,
+    columns: 60,
+    rows: 10,
+    colours: false,
+    ...overrides,
+  }
+  return output
+}
+
+function play(view: View, events: readonly (BuildEvent & { at?: number })[]): void {
+  events.forEach(({ at, ...event }, sequence) => {
+    const time = new Date(1_700_000_000_000 + (at ?? sequence * 100)).toISOString()
+    view.apply({ ...(event as BuildEvent), time, sequence } as TimedEvent)
+  })
+  view.finish()
+}
+
+const graph: BuildEvent = {
+  type: 'graph',
+  files: [dockerfile],
+  steps: [
+    { step: 'a', label: '[1/2]', title: 'RUN a', inputs: [] },
+    { step: 'b', label: '[2/2]', title: 'RUN false', inputs: ['a'], span },
+  ],
+}
+const failing: BuildEvent[] = [
+  graph,
+  { type: 'op-cached', step: 'a', by: 'implied' },
+  { type: 'op-started', step: 'b' },
+  { type: 'log', step: 'b', stream: 'stdout', text: 'one\ntw' },
+  { type: 'log', step: 'b', stream: 'stdout', text: 'o\nlast without newline' },
+  { type: 'op-failed', step: 'b', error: { code: 'ERR_PROCESS_EXIT', message: 'exit code: 1' } },
+]
+
+describe('plain view', () => {
+  it('prints numbered steps, whole lines, the failure and where it is written', () => {
+    const output = recorder()
+    play(openView('plain', output), failing)
+    expect(output.text).toBe(`#1 [1/2] RUN a
+#1 CACHED
+
+#2 [2/2] RUN false
+#2 0.100 one
+#2 0.200 two
+#2 0.300 last without newline
+#2 ERROR: exit code: 1
+------
+ > [2/2] RUN false:
+0.100 one
+0.200 two
+0.300 last without newline
+------
+Dockerfile:3
+--------------------
+   1 |     FROM scratch
+   2 |     RUN a
+   3 | >>> RUN false
+--------------------
+`)
+  })
+
+  it('names a step again when its output comes back after another one', () => {
+    const output = recorder()
+    play(openView('plain', output), [
+      graph,
+      { type: 'op-started', step: 'a' },
+      { type: 'op-started', step: 'b' },
+      { type: 'log', step: 'a', stream: 'stderr', text: 'back\n' },
+    ])
+    expect(output.text).toBe('#1 [1/2] RUN a\n\n#2 [2/2] RUN false\n\n#1 …\n#1 0.200 back\n')
+  })
+
+  it('keeps bytes in a file but never lets a step drive a terminal', () => {
+    const events: BuildEvent[] = [
+      { type: 'task-started', step: 't', title: 'task' },
+      { type: 'log', step: 't', stream: 'stdout', text: '\u001b]0;evil\u0007\u001b[2Jred\u001b[31m\n' },
+    ]
+    const file = recorder()
+    play(openView('plain', file), events)
+    expect(file.text).toContain('\u001b]0;evil')
+    const tty = recorder({ isTerminal: true })
+    play(openView('plain', tty), events)
+    expect(tty.text).toContain('0.100 red\n')
+    expect(tty.text).not.toContain('\u001b')
+  })
+})
+
+describe('tty view', () => {
+  it('ends with a frame that fits the width and the recap below it', () => {
+    const output = recorder({ isTerminal: true })
+    play(openView('auto', output), failing)
+    const lines = output.text.replace(/\u001b\[[?0-9]*[A-Za-z]/g, '').split('\n')
+    expect(lines[0]).toBe('\r[+] Building 0.5s (2/2)                            FINISHED')
+    expect(lines[1]).toBe(' => CACHED [1/2] RUN a                                 0.0s')
+    expect(lines[2]).toBe(' => ERROR [2/2] RUN false                              0.3s')
+    expect(lines).toContain('Dockerfile:3')
+  })
+
+  it('cuts wide characters by their width', () => {
+    const output = recorder({ isTerminal: true, columns: 24 })
+    play(openView('tty', output), [
+      { type: 'task-started', step: 't', title: '日本語日本語日本語日本語日本語' },
+      { type: 'task-finished', step: 't' },
+    ])
+    expect(output.text).toContain(' => 日本語日本語…  0.1s')
+  })
+})
+
+describe('rawjson and quiet', () => {
+  it('writes each event as one line', () => {
+    const output = recorder()
+    play(openView('rawjson', output), failing)
+    const parsed = output.text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(parsed.map((e) => e.type)).toEqual(failing.map((e) => e.type))
+    expect(parsed[2]).toMatchObject({ sequence: 2, time: '2023-11-14T22:13:20.200Z' })
+  })
+
+  it('is silent unless a step failed', () => {
+    const good = recorder()
+    play(openView('quiet', good), failing.slice(0, 4))
+    expect(good.text).toBe('')
+    const bad = recorder()
+    play(openView('quiet', bad), failing)
+    expect(bad.text).toMatch(/^------\n > \[2\/2\] RUN false:\n/)
+  })
+})
+
+describe('model', () => {
+  it('keeps what a carriage return leaves on the line', () => {
+    const model = new Model()
+    const log: TimedEvent = {
+      type: 'log',
+      step: 's',
+      stream: 'stdout',
+      text: '10%\r50%\r100%\r\n',
+      time: new Date(0).toISOString(),
+      sequence: 0,
+    }
+    expect(model.apply(log)?.lines.map((l) => l.text)).toEqual(['100%'])
+  })
+
+  it('takes every control sequence out of text', () => {
+    expect(
+      printable('a\u001b[1;31mb\u001b[0mc\u001b]8;;http://x\u001b\\d\u009b2Je\u0007\tf\u001bPq\u001b\\g'),
+    ).toBe('abcde\tfg')
+  })
+
+  it('shows several marked lines for a span over lines', () => {
+    const lines = formatSnippet({ file: 'Dockerfile', start: 0, end: 18 }, [dockerfile])
+    expect(lines.filter((l) => l.includes('>>>'))).toHaveLength(2)
+  })
+})
