@@ -42,4 +42,16 @@ export interface ContentStore extends ContentReader, ImageSink {
   untag(name: string): Promise<boolean>
   /** The verified blob's path, for programs that need a file. */
   path(digest: Digest): string
+  /** Postcondition: index.json holds this manifest even when it has no name. */
+  keep(descriptor: Descriptor): Promise<void>
+  /** Takes every entry of this manifest, named or not, out of index.json; false if there was none. Its blobs stay. */
+  forget(digest: Digest): Promise<boolean>
+  /** Runs `body` while nobody else, in this process or another, runs one for the same digest. */
+  exclusive: Exclusive
+  /** Repositories (`registry/path`) known to hold this blob; a hint for cross-repository mounts, never a promise. */
+  origins(digest: Digest): Promise<readonly string[]>
+  addOrigin(digest: Digest, repository: string): Promise<void>
 }
+
+/** A lock per digest, released when `body` settles or its process dies. */
+export type Exclusive = <T>(digest: Digest, signal: AbortSignal, body: () => Promise<T>) => Promise<T>

@@ -1,0 +1,74 @@
+// A layout's index.json on disk: read whole, changed only under its lock, replaced atomically.
+import { readFile } from 'node:fs/promises'
+import type { Descriptor } from '../core/descriptor.ts'
+import { isDigest } from '../core/digest.ts'
+import { errnoOf, SlipwayError } from '../core/error.ts'
+import type { Native } from '../sys/native.ts'
+import type { LayoutPaths } from './layout-paths.ts'
+import { withLock } from './locks.ts'
+import { replaceFile } from './replace-file.ts'
+import { onDisk, storageFailure } from './storage-failure.ts'
+
+const ociIndex = 'application/vnd.oci.image.index.v1+json'
+
+/** The entries of index.json; empty when the file does not exist yet. Throws ERR_STORE_DAMAGED. */
+export async function readIndex(paths: LayoutPaths): Promise<readonly Descriptor[]> {
+  return (await readDocument(paths)).manifests
+}
+
+/** Replaces the entries by what `change` makes of them; nobody else changes them meanwhile. */
+export async function updateIndex(
+  paths: LayoutPaths,
+  native: Native,
+  change: (entries: readonly Descriptor[]) => readonly Descriptor[],
+): Promise<void> {
+  await withLock(native, { path: paths.indexLock }, async () => {
+    const document = await readDocument(paths)
+    const manifests = change(document.manifests)
+    if (manifests === document.manifests) return
+    const text = `${JSON.stringify({ ...document, manifests })}\n`
+    await withLock(native, { path: paths.ingestLock, shared: true }, () =>
+      onDisk('write', paths.index, () => replaceFile(paths.index, text, paths.ingest)),
+    )
+  })
+}
+
+interface IndexDocument {
+  readonly schemaVersion: 2
+  readonly mediaType?: string
+  readonly manifests: readonly Descriptor[]
+}
+
+async function readDocument(paths: LayoutPaths): Promise<IndexDocument> {
+  let text: string
+  try {
+    text = await readFile(paths.index, 'utf8')
+  } catch (thrown) {
+    if (errnoOf(thrown) !== 'ENOENT') throw storageFailure('read', paths.index, thrown)
+    return { schemaVersion: 2, mediaType: ociIndex, manifests: [] }
+  }
+  return parse(text, paths.index)
+}
+
+function parse(text: string, path: string): IndexDocument {
+  const damaged = (why: string, cause?: unknown): SlipwayError =>
+    new SlipwayError({
+      code: 'ERR_STORE_DAMAGED',
+      message: `read ${path}: ${why}`,
+      hint: 'move the file away: the names of local images are lost, their content is not',
+      ...(cause === undefined ? {} : { cause }),
+    })
+  let value: Partial<IndexDocument> | null
+  try {
+    value = JSON.parse(text) as Partial<IndexDocument> | null
+  } catch (cause) {
+    throw damaged('it is not JSON', cause)
+  }
+  if (value?.schemaVersion !== 2 || !Array.isArray(value.manifests)) throw damaged('it is not an OCI index')
+  for (const entry of value.manifests as readonly (Partial<Descriptor> | null)[]) {
+    if (!isDigest(entry?.digest) || typeof entry?.mediaType !== 'string' || !Number.isSafeInteger(entry.size)) {
+      throw damaged('one of its entries is not a descriptor')
+    }
+  }
+  return value as IndexDocument
+}

@@ -1,0 +1,176 @@
+// The local content store: an OCI image layout directory that other tools can read as it is
+// (`skopeo inspect oci:<directory>:<full reference>`), shared by concurrent processes without a daemon.
+import { constants } from 'node:fs'
+import { mkdir, open, readFile, stat } from 'node:fs/promises'
+import { addAbortSignal, Readable } from 'node:stream'
+import type { Descriptor } from '../core/descriptor.ts'
+import { errnoOf, SlipwayError } from '../core/error.ts'
+import type { Native } from '../sys/native.ts'
+import { collect, refuseLarge } from './collect.ts'
+import { quarantine } from './damaged.ts'
+import { nameOf, toNamedImage, withEntry, withName, withoutDigest, withoutName } from './index-entries.ts'
+import { readIndex, updateIndex } from './index-file.ts'
+import { ingest } from './ingest.ts'
+import { type LayoutPaths, layoutPaths } from './layout-paths.ts'
+import { withLock } from './locks.ts'
+import { addOrigin, readOrigins } from './origins.ts'
+import { replaceFile } from './replace-file.ts'
+import { onDisk, storageFailure } from './storage-failure.ts'
+import { sweepIngest } from './sweep.ts'
+import type { ContentStore } from './types.ts'
+import { verifier } from './verifier.ts'
+
+const readBytes = 1 << 20
+
+/**
+ * The store in `directory`, made (mode 0700) when it does not exist; temporary files of dead writers are removed.
+ * Methods need no `this`.
+ */
+export async function openContentStore(directory: string, native: Native): Promise<ContentStore> {
+  const paths = layoutPaths(directory)
+  await onDisk('open store', directory, () => prepare(paths, native))
+  await sweepIngest(paths, native)
+
+  const has = (descriptor: Descriptor): Promise<boolean> => hasBlob(paths, descriptor)
+  const openBlob: ContentStore['open'] = (descriptor, options) =>
+    openVerified(paths, descriptor, options?.signal)
+  const update = (change: Parameters<typeof updateIndex>[2]): Promise<void> =>
+    updateIndex(paths, native, change)
+  const requireBlob = async (descriptor: Descriptor): Promise<void> => {
+    if (!(await has(descriptor))) throw missing(descriptor)
+  }
+
+  return {
+    has,
+    open: openBlob,
+    async read(descriptor, limitBytes) {
+      refuseLarge(descriptor, limitBytes)
+      return await collect(await openBlob(descriptor))
+    },
+    async put(expected, body, options = {}) {
+      const stored = await withLock(native, { path: paths.ingestLock, shared: true }, () =>
+        ingest(paths, expected, body, options.signal),
+      )
+      return { mediaType: expected.mediaType, ...stored }
+    },
+    async tag(name, descriptor) {
+      await requireBlob(descriptor)
+      await update((entries) => withName(entries, name, descriptor))
+    },
+    async keep(descriptor) {
+      await requireBlob(descriptor)
+      await update((entries) => withEntry(entries, descriptor))
+    },
+    async resolve(name) {
+      const entry = (await readIndex(paths)).find((e) => nameOf(e) === name)
+      return entry && toNamedImage(entry).descriptor
+    },
+    async list() {
+      return (await readIndex(paths)).map(toNamedImage)
+    },
+    async untag(name) {
+      let found = false
+      await update((entries) => {
+        found = entries.some((e) => nameOf(e) === name)
+        return found ? withoutName(entries, name) : entries
+      })
+      return found
+    },
+    async forget(digest) {
+      let found = false
+      await update((entries) => {
+        found = entries.some((e) => e.digest === digest)
+        return found ? withoutDigest(entries, digest) : entries
+      })
+      return found
+    },
+    path: paths.blob,
+    exclusive: (digest, signal, body) => withLock(native, { path: paths.blobLock(digest), signal }, body),
+    origins: (digest) => readOrigins(paths, digest),
+    addOrigin: (digest, repository) => addOrigin(paths, native, { digest, repository }),
+  }
+}
+
+async function prepare(paths: LayoutPaths, native: Native): Promise<void> {
+  try {
+    // One call decides the usual case: the store exists and is ours to use.
+    const marker = JSON.parse(await readFile(paths.marker, 'utf8')) as { imageLayoutVersion?: unknown }
+    if (marker?.imageLayoutVersion !== '1.0.0') {
+      throw new SlipwayError({
+        code: 'ERR_STORE_LAYOUT',
+        message: `open store ${paths.root}: its oci-layout file has an unknown version`,
+      })
+    }
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) {
+      throw new SlipwayError({
+        code: 'ERR_STORE_DAMAGED',
+        message: `open store ${paths.root}: its oci-layout file is not JSON`,
+        cause: thrown,
+      })
+    }
+    if (errnoOf(thrown) !== 'ENOENT') throw thrown
+    await create(paths, native)
+  }
+}
+
+async function create(paths: LayoutPaths, native: Native): Promise<void> {
+  await mkdir(paths.root, { recursive: true, mode: 0o700 })
+  for (const directory of [paths.blobs, paths.ingest, paths.damaged, paths.origins, paths.locks]) {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+  }
+  // A new array, so that the file is written; entries of another process that creates at the same time stay.
+  await updateIndex(paths, native, (entries) => [...entries])
+  // Last, so that a marker means a complete layout.
+  await replaceFile(paths.marker, '{"imageLayoutVersion":"1.0.0"}', paths.root)
+}
+
+async function hasBlob(paths: LayoutPaths, descriptor: Descriptor): Promise<boolean> {
+  const path = paths.blob(descriptor.digest)
+  try {
+    const found = await stat(path)
+    // A blob cut short is a missing one: it will be fetched again and replaced.
+    return found.isFile() && found.size === descriptor.size
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return false
+    throw storageFailure('look for blob', path, thrown)
+  }
+}
+
+async function openVerified(
+  paths: LayoutPaths,
+  descriptor: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<Readable> {
+  const path = paths.blob(descriptor.digest)
+  signal?.throwIfAborted()
+  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch((thrown: unknown) => {
+    throw errnoOf(thrown) === 'ENOENT' ? missing(descriptor) : storageFailure('open blob', path, thrown)
+  })
+  const source = handle.createReadStream({ highWaterMark: readBytes })
+  const check = verifier(`read blob ${path}`, descriptor)
+  async function* verified(): AsyncGenerator<Buffer> {
+    try {
+      for await (const chunk of source) {
+        check.update(chunk as Buffer)
+        yield chunk as Buffer
+      }
+      check.finish()
+    } catch (thrown) {
+      if (!(thrown instanceof SlipwayError)) throw storageFailure('read blob', path, thrown)
+      throw await quarantine(paths, descriptor, thrown)
+    }
+  }
+  const stream = Readable.from(verified(), { objectMode: false, highWaterMark: readBytes })
+  stream.once('close', () => source.destroy())
+  return signal === undefined ? stream : addAbortSignal(signal, stream)
+}
+
+function missing(descriptor: Descriptor): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_BLOB_MISSING',
+    message: `read blob ${descriptor.digest}: it is not in the local store`,
+    hint: 'pull or build the image again',
+    data: { digest: descriptor.digest },
+  })
+}
