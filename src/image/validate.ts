@@ -1,6 +1,6 @@
 // Every invariant of a stored image, checked from its bytes: used by `store verify` and on every image a test produces.
 import { createHash } from 'node:crypto'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, digestOf, digestOfHex } from '../core/digest.ts'
 import { errorJson } from '../core/error.ts'
@@ -39,7 +39,7 @@ async function check(
   problems: string[],
   nesting: number,
 ): Promise<void> {
-  await guarded(problems, descriptor, async () => {
+  await guarded(problems, descriptor, options.signal, async () => {
     if (nesting > maxNesting) return problems.push(`${descriptor.digest}: indexes are nested too deep`)
     const document = parseDocument(
       await readAll(source, descriptor, maxManifestBytes, options),
@@ -61,7 +61,7 @@ async function checkManifest(
     for (const blob of [manifest.config, ...manifest.layers]) await checkBlob(source, blob, options, problems)
     return
   }
-  await guarded(problems, manifest.config, async () => {
+  await guarded(problems, manifest.config, options.signal, async () => {
     const config = parseConfig(await readAll(source, manifest.config, maxConfigBytes, options))
     problems.push(...countProblems(manifest, config))
     for (const [i, layer] of manifest.layers.entries()) {
@@ -90,18 +90,20 @@ async function checkBlob(
   problems: string[],
   diffId?: Digest,
 ): Promise<void> {
-  await guarded(problems, blob, async () => {
+  await guarded(problems, blob, options.signal, async () => {
     const compression = layerCompression(blob.mediaType)
     if (diffId !== undefined && compression === undefined) {
       problems.push(`${blob.digest}: media type ${blob.mediaType} is not a layer`)
     }
     const stored = createHash('sha256')
     let size = 0
-    const stream = await source.open(blob, { signal: options.signal })
-    stream.on('data', (chunk: Uint8Array) => {
-      size += chunk.byteLength
-      stored.update(chunk)
-    })
+    const stream = Readable.from(
+      tapped(await source.open(blob, { signal: options.signal }), (chunk) => {
+        size += chunk.byteLength
+        stored.update(chunk)
+      }),
+      { objectMode: false },
+    )
     const plain = createHash('sha256')
     for await (const chunk of options.decompress(stream, compression ?? 'none')) plain.update(chunk)
     const digest = digestOfHex(stored.digest('hex'))
@@ -112,6 +114,16 @@ async function checkBlob(
       problems.push(`${blob.digest}: its uncompressed digest is ${found} instead of ${diffId}`)
     }
   })
+}
+
+async function* tapped(
+  stream: AsyncIterable<Uint8Array>,
+  onChunk: (chunk: Uint8Array) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of stream) {
+    onChunk(chunk)
+    yield chunk
+  }
 }
 
 async function readAll(
@@ -135,11 +147,16 @@ async function readAll(
 }
 
 // A broken blob is a finding, not the end of the check; an abort is.
-async function guarded(problems: string[], at: Descriptor, act: () => Promise<unknown>): Promise<void> {
+async function guarded(
+  problems: string[],
+  at: Descriptor,
+  signal: AbortSignal,
+  act: () => Promise<unknown>,
+): Promise<void> {
   try {
     await act()
   } catch (thrown) {
-    if (thrown instanceof Error && thrown.name === 'AbortError') throw thrown
+    signal.throwIfAborted()
     problems.push(`${at.digest}: ${errorJson(thrown).message}`)
   }
 }

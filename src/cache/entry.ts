@@ -1,0 +1,74 @@
+// What a file under `records/` says: a record, or the id of one. Anything else is damage, and damage is a miss.
+import { digestOfJson } from '../core/canonical-json.ts'
+import { type Digest, isDigest } from '../core/digest.ts'
+import type { CacheKey, CacheRecord, LayerRef } from '../solve/types.ts'
+
+export type Entry = { readonly record: CacheRecord } | { readonly alias: Digest }
+
+/** The text of an entry's file. */
+export function encodeEntry(entry: Entry): string {
+  return JSON.stringify({ version: 1, ...entry })
+}
+
+/** The entry in a file's text; undefined when it is damaged, of another version, or not about `id`. */
+export function decodeEntry(text: string, id: Digest): Entry | undefined {
+  const value = parse(text)
+  if (value?.version !== 1) return undefined
+  if (isDigest(value.alias)) return { alias: value.alias }
+  return isRecord(value.record) && value.record.id === id ? { record: value.record } : undefined
+}
+
+/** The text of a slot's file. */
+export function encodeKey(key: CacheKey): string {
+  return JSON.stringify(key)
+}
+
+/** The key in a slot's file; undefined when it is damaged or of another version. */
+export function decodeKey(text: string): CacheKey | undefined {
+  const value: unknown = parse(text)
+  return isKey(value) ? value : undefined
+}
+
+function parse(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : undefined
+  } catch {
+    // A power cut may leave a file empty or torn: the record is then simply not there.
+    return undefined
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
+}
+
+function isKey(value: unknown): value is CacheKey {
+  return (
+    isObject(value) &&
+    value.version === 1 &&
+    isObject(value.op) &&
+    Array.isArray(value.inputs) &&
+    value.inputs.every(isDigest)
+  )
+}
+
+function isRecord(value: unknown): value is CacheRecord {
+  if (!isObject(value) || !isDigest(value.id) || !isKey(value.key) || !isObject(value.result)) return false
+  if (typeof value.created !== 'string' || !isDigest(value.result.id)) return false
+  const { layers } = value.result
+  return Array.isArray(layers) && layers.every(isLayer)
+}
+
+function isLayer(value: unknown): value is LayerRef {
+  if (!isObject(value)) return false
+  // The id becomes a path.
+  if (value.kind === 'snapshot') return typeof value.id === 'string' && /^[A-Za-z0-9]+$/.test(value.id)
+  if (value.kind !== 'blob' || !isObject(value.descriptor)) return value.kind === 'directory'
+  return isDigest(value.descriptor.digest) && isDigest(value.diffId)
+}
+
+/** Names the file of a step's last key: steps of different builds never share one. */
+export function slotName(build: string, slot: { readonly stage: string; readonly ordinal: number }): Digest {
+  return digestOfJson({ build, stage: slot.stage, ordinal: slot.ordinal })
+}

@@ -1,0 +1,139 @@
+// The cache of a state directory: one immutable JSON file per record and alias, one small file per slot,
+// shared by any number of processes. Files appear by rename; a damaged one is a miss.
+import { mkdir, readFile, utimes } from 'node:fs/promises'
+import { performance } from 'node:perf_hooks'
+import { type Digest, hexOf } from '../core/digest.ts'
+import { errnoOf } from '../core/error.ts'
+import type { Slot } from '../graph/op.ts'
+import type { Cache, CacheKey, CacheRecord } from '../solve/types.ts'
+import { layoutPaths } from '../store/layout-paths.ts'
+import { withLock } from '../store/locks.ts'
+import { writeUnsynced } from '../store/replace-file.ts'
+import { onDisk } from '../store/storage-failure.ts'
+import type { Native } from '../sys/native.ts'
+import { decodeEntry, decodeKey, type Entry, encodeEntry, encodeKey, slotName } from './entry.ts'
+import { findRecord } from './find-record.ts'
+import { publisher } from './publisher.ts'
+
+export interface LocalCacheOptions {
+  readonly native: Native
+  /** Keeps the slots of different builds apart: the Dockerfile's and context's names. */
+  readonly buildName: string
+  hasSnapshot(id: string): Promise<boolean>
+  /** Everything written to the state directory's file system before the call survives a power cut (syncfs). */
+  sync(): Promise<void>
+  /** At least this long between two syncs while a build runs. */
+  readonly publishIntervalMs?: number
+}
+
+const defaultIntervalMs = 1000
+
+/** The cache under `root` (`records/`, `slots/`, `locks/`), made when missing. What is put reaches the disk only behind a `sync`. */
+export async function openLocalCache(root: string, options: LocalCacheOptions): Promise<Cache> {
+  const { native, hasSnapshot } = options
+  const paths = layoutPaths(root)
+  const own = new Map<Digest, Entry>()
+  const keys = new Map<Digest, CacheKey>()
+  const background = new Set<Promise<void>>()
+  const recordPath = (id: Digest): string => `${root}/records/${hexOf(id).slice(0, 2)}/${hexOf(id)}.json`
+  const slotPath = (name: Digest): string => `${root}/slots/${hexOf(name)}.json`
+  await onDisk('open cache', root, async () => {
+    for (const directory of [`${root}/records`, `${root}/slots`, paths.locks, paths.ingest]) {
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+    }
+  })
+
+  const files = publisher({
+    barrier: options.sync,
+    intervalMs: options.publishIntervalMs ?? defaultIntervalMs,
+    write: (batch) =>
+      // Shared with everybody who has a temporary file there: keeps the sweep away.
+      withLock(native, { path: paths.ingestLock, shared: true }, async () => {
+        for (const [path, text] of batch) {
+          await onDisk('write cache record', path, () => writeMakingParent(paths.ingest, path, text))
+        }
+      }),
+  })
+  const publish = (id: Digest, entry: Entry): void => {
+    own.set(id, entry)
+    files.add(recordPath(id), encodeEntry(entry), { needsBarrier: 'record' in entry })
+  }
+  const later = (work: Promise<void>): void => {
+    background.add(work)
+    void work.finally(() => background.delete(work))
+  }
+  const read = async (id: Digest): Promise<Entry | undefined> => {
+    const known = own.get(id)
+    if (known !== undefined) return known
+    const text = await readText(recordPath(id))
+    return text === undefined ? undefined : decodeEntry(text, id)
+  }
+  const last = async (slot: Slot): Promise<CacheKey | undefined> => {
+    const name = slotName(options.buildName, slot)
+    const known = keys.get(name)
+    if (known !== undefined) return known
+    const text = await readText(slotPath(name))
+    return text === undefined ? undefined : decodeKey(text)
+  }
+
+  return {
+    get: async (id) => {
+      const record = await findRecord(id, read, hasSnapshot)
+      if (record !== undefined) later(touch(recordPath(record.id)))
+      return record
+    },
+    put: async (record: CacheRecord, aliases) => {
+      publish(record.id, { record })
+      for (const id of aliases) if (id !== record.id) publish(id, { alias: record.id })
+    },
+    alias: async (id, record) => {
+      const known = own.get(id)
+      const isKnown = known !== undefined && 'alias' in known && known.alias === record.id
+      if (id !== record.id && !isKnown) publish(id, { alias: record.id })
+    },
+    last,
+    remember: async (slot, key) => {
+      const text = encodeKey(key)
+      const before = await last(slot)
+      const name = slotName(options.buildName, slot)
+      keys.set(name, key)
+      // A warm build writes nothing.
+      if (before === undefined || encodeKey(before) !== text) {
+        files.add(slotPath(name), text, { needsBarrier: false })
+      }
+    },
+    // Few lock files instead of one per step ever run: 16 bits keep unrelated steps of a build apart.
+    exclusive: (id, signal, body) =>
+      withLock(native, { path: `${root}/locks/op-${hexOf(id).slice(0, 4)}`, signal }, body),
+    flush: async () => {
+      const isDirty = files.isDirty()
+      await Promise.all([files.drain(), ...background])
+      if (isDirty) await options.sync()
+    },
+  }
+}
+
+async function writeMakingParent(temp: string, path: string, text: string): Promise<void> {
+  try {
+    await writeUnsynced(path, text, temp)
+  } catch (thrown) {
+    if (errnoOf(thrown) !== 'ENOENT') throw thrown
+    await mkdir(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o700 })
+    await writeUnsynced(path, text, temp)
+  }
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return undefined
+    return await onDisk('read cache record', path, () => Promise.reject(thrown))
+  }
+}
+
+// A record's modification time is its last use, for whoever evicts. Losing one update loses nothing.
+async function touch(path: string): Promise<void> {
+  const seconds = (performance.timeOrigin + performance.now()) / 1000
+  await utimes(path, seconds, seconds).catch(() => undefined)
+}
