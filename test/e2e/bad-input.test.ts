@@ -1,0 +1,194 @@
+// What goes wrong is said once, clearly, with its place; the exit status is not 0 and nothing is left behind.
+import { chmodSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { busyboxTar, imageFromTar } from './support/bases.ts'
+import { freePort } from './support/registry.ts'
+import { type Finished, missing, type Workspace, workspace } from './support/slipway.ts'
+
+const lacking = missing('busybox')
+
+describe.skipIf(lacking !== undefined)(`bad input (needs ${lacking ?? 'nothing more'})`, () => {
+  let ws: Workspace
+  let turn = 0
+  beforeAll(() => {
+    ws = workspace()
+    imageFromTar(ws, 'base', busyboxTar())
+  })
+  afterAll(() => ws?.[Symbol.dispose]())
+
+  const build = (dockerfile: string, files: Record<string, string> = {}, ...flags: string[]): Finished => {
+    const context = ws.context(`bad-${turn++}`, { Dockerfile: dockerfile, ...files })
+    return ws.slipway('build', '--progress=plain', ...flags, context)
+  }
+  const clean = (): void => {
+    expect(ws.ok('store', 'verify').stdout).toMatch(/ 0 problems\n$/)
+    expect(readdirSync(join(ws.root, 'store-v1/ingest'))).toEqual([])
+    expect(readdirSync(join(ws.root, 'store-v1/active'))).toEqual([])
+  }
+
+  it.each<[string, string, RegExp[]]>([
+    [
+      'unknown instruction',
+      'FROM base\nRNU true\n',
+      [/unknown instruction: RNU/, /Dockerfile:2:1/, /did you mean RUN/i],
+    ],
+    [
+      'unknown flag',
+      'FROM base\nCOPY --frm=x a b\n',
+      [/unknown flag: --frm/, /Dockerfile:2:6/, /did you mean .*from/i],
+    ],
+    [
+      'missing stage',
+      'FROM base AS build\nFROM base\nCOPY --from=biuld /a /b\n',
+      [/biuld/, /Dockerfile:3/, /build/],
+    ],
+    [
+      'circular stages',
+      'FROM base AS a\nCOPY --from=b /x /x\nFROM base AS b\nCOPY --from=a /x /x\n',
+      [/Dockerfile:2/],
+    ],
+    [
+      'every mistake at once',
+      'FROM base\nRNU a\nCOPY\nENV\n',
+      [/Dockerfile:2/, /Dockerfile:3/, /Dockerfile:4/],
+    ],
+    ['empty file', '', [/empty/]],
+    ['no FROM', 'RUN true\n', [/FROM|build stage/]],
+    [
+      'remote ADD',
+      'FROM base\nADD https://example.com/x /x\n',
+      [/https:\/\/example\.com\/x/, /not supported/, /Dockerfile:2/],
+    ],
+    [
+      'RUN --mount',
+      'FROM base\nRUN --mount=type=cache,target=/c true\n',
+      [/--mount/, /not supported/, /Dockerfile:2/],
+    ],
+  ])('%s', (_name, dockerfile, patterns) => {
+    const result = build(dockerfile)
+    expect(result.status).toBe(1)
+    for (const pattern of patterns) expect(result.stderr).toMatch(pattern)
+    expect(result.stderr).not.toMatch(/^ {4}at /m)
+  })
+
+  it('a failing RUN: its exit code, its last lines, its place', () => {
+    const result = build('FROM base\nRUN echo before; echo "last words" >&2; exit 42\nRUN echo never\n')
+    expect(result.status).toBe(1)
+    expect(result.stderr).toContain('last words')
+    expect(result.stderr).toContain('exit code: 42')
+    expect(result.stderr).toContain('   2 | >>> RUN echo before')
+    expect(result.stderr).not.toMatch(/#\d+ [\d.]+ never/)
+    clean()
+  })
+
+  it('a program that is not there', () => {
+    const result = build('FROM base\nRUN ["/no/such/program"]\n')
+    expect(result.status).toBe(1)
+    expect(result.stderr).toMatch(/\/no\/such\/program/)
+    expect(result.stderr).toMatch(/no such file|not found/)
+    clean()
+  })
+
+  it('a user that is not there', () => {
+    const result = build('FROM base\nUSER nobody-here\nRUN true\n')
+    expect(result.status).toBe(1)
+    expect(result.stderr).toContain('unable to find user nobody-here')
+    clean()
+  })
+
+  it('a missing file, with what is near it', () => {
+    const result = build('FROM base\nCOPY ap.js /app/\n', { 'app.js': '' })
+    expect(result.status).toBe(1)
+    expect(result.stderr).toMatch(/ap\.js.*not found/)
+    expect(result.stderr).toContain('Dockerfile:2')
+    expect(result.stderr).toContain('app.js')
+    clean()
+  })
+
+  it('a file that .dockerignore hides', () => {
+    const result = build('FROM base\nCOPY secret /\n', { secret: 'x', '.dockerignore': 'secret\n' })
+    expect(result.status).toBe(1)
+    expect(result.stderr).toContain('.dockerignore')
+    clean()
+  })
+
+  it('a link that leads out of the context', () => {
+    const context = ws.context('out', { Dockerfile: 'FROM base\nCOPY link/passwd /stolen\n' })
+    symlinkSync('/etc', join(context, 'link'))
+    const result = ws.slipway('build', '--progress=plain', context)
+    expect(result.status).toBe(1)
+    expect(result.stderr).toMatch(/not found/)
+    clean()
+  })
+
+  it('no Dockerfile, no context, an unknown target', () => {
+    const context = ws.context('empty', { other: '' })
+    expect(ws.slipway('build', context)).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/Dockerfile/),
+    })
+    expect(ws.slipway('build', join(ws.directory, 'nowhere'))).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/nowhere/),
+    })
+    const target = build('FROM base AS build\n', {}, '--target', 'biuld')
+    expect(target.status).toBe(1)
+    expect(target.stderr).toMatch(/target stage "?biuld"? could not be found/)
+  })
+
+  it('a registry that is down, an image that is not there', async () => {
+    const port = await freePort()
+    const result = build(`FROM 127.0.0.1:${port}/x:1\n`)
+    expect(result.status).toBe(1)
+    expect(result.stderr).toMatch(/127\.0\.0\.1:\d+\/x:1/)
+    expect(result.stderr).toMatch(/refused/)
+    expect(ws.slipway('push', 'no-such-image')).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/no-such-image/),
+    })
+    clean()
+  })
+
+  it('outputs that cannot be written are refused before anything runs', () => {
+    const result = build('FROM base\nRUN echo ran\n', {}, '-o', `type=oci,dest=${ws.directory}/none/x.tar`)
+    expect(result.status).toBe(1)
+    expect(result.stderr).toContain('none')
+    expect(result.stderr).not.toMatch(/#\d+ [\d.]+ ran/)
+    expect(build('FROM base\n', {}, '-o', 'type=zip,dest=x')).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/zip/),
+    })
+    expect(build('FROM base\n', {}, '-o', 'type=oci,dest=x,colour=red')).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/colour/),
+    })
+  })
+
+  it('an unreadable file as an ordinary user would have it: the path is named', () => {
+    // Root reads everything, so the unreadable thing here is a file that is a device.
+    const context = ws.context('fifo', { Dockerfile: 'FROM base\nCOPY pipe /pipe\n' })
+    ws.ok('build', '-q', ws.context('mk', { Dockerfile: 'FROM base\nRUN mkfifo /pipe\n' }))
+    rmSync(join(context, 'pipe'), { force: true })
+    writeFileSync(join(context, 'pipe'), '')
+    chmodSync(join(context, 'pipe'), 0)
+    const result = ws.slipway('build', '--progress=plain', context)
+    expect(result.status, result.stderr).toBe(0)
+    clean()
+  })
+
+  it('a corrupted blob is found, named and not used', () => {
+    using own = workspace()
+    imageFromTar(own, 'base', busyboxTar())
+    const blobs = join(own.root, 'store-v1/blobs/sha256')
+    const largest = readdirSync(blobs)
+      .map((name) => join(blobs, name))
+      .sort()[0]
+    if (largest === undefined) throw new Error('the store has no blobs')
+    chmodSync(largest, 0o600)
+    writeFileSync(largest, 'garbage')
+    const verified = own.slipway('store', 'verify')
+    expect(verified.status).toBe(1)
+    expect(verified.stdout).toContain(largest.slice(-64))
+  })
+})
