@@ -1,0 +1,236 @@
+// Reads an archive member by member from a stream of bytes, holding no more than a chunk of it. Every
+// rule about what is a valid header is in tar-decode.ts; what the members mean is left to the caller.
+import { SlipwayError } from '../core/error.ts'
+import { decodeHeader, decodePax, mergeEntry, type RawHeader } from './tar-decode.ts'
+import { blockSize, type TarEntry, tarError } from './tar-entry.ts'
+
+export interface TarLimits {
+  readonly entries: number
+  /** Bytes of one pax header or GNU long name. */
+  readonly headerBytes: number
+  /** Extended headers in front of one entry. */
+  readonly pendingHeaders: number
+}
+
+export const defaultTarLimits: TarLimits = {
+  entries: 5_000_000,
+  headerBytes: 1024 * 1024,
+  pendingHeaders: 1024,
+}
+
+/** A member and its body. The body can be read once, before the next member is asked for; what is not read is skipped. */
+export interface TarMember {
+  readonly entry: TarEntry
+  /** The body in chunks that stay valid. */
+  chunks(): AsyncGenerator<Buffer, void, undefined>
+  /** The whole body; for small ones. */
+  bytes(): Promise<Buffer>
+}
+
+/**
+ * The members of an archive, in order. Postcondition of a complete iteration: `source` was read to its end,
+ * also behind the archive's end mark. Throws ERR_TAR_INVALID, ERR_TAR_TRUNCATED, ERR_TAR_UNSUPPORTED or
+ * ERR_TAR_LIMIT. A missing end mark is tolerated, as every reader does.
+ */
+export async function* readTar(
+  source: AsyncIterable<Uint8Array>,
+  limits: TarLimits = defaultTarLimits,
+): AsyncGenerator<TarMember, void, undefined> {
+  const input = new Input(source)
+  try {
+    const headers = new HeaderReader(input, limits)
+    let count = 0
+    for (let entry = await headers.next(); entry !== undefined; entry = await headers.next()) {
+      if (++count > limits.entries) throw limitError(`more than ${limits.entries} entries`)
+      const body = new Body(input, entry)
+      yield body
+      await body.skip()
+    }
+    await input.drain()
+  } finally {
+    await input.close()
+  }
+}
+
+function limitError(reason: string): SlipwayError {
+  return new SlipwayError({ code: 'ERR_TAR_LIMIT', message: `read tar: ${reason}` })
+}
+
+/** Reads headers and the extended headers that belong to them. */
+class HeaderReader {
+  readonly #input: Input
+  readonly #limits: TarLimits
+
+  constructor(input: Input, limits: TarLimits) {
+    this.#input = input
+    this.#limits = limits
+  }
+
+  /** The next entry; undefined at the end of the archive. */
+  async next(): Promise<TarEntry | undefined> {
+    let pax: ReadonlyMap<string, string> = new Map()
+    let longName: string | undefined
+    let longLink: string | undefined
+    for (let pending = 0; ; pending++) {
+      if (pending > this.#limits.pendingHeaders) throw limitError('too many extended headers in a row')
+      const header = await this.#header()
+      if (header === undefined) {
+        if (pending > 0) throw truncated()
+        return undefined
+      }
+      if (header.typeflag === 'x') pax = decodePax(await this.#payload(header))
+      else if (header.typeflag === 'L') longName = upToNul(await this.#payload(header))
+      else if (header.typeflag === 'K') longLink = upToNul(await this.#payload(header))
+      // Global records carry a comment in practice (git archive); Go's reader drops them, and so does docker.
+      else if (header.typeflag === 'g') decodePax(await this.#payload(header))
+      else return mergeEntry(header, pax, longName, longLink)
+    }
+  }
+
+  async #header(): Promise<RawHeader | undefined> {
+    const block = this.#input.take(blockSize) ?? (await this.#input.takeSlowly(blockSize))
+    if (block === undefined) return undefined
+    const header = decodeHeader(block)
+    if (header !== undefined) return header
+    const second = await this.#input.takeSlowly(blockSize)
+    if (second !== undefined && decodeHeader(second) !== undefined) throw tarError('data behind a zero block')
+    return undefined
+  }
+
+  async #payload(header: RawHeader): Promise<Buffer> {
+    if (header.size < 0 || header.size > this.#limits.headerBytes) {
+      throw limitError(`extended header larger than ${this.#limits.headerBytes} bytes`)
+    }
+    const padded = header.size + paddingOf(header.size)
+    const bytes = this.#input.take(padded) ?? (await this.#input.takeSlowly(padded))
+    if (bytes === undefined) throw truncated()
+    return bytes.subarray(0, header.size)
+  }
+}
+
+function upToNul(bytes: Buffer): string {
+  const end = bytes.indexOf(0)
+  return bytes.toString('latin1', 0, end === -1 ? bytes.length : end)
+}
+
+function paddingOf(size: number): number {
+  return (blockSize - (size % blockSize)) % blockSize
+}
+
+function truncated(): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_TAR_TRUNCATED',
+    message: 'read tar: the archive ends in the middle of an entry',
+  })
+}
+
+class Body implements TarMember {
+  readonly entry: TarEntry
+  readonly #input: Input
+  #left: number
+  #padding: number
+
+  constructor(input: Input, entry: TarEntry) {
+    this.entry = entry
+    this.#input = input
+    this.#left = entry.size
+    this.#padding = paddingOf(entry.size)
+  }
+
+  async *chunks(): AsyncGenerator<Buffer, void, undefined> {
+    while (this.#left > 0) {
+      const chunk = this.#input.some(this.#left) ?? (await this.#input.someSlowly(this.#left))
+      this.#left -= chunk.length
+      yield chunk
+    }
+  }
+
+  async bytes(): Promise<Buffer> {
+    const size = this.#left
+    this.#left = 0
+    const bytes = this.#input.take(size) ?? (await this.#input.takeSlowly(size))
+    if (bytes === undefined) throw truncated()
+    return bytes
+  }
+
+  async skip(): Promise<void> {
+    this.#left += this.#padding
+    this.#padding = 0
+    while (this.#left > 0) {
+      this.#left -= (this.#input.some(this.#left) ?? (await this.#input.someSlowly(this.#left))).length
+    }
+  }
+}
+
+const empty = Buffer.alloc(0)
+
+/** The source as a byte string that is consumed from the front; the synchronous forms serve what is already there. */
+class Input {
+  readonly #iterator: AsyncIterator<Uint8Array>
+  #chunk: Buffer = empty
+  #ended = false
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#iterator = source[Symbol.asyncIterator]()
+  }
+
+  /** Exactly `size` bytes if the current chunk has them. */
+  take(size: number): Buffer | undefined {
+    if (this.#chunk.length < size) return undefined
+    const bytes = this.#chunk.subarray(0, size)
+    this.#chunk = this.#chunk.subarray(size)
+    return bytes
+  }
+
+  /** Exactly `size` bytes; undefined when the source is at its end. */
+  async takeSlowly(size: number): Promise<Buffer | undefined> {
+    const parts: Buffer[] = []
+    let missing = size
+    while (missing > 0) {
+      if (this.#chunk.length === 0 && !(await this.#more())) {
+        if (missing === size) return undefined
+        throw truncated()
+      }
+      const part = this.#chunk.subarray(0, missing)
+      this.#chunk = this.#chunk.subarray(part.length)
+      missing -= part.length
+      parts.push(part)
+    }
+    return parts.length === 1 ? parts[0] : Buffer.concat(parts)
+  }
+
+  /** Between 1 and `limit` bytes if the current chunk has any. */
+  some(limit: number): Buffer | undefined {
+    if (this.#chunk.length === 0) return undefined
+    const part = this.#chunk.subarray(0, limit)
+    this.#chunk = this.#chunk.subarray(part.length)
+    return part
+  }
+
+  async someSlowly(limit: number): Promise<Buffer> {
+    while (this.#chunk.length === 0) if (!(await this.#more())) throw truncated()
+    return this.some(limit) ?? empty
+  }
+
+  async drain(): Promise<void> {
+    do this.#chunk = empty
+    while (await this.#more())
+  }
+
+  /** Lets the source release what it holds, also when the reader stops early. */
+  async close(): Promise<void> {
+    if (!this.#ended) await this.#iterator.return?.()
+  }
+
+  async #more(): Promise<boolean> {
+    if (this.#ended) return false
+    const next = await this.#iterator.next()
+    if (next.done === true) {
+      this.#ended = true
+      return false
+    }
+    const { buffer, byteOffset, byteLength } = next.value
+    this.#chunk = Buffer.from(buffer, byteOffset, byteLength)
+    return true
+  }
+}
