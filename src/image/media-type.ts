@@ -14,19 +14,19 @@ export const mediaType = {
   dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
 } as const
 
-export type LayerCompression = 'none' | 'gzip' | 'zstd'
+export type LayerCompression = 'uncompressed' | 'gzip' | 'zstd'
 
 const layers: Readonly<Record<string, LayerCompression>> = {
-  [mediaType.ociLayer]: 'none',
+  [mediaType.ociLayer]: 'uncompressed',
   [mediaType.ociLayerGzip]: 'gzip',
   [mediaType.ociLayerZstd]: 'zstd',
-  'application/vnd.oci.image.layer.nondistributable.v1.tar': 'none',
+  'application/vnd.oci.image.layer.nondistributable.v1.tar': 'uncompressed',
   'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip': 'gzip',
   'application/vnd.oci.image.layer.nondistributable.v1.tar+zstd': 'zstd',
-  [mediaType.dockerLayer]: 'none',
+  [mediaType.dockerLayer]: 'uncompressed',
   [mediaType.dockerLayerGzip]: 'gzip',
   'application/vnd.docker.image.rootfs.diff.tar.zstd': 'zstd',
-  'application/vnd.docker.image.rootfs.foreign.diff.tar': 'none',
+  'application/vnd.docker.image.rootfs.foreign.diff.tar': 'uncompressed',
   'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip': 'gzip',
 }
 

@@ -1,6 +1,6 @@
 // Every invariant of a stored image, checked from its bytes: used by `store verify` and on every image a test produces.
 import { createHash } from 'node:crypto'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, digestOf, digestOfHex } from '../core/digest.ts'
 import { errorJson } from '../core/error.ts'
@@ -15,11 +15,16 @@ export interface BlobSource {
 
 export interface ValidateOptions {
   readonly signal: AbortSignal
-  /** The uncompressed bytes of a layer stream. */
-  decompress(stream: Readable, compression: LayerCompression): AsyncIterable<Uint8Array>
+  /** The uncompressed bytes of a layer, whichever compression it has. */
+  decompress(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>
 }
 
 const maxNesting = 4
+const magics: Readonly<Record<LayerCompression, Buffer | undefined>> = {
+  uncompressed: undefined,
+  gzip: Buffer.from([0x1f, 0x8b]),
+  zstd: Buffer.from([0x28, 0xb5, 0x2f, 0xfd]),
+}
 
 /** What is wrong with the image (or index of images) of this descriptor, one line each; empty when every size, digest, diff id and count is right. */
 export async function validateImage(
@@ -97,15 +102,19 @@ async function checkBlob(
     }
     const stored = createHash('sha256')
     let size = 0
-    const stream = Readable.from(
-      tapped(await source.open(blob, { signal: options.signal }), (chunk) => {
-        size += chunk.byteLength
-        stored.update(chunk)
-      }),
-      { objectMode: false },
-    )
+    let start: Uint8Array = Buffer.alloc(0)
+    const stream = tapped(await source.open(blob, { signal: options.signal }), (chunk) => {
+      if (start.byteLength < 4) start = Buffer.concat([start, chunk.subarray(0, 4)])
+      size += chunk.byteLength
+      stored.update(chunk)
+    })
     const plain = createHash('sha256')
-    for await (const chunk of options.decompress(stream, compression ?? 'none')) plain.update(chunk)
+    const plainBytes = compression === undefined ? stream : options.decompress(stream)
+    for await (const chunk of plainBytes) plain.update(chunk)
+    const magic = compression === undefined ? undefined : magics[compression]
+    if (magic !== undefined && !magic.equals(start.subarray(0, magic.length))) {
+      problems.push(`${blob.digest}: it is not ${compression} as its media type says`)
+    }
     const digest = digestOfHex(stored.digest('hex'))
     if (digest !== blob.digest) problems.push(`${blob.digest}: its bytes have the digest ${digest}`)
     if (size !== blob.size) problems.push(`${blob.digest}: it has ${size} bytes instead of ${blob.size}`)
