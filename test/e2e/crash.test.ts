@@ -59,7 +59,7 @@ describe.skipIf(lacking !== undefined)(`crashes (needs ${lacking ?? 'nothing mor
     const marker = '10001'
     const context = sleeper(marker)
     const build = ws.start('build', '--progress=plain', '-t', 'killed', context)
-    await until('the step to run', () => running(`sleep\0008${marker}`).length > 0)
+    await until('the step to run', () => running(`sleep\x008${marker}`).length > 0)
     build.kill('SIGKILL')
     await build.ended
     await settled(marker)
@@ -80,7 +80,7 @@ describe.skipIf(lacking !== undefined)(`crashes (needs ${lacking ?? 'nothing mor
     ['SIGTERM', 143, '30003'],
   ] as const)('%s stops the step and exits %i', async (signal, status, marker) => {
     const build = ws.start('build', '--progress=plain', sleeper(marker))
-    await until('the step to run', () => running(`sleep\0008${marker}`).length > 0)
+    await until('the step to run', () => running(`sleep\x008${marker}`).length > 0)
     build.kill(signal)
     const ended = await build.ended
     expect(ended).toMatchObject({ status, signal: null })
