@@ -12,6 +12,8 @@ export interface ImageForm {
   /** Base layers are converted too. */
   readonly forceCompression: boolean
   readonly mediaTypes: 'oci' | 'docker'
+  /** The reader knows no zstd: base layers that use it are converted. */
+  readonly withoutZstd: boolean
   readonly annotations: Readonly<Record<string, string>>
 }
 
@@ -167,11 +169,16 @@ function reader(text: string, values: ReadonlyMap<string, string>) {
     form: (): ImageForm => {
       const level = values.get('compression-level')
       const compression = compressionOf(text, values.get('compression') ?? 'gzip')
+      const mediaTypes = flag('oci-mediatypes', true) ? 'oci' : 'docker'
+      if (mediaTypes === 'docker' && compression === 'zstd') {
+        throw invalid(text, 'docker media types have no zstd', 'leave out oci-mediatypes=false')
+      }
       return {
         compression,
         ...(level === undefined ? {} : { compressionLevel: levelOf(text, level, compression) }),
         forceCompression: flag('force-compression', false),
-        mediaTypes: flag('oci-mediatypes', true) ? 'oci' : 'docker',
+        mediaTypes,
+        withoutZstd: mediaTypes === 'docker',
         annotations: Object.fromEntries(
           [...values].flatMap(([key, value]) => {
             const name = annotationKey(key)
@@ -207,7 +214,7 @@ function levelOf(text: string, value: string, compression: LayerCompression): nu
 function dockerForm(text: string, form: ImageForm): ImageForm {
   if (form.compression === 'zstd')
     throw unsupported(text, 'compression=zstd for type=docker (docker load cannot read it)')
-  return form
+  return { ...form, withoutZstd: true }
 }
 
 function invalid(text: string, reason: string, hint?: string): SlipwayError {

@@ -8,11 +8,17 @@ import type { ImageConfig } from './types.ts'
 /** Which media types the documents carry; the bytes of layers are the same. */
 export type ManifestFormat = 'oci' | 'docker'
 
+export interface DescribeOptions {
+  readonly format?: ManifestFormat
+  /** The manifest's. */
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
 /** The config and manifest blobs of one image; `layers` are descriptors of the layer bytes as they are written there. */
 export function describeImage(
   config: ImageConfig,
   layers: readonly Descriptor[],
-  format: ManifestFormat = 'oci',
+  { format = 'oci', annotations = {} }: DescribeOptions = {},
 ): { readonly config: Encoded; readonly manifest: Encoded } {
   invariant(
     layers.length === config.rootfs.diff_ids.length,
@@ -24,6 +30,7 @@ export function describeImage(
     mediaType: format === 'oci' ? mediaType.ociManifest : mediaType.dockerManifest,
     config: encodedConfig.descriptor,
     layers: layers.map((layer) => ({ ...layer, mediaType: layerType(layer.mediaType, format) })),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
   })
   return { config: encodedConfig, manifest }
 }

@@ -1,0 +1,49 @@
+// An image in the form it leaves in: layers compressed as asked, documents that name exactly those bytes.
+import type { Context } from '../core/context.ts'
+import type { Descriptor } from '../core/descriptor.ts'
+import type { Encoded } from '../image/encode.ts'
+import { describeImage } from '../image/manifest.ts'
+import { type LayerCompression, layerCompression } from '../image/media-type.ts'
+import type { Image, ImageLayer } from '../image/types.ts'
+import type { ImageForm } from './output.ts'
+
+/** The same layer with its bytes in another compression, stored; memoised by whoever implements it. */
+export type ConvertLayer = (
+  layer: ImageLayer,
+  to: { readonly compression: LayerCompression; readonly level?: number },
+  cx: Context,
+) => Promise<Descriptor>
+
+export interface PackedImage {
+  readonly manifest: Encoded
+  readonly config: Encoded
+  /** Bottom first, as the manifest names them; their bytes are in the store. */
+  readonly layers: readonly Descriptor[]
+}
+
+/** The documents and layers of `image` in `form`. */
+export async function packImage(
+  image: Image,
+  form: ImageForm,
+  convert: ConvertLayer,
+  cx: Context,
+): Promise<PackedImage> {
+  const to = {
+    compression: form.compression,
+    ...(form.compressionLevel === undefined ? {} : { level: form.compressionLevel }),
+  }
+  const layers = await Promise.all(
+    image.layers.map(async (layer) => {
+      const has = layerCompression(layer.descriptor.mediaType)
+      const isBase = layer.created === undefined
+      const mustConvert = form.withoutZstd && has === 'zstd'
+      const keeps = isBase && !form.forceCompression && !mustConvert
+      return keeps || has === to.compression ? layer.descriptor : convert(layer, to, cx)
+    }),
+  )
+  const { config, manifest } = describeImage(image.config, layers, {
+    format: form.mediaTypes,
+    annotations: form.annotations,
+  })
+  return { manifest, config, layers }
+}
