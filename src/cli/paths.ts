@@ -10,11 +10,6 @@ export function stateRoot(): string {
   return join(process.env.XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'slipway')
 }
 
-/** docker's configuration directory, which holds config.json with the registry credentials. */
-export function dockerConfigDirectory(): string {
-  return process.env.DOCKER_CONFIG || join(homedir(), '.docker')
-}
-
 /** Everything a host is opened with, from the environment. */
 export function hostOptions(): HostOptions {
   const extraCa = process.env.SLIPWAY_EXTRA_CA_CERTS ?? process.env.NODE_EXTRA_CA_CERTS
@@ -22,7 +17,6 @@ export function hostOptions(): HostOptions {
     root: stateRoot(),
     // The launcher says where the native parts are; a bundle started by hand lies beside them.
     dist: process.env.SLIPWAY_DIST ?? dirname(process.argv[1] ?? '.'),
-    dockerConfig: dockerConfigDirectory(),
     ...(extraCa ? { extraCaFile: extraCa } : {}),
     environment: process.env,
     cpus: availableParallelism(),

@@ -188,21 +188,6 @@ COPY --from=two /out/l/f /through-link
 COPY --from=one --chown=3:4 /out/x /chowned
 `,
   },
-  'here-documents': {
-    dockerfile: `# syntax=docker/dockerfile:1
-FROM base
-RUN <<EOF
-echo first > /h1
-echo second >> /h1
-EOF
-COPY <<one <<two /docs/
-1 $HOME
-one
-2
-two
-`,
-    args: ['unsupported-by-old-docker'],
-  },
   'workdir and users': {
     dockerfile: `FROM base
 RUN mkdir -p /home/app && chown app:app /home/app
@@ -253,8 +238,7 @@ describe.skipIf(dockerd !== undefined)(
     })
 
     for (const [name, { dockerfile, files = {}, prepare, args = [] }] of Object.entries(cases)) {
-      if (args.includes('unsupported-by-old-docker')) continue
-      it(name, async () => {
+        it(name, async () => {
         const slug = name.replace(/[^a-z]+/g, '-')
         const context = ws.context(slug, { ...files, Dockerfile: dockerfile })
         if (prepare) tool('sh', ['-ec', `cd ${context}; ${prepare}`])

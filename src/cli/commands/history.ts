@@ -1,4 +1,5 @@
 // `slipway history`: the steps an image was made by, newest first.
+import { hexOf } from '../../core/digest.ts'
 import { formatBytes } from '../../progress/format.ts'
 import { expectArguments, usageError } from '../command.ts'
 import type { CommandPage } from '../page.ts'
@@ -26,7 +27,7 @@ export const historyCommand: CommandPage = {
             return formatTable(
               ['IMAGE', 'CREATED', 'CREATED BY', 'SIZE', 'COMMENT'],
               rows.map((row) => [
-                row.image ?? '<missing>',
+                row.id === undefined ? '<missing>' : flags.trunc ? hexOf(row.id).slice(0, 12) : row.id,
                 formatAge(row.created, Date.now()),
                 cut(row.createdBy.replaceAll(/\s+/g, ' ')),
                 formatBytes(row.sizeBytes),

@@ -19,11 +19,11 @@ export const storeCommand: CommandPage = {
           })
         }
         let problems = 0
-        const status = await transferCommand({}, async (images, host) => {
-          const report = await images.verify(host)
+        const status = await transferCommand({}, async (images, host, cx) => {
+          const report = await images.verify(host, cx)
           problems = report.problems.length
           const lines = report.problems.map((problem) => `${problem}\n`).join('')
-          return `${lines}${report.blobs} blobs, ${report.images} images, ${problems} problems\n`
+          return `${lines}${report.images} images, ${problems} problems\n`
         })
         finish(status !== 0 ? status : problems === 0 ? 0 : 1)
       })

@@ -34,7 +34,7 @@ export async function listTar(file: string): Promise<string[]> {
   body.pipe(unpack)
   for await (const entry of unpack) {
     const hash = createHash('sha256')
-    for await (const chunk of entry) hash.update(chunk)
+    for await (const chunk of entry) hash.update(chunk as Buffer)
     const h = entry.header
     const name = h.name.replace(/^\.\//, '').replace(/\/$/, '')
     if (name === '' || name === '.') continue

@@ -1,0 +1,136 @@
+// What a build reads of the user's files before anything runs: the Dockerfile and the ignore file.
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { errnoOf, SlipwayError } from './core/error.ts'
+import type { SourceFile } from './core/span.ts'
+
+/** A Dockerfile longer than this is a mistake or an attack. */
+const maxDockerfileBytes = 16 << 20
+const maxIgnoreFileBytes = 8 << 20
+
+export interface InputRequest {
+  /** Absolute path of the context directory; undefined when the Dockerfile comes alone on standard input. */
+  readonly context?: string
+  /** Path given with --file, `-` for standard input. */
+  readonly file?: string
+  stdin(): Buffer
+}
+
+export interface BuildInput {
+  readonly dockerfile: SourceFile
+  readonly ignoreFile?: SourceFile
+}
+
+/** The Dockerfile and the ignore file that goes with it. Throws ERR_CONTEXT_*, ERR_DOCKERFILE_*. */
+export function readInput(request: InputRequest): BuildInput {
+  const { context } = request
+  if (context !== undefined) checkContext(context)
+  if (context === undefined || request.file === '-') {
+    if (context === undefined && request.file !== undefined && request.file !== '-') {
+      throw new SlipwayError({
+        code: 'ERR_CONTEXT_UNSUPPORTED',
+        message: 'read context from standard input: tar contexts are not supported yet',
+        hint: 'leave out --file to give a Dockerfile on standard input, or name a directory',
+      })
+    }
+    const bytes = request.stdin()
+    if (looksLikeArchive(bytes)) {
+      throw new SlipwayError({
+        code: 'ERR_CONTEXT_UNSUPPORTED',
+        message:
+          'read Dockerfile from standard input: it is an archive, and tar contexts are not supported yet',
+        hint: 'unpack it and name the directory',
+      })
+    }
+    return { dockerfile: { name: '-', text: decode(bytes, '-') }, ...ignoreOf(context) }
+  }
+  const path = request.file === undefined ? join(context, 'Dockerfile') : resolve(request.file)
+  const name = request.file === undefined ? 'Dockerfile' : basename(path)
+  const fallback = name === 'Dockerfile' ? [join(dirname(path), 'dockerfile')] : []
+  for (const candidate of [path, ...fallback]) {
+    const bytes = readRegular(candidate, maxDockerfileBytes, 'Dockerfile')
+    if (bytes !== undefined) {
+      return {
+        dockerfile: { name: basename(candidate), text: decode(bytes, candidate) },
+        ...ignoreOf(context, candidate),
+      }
+    }
+  }
+  throw new SlipwayError({
+    code: 'ERR_DOCKERFILE_MISSING',
+    message: `open Dockerfile ${path}: no such file`,
+    hint: 'name it with --file',
+  })
+}
+
+function checkContext(context: string): void {
+  if (/^(https?|git|ssh):\/\//.test(context) || context.includes('git@')) return
+  try {
+    if (statSync(context).isDirectory()) return
+  } catch (thrown) {
+    throw new SlipwayError({
+      code: 'ERR_CONTEXT_MISSING',
+      message: `open context ${context}: ${errnoOf(thrown) === 'ENOENT' ? 'no such directory' : errnoOf(thrown)}`,
+      hint: 'the argument of slipway build is the context directory',
+      cause: thrown,
+    })
+  }
+  throw new SlipwayError({
+    code: 'ERR_CONTEXT_UNSUPPORTED',
+    message: `open context ${context}: not a directory`,
+    hint: 'give the Dockerfile with --file and the directory as argument',
+  })
+}
+
+/** `<Dockerfile>.dockerignore` beside the Dockerfile wins over `.dockerignore` in the context. */
+function ignoreOf(context: string | undefined, dockerfile?: string): { ignoreFile?: SourceFile } {
+  if (context === undefined) return {}
+  for (const path of [
+    ...(dockerfile ? [`${dockerfile}.dockerignore`] : []),
+    join(context, '.dockerignore'),
+  ]) {
+    const bytes = readRegular(path, maxIgnoreFileBytes, 'ignore file')
+    if (bytes !== undefined) return { ignoreFile: { name: basename(path), text: decode(bytes, path) } }
+  }
+  return {}
+}
+
+/** The bytes of a regular file, or undefined when there is none; never blocks on a pipe. */
+export function readRegular(path: string, limitBytes: number, what: string): Buffer | undefined {
+  let fd: number
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT' || errnoOf(thrown) === 'ENOTDIR') return undefined
+    throw unreadable(what, path, errnoOf(thrown) ?? String(thrown), thrown)
+  }
+  try {
+    const stat = fstatSync(fd)
+    if (!stat.isFile())
+      throw unreadable(what, path, stat.isDirectory() ? 'is a directory' : 'is not a regular file')
+    if (stat.size > limitBytes) throw unreadable(what, path, `larger than ${limitBytes >> 20} MiB`)
+    return readFileSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function unreadable(what: string, path: string, reason: string, cause?: unknown): SlipwayError {
+  return new SlipwayError({ code: 'ERR_FILE_UNREADABLE', message: `read ${what} ${path}: ${reason}`, cause })
+}
+
+function decode(bytes: Buffer, path: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch (cause) {
+    throw unreadable('Dockerfile', path, 'it is not UTF-8 text', cause)
+  }
+}
+
+function looksLikeArchive(bytes: Buffer): boolean {
+  const magics = ['1f8b', '28b52ffd', 'fd377a58', '425a68']
+  return (
+    magics.some((magic) => bytes.subarray(0, magic.length / 2).toString('hex') === magic) ||
+    bytes.subarray(257, 262).toString('latin1') === 'ustar'
+  )
+}

@@ -1,0 +1,154 @@
+// What the image commands do: the local store, and its traffic with registries.
+import type { Context } from './core/context.ts'
+import type { Digest } from './core/digest.ts'
+import { SlipwayError } from './core/error.ts'
+import { parsePlatform } from './core/platform.ts'
+import { familiarReference, formatReference, parseReference } from './core/reference.ts'
+import type { Host } from './host.ts'
+import { historyRows, inspectImage, type StoredImage } from './image/inspect.ts'
+import { allImages, findImage } from './local-images.ts'
+
+export interface ImageRow {
+  readonly repository?: string
+  readonly tag?: string
+  /** The config digest, as docker's image ID. */
+  readonly id: Digest
+  /** The manifest digest. */
+  readonly digest: Digest
+  readonly created?: string
+  /** Layers as stored. */
+  readonly sizeBytes: number
+}
+
+export interface Transferred {
+  /** The full reference. */
+  readonly name: string
+  readonly digest: Digest
+  readonly sizeBytes: number
+}
+
+/** One row a name, and one for each image without names; newest first. `only` is a repository, or a whole name. */
+export async function list(host: Host, only?: string): Promise<readonly ImageRow[]> {
+  const rows = (await allImages(host.store)).flatMap((image) => rowsOf(image))
+  const wanted = only === undefined ? undefined : parseReference(only)
+  const tagged = only !== undefined && (only.includes('@') || only.slice(only.lastIndexOf('/')).includes(':'))
+  return rows
+    .filter((row) => {
+      if (wanted === undefined) return true
+      if (row.repository === undefined) return false
+      const ref = parseReference(row.repository)
+      return (
+        ref.registry === wanted.registry &&
+        ref.repository === wanted.repository &&
+        (!tagged || row.tag === wanted.tag)
+      )
+    })
+    .sort((a, b) => (b.created ?? '').localeCompare(a.created ?? ''))
+}
+
+function rowsOf(image: StoredImage): ImageRow[] {
+  const common = {
+    id: image.manifest.config.digest,
+    digest: image.descriptor.digest,
+    ...(image.config.created === undefined ? {} : { created: image.config.created }),
+    sizeBytes: image.manifest.layers.reduce((sum, layer) => sum + layer.size, 0),
+  }
+  if (image.names.length === 0) return [common]
+  return image.names.map((name) => {
+    const ref = parseReference(name)
+    const repository = familiarReference({ registry: ref.registry, repository: ref.repository })
+    return { repository, ...(ref.tag === undefined ? {} : { tag: ref.tag }), ...common }
+  })
+}
+
+/** Postcondition: the image is in the store under its name. */
+export async function pull(
+  host: Host,
+  text: string,
+  platform: string | undefined,
+  cx: Context,
+): Promise<Transferred> {
+  const ref = parseReference(text)
+  const wanted = platform === undefined ? host.platform : parsePlatform(platform, host.platform)
+  const { pullImage } = await import('./registry/pull.ts')
+  const pulled = await pullImage(await host.registry(), ref, wanted, host.store, cx)
+  return { name: formatReference(ref), digest: pulled.manifest.digest, sizeBytes: pulled.manifest.size }
+}
+
+/** Uploads an image of the store; built layers are compressed on the way. */
+export async function push(host: Host, text: string, cx: Context): Promise<Transferred> {
+  const ref = parseReference(text)
+  const image = await findImage(host.store, text)
+  const { pushStored } = await import('./export/push-stored.ts')
+  const pushed = await pushStored(host.store, await host.registry(), image, formatReference(ref), cx)
+  return { name: formatReference(ref), digest: pushed.digest, sizeBytes: pushed.size }
+}
+
+export async function tag(host: Host, source: string, target: string): Promise<void> {
+  const ref = parseReference(target)
+  if (ref.digest !== undefined) {
+    throw new SlipwayError({
+      code: 'ERR_REFERENCE_INVALID',
+      message: `tag ${JSON.stringify(target)}: a name with a digest cannot be given`,
+    })
+  }
+  const image = await findImage(host.store, source)
+  await host.store.tag(formatReference(ref), image.descriptor)
+}
+
+/** Takes a name away; the image goes with its last name. Answers what happened, a line each, in docker's words. */
+export async function remove(host: Host, text: string, force: boolean): Promise<readonly string[]> {
+  let image: StoredImage
+  try {
+    image = await findImage(host.store, text)
+  } catch (thrown) {
+    if (force && thrown instanceof SlipwayError && thrown.code === 'ERR_IMAGE_UNKNOWN') return []
+    throw thrown
+  }
+  const named = image.names.find((name) => {
+    try {
+      return name === familiarReference(parseReference(text))
+    } catch (thrown) {
+      if (thrown instanceof SlipwayError) return false
+      throw thrown
+    }
+  })
+  if (named === undefined && image.names.length > 1 && !force) {
+    throw new SlipwayError({
+      code: 'ERR_IMAGE_IN_USE',
+      message: `image ${JSON.stringify(text)}: it has ${image.names.length} names: ${image.names.join(', ')}`,
+      hint: 'remove the names one by one, or add --force',
+    })
+  }
+  const lines: string[] = []
+  for (const name of named === undefined ? image.names : [named]) {
+    await host.store.untag(formatReference(parseReference(name)))
+    lines.push(`Untagged: ${name}`)
+  }
+  const left = (await host.store.list()).some(
+    (entry) => entry.name !== undefined && entry.descriptor.digest === image.descriptor.digest,
+  )
+  if (!left) {
+    await host.store.forget(image.descriptor.digest)
+    lines.push(`Deleted: ${image.manifest.config.digest}`)
+  }
+  return lines
+}
+
+export async function inspect(host: Host, text: string): Promise<Readonly<Record<string, unknown>>> {
+  return inspectImage(await findImage(host.store, text))
+}
+
+export async function history(host: Host, text: string): Promise<ReturnType<typeof historyRows>> {
+  return historyRows(await findImage(host.store, text))
+}
+
+/** Everything that is wrong with the store, a line each, and how much was looked at. */
+export async function verify(
+  host: Host,
+  cx: Context,
+): Promise<{ readonly problems: readonly string[]; readonly images: number }> {
+  const { verifyStore } = await import('./store/verify.ts')
+  const problems = await verifyStore(host.directory, host.native, cx)
+  return { problems: problems.map((problem) => problem.message), images: (await host.store.list()).length }
+}

@@ -1,0 +1,70 @@
+// Images of the local store by what a person calls them: a name, an ID or its beginning, a digest.
+
+import type { Descriptor } from './core/descriptor.ts'
+import { nearest } from './core/diagnostic.ts'
+import { hexOf, isDigest } from './core/digest.ts'
+import { SlipwayError } from './core/error.ts'
+import { familiarReference, formatReference, parseReference } from './core/reference.ts'
+import type { StoredImage } from './image/inspect.ts'
+import { maxConfigBytes, maxManifestBytes, parseConfig, parseManifest } from './image/parse.ts'
+import type { ContentStore } from './store/types.ts'
+
+/** The image whose manifest this is, with every name it has. */
+export async function readImage(store: ContentStore, descriptor: Descriptor): Promise<StoredImage> {
+  const manifest = parseManifest(await store.read(descriptor, maxManifestBytes), descriptor.mediaType)
+  const config = parseConfig(await store.read(manifest.config, maxConfigBytes))
+  const names = (await store.list())
+    .filter((entry) => entry.descriptor.digest === descriptor.digest)
+    .flatMap((entry) => (entry.name === undefined ? [] : [familiarReference(parseReference(entry.name))]))
+  return { names, descriptor, manifest, config }
+}
+
+/** Every image of the store once, in index order. */
+export async function allImages(store: ContentStore): Promise<readonly StoredImage[]> {
+  const seen = new Map<string, Descriptor>()
+  for (const { descriptor } of await store.list()) seen.set(descriptor.digest, descriptor)
+  return Promise.all([...seen.values()].map((descriptor) => readImage(store, descriptor)))
+}
+
+/** The image that `text` means. Throws ERR_IMAGE_UNKNOWN, ERR_IMAGE_AMBIGUOUS. */
+export async function findImage(store: ContentStore, text: string): Promise<StoredImage> {
+  const byName = await resolveName(store, text)
+  if (byName !== undefined) return readImage(store, byName)
+  const images = await allImages(store)
+  const hex = isDigest(text) ? hexOf(text) : text.replace(/^sha256:/, '')
+  if (/^[0-9a-f]{2,64}$/.test(hex)) {
+    const found = images.filter((image) =>
+      [image.manifest.config.digest, image.descriptor.digest].some((digest) => hexOf(digest).startsWith(hex)),
+    )
+    const [only] = found
+    if (only !== undefined && found.length === 1) return only
+    if (found.length > 1) {
+      throw new SlipwayError({
+        code: 'ERR_IMAGE_AMBIGUOUS',
+        message: `image ${JSON.stringify(text)}: ${found.length} images begin with it`,
+        hint: 'give more digits of the ID',
+      })
+    }
+  }
+  const near = nearest(
+    text,
+    images.flatMap((image) => image.names),
+  )
+  throw new SlipwayError({
+    code: 'ERR_IMAGE_UNKNOWN',
+    message: `image ${JSON.stringify(text)}: not in the local store`,
+    hint: near === undefined ? 'slipway images lists what is there' : `did you mean ${near}?`,
+  })
+}
+
+async function resolveName(store: ContentStore, text: string): Promise<Descriptor | undefined> {
+  let name: string
+  try {
+    name = formatReference(parseReference(text))
+  } catch (thrown) {
+    // An ID such as `sha256:12ab` is no reference; what is neither is reported by the caller.
+    if (thrown instanceof SlipwayError && /^(sha256:)?[0-9a-f]{2,64}$/.test(text)) return undefined
+    throw thrown
+  }
+  return store.resolve(name)
+}
