@@ -1,0 +1,255 @@
+// See container.h.
+#include "container.h"
+#include "devices.h"
+#include "fail.h"
+#include "init.h"
+#include "inroot.h"
+#include "mount-fd.h"
+#include "network.h"
+#include "overlay.h"
+#include "privileges.h"
+#include "program.h"
+#include "request-mounts.h"
+#include "system-mounts.h"
+#include "user.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+// Open places of a container under construction. They close when process 1 ends.
+struct places {
+	int root, upper, store;
+};
+
+static int enter(const struct container *container)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	// The helper may have died before that took effect; process 1 has no visible parent to ask.
+	struct pollfd alive = { .fd = container->helper_alive };
+	if (poll(&alive, 1, 0) != 0) return fail_kind("parent-died", 0, "start", NULL, "the helper is gone");
+	if (!container->request->inherit_stdio && setsid() < 0) return fail_errno("create session", NULL);
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return fail_errno("make mounts private", "/");
+	// EINVAL: a kernel without them. Only what /proc/self/cgroup shows depends on it.
+	if (unshare(CLONE_NEWCGROUP) < 0 && errno != EINVAL) return fail_errno("create cgroup namespace", NULL);
+	return container->request->own_network ? network_up_loopback() : 0;
+}
+
+static int make_directory(int parent, const char *name)
+{
+	return mkdirat(parent, name, 0700) < 0 && errno != EEXIST ? fail_errno("make directory", name) : 0;
+}
+
+static int open_directory(int parent, const char *path)
+{
+	int fd = openat(parent, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? fail_errno("open directory", path) : fd;
+}
+
+static int mount_layers(const struct run_request *request, const char *stubs, const char *work, const char *target)
+{
+	size_t count = request->lower.count + 1;
+	const char **lower = calloc(count, sizeof *lower);
+	if (!lower) return fail_code(ENOMEM, "mount overlay", NULL);
+	lower[0] = stubs;
+	for (size_t i = 1; i < count; i++) lower[i] = request->lower.at[i - 1];
+	int result = overlay_mount(lower, count, request->upper, work, target);
+	free(lower);
+	return result;
+}
+
+static int path_below(char *path, const char *directory, const char *name)
+{
+	int length = snprintf(path, PATH_MAX, "%s/%s", directory, name);
+	return length < PATH_MAX ? 0 : fail_code(ENAMETOOLONG, "mount overlay", directory);
+}
+
+// The request's work directory holds four of our own: `overlay` (the kernel's), `stubs` (the lowest layer), and the two mount points.
+static int mount_root(const struct run_request *request, struct places *places)
+{
+	static const char *const names[] = { "overlay", "stubs", "root", "store" };
+	char paths[4][PATH_MAX];
+	int work = open_directory(AT_FDCWD, request->work);
+	if (work < 0) return -1;
+	for (size_t i = 0; i < 4; i++)
+		if (make_directory(work, names[i]) < 0 || path_below(paths[i], request->work, names[i]) < 0) return -1;
+	int layer = open_directory(work, "stubs");
+	// Its mode shows where the image has no root directory of its own.
+	if (layer < 0 || stubs_fill_layer(layer, request) < 0) return -1;
+	if (fchmodat(work, "stubs", 0755, 0) < 0) return fail_errno("change mode", "stubs");
+	if (mount_layers(request, paths[1], paths[0], paths[2]) < 0) return -1;
+	places->root = open_directory(work, "root");
+	places->upper = open_directory(AT_FDCWD, request->upper);
+	if (places->root < 0 || places->upper < 0) return -1;
+	// Packages may ship devices; only those of /dev may be opened (devices.c).
+	struct mount_attr attributes = { .attr_set = request->insecure ? 0 : MOUNT_ATTR_NODEV };
+	if (syscall(SYS_mount_setattr, places->root, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
+		return errno == ENOSYS ? fail_kind("unsupported", ENOSYS, "set mount attributes", NULL, "Linux 5.12 or newer is needed") : fail_errno("set mount attributes", "/");
+	static const char *const options[] = { "mode", "700", NULL };
+	places->store = mount_new("tmpfs", options, MOUNT_ATTR_NOSUID);
+	int place = places->store < 0 ? -1 : open_directory(work, "store");
+	if (place < 0 || mount_attach(places->store, place, "store") < 0) return -1;
+	return mkdirat(places->store, "empty", 0555) < 0 ? fail_errno("make directory", "empty") : 0;
+}
+
+static int mount_all(const struct container *container, const struct places *places)
+{
+	const struct run_request *request = container->request;
+	struct system_mounts system = { .insecure = request->insecure };
+	if (system_mount(&system, places->root) < 0) return -1;
+	int dev = system_open_place(places->root, "dev");
+	if (dev < 0) return -1;
+	struct devices_options devices = { .insecure = request->insecure, .shm_size = request->shm_size, .nodes = places->store };
+	if (devices_mount(dev, devices) < 0) return -1;
+	struct mount_places where = { places->root, places->upper, places->store };
+	if (request_mounts(request, where, container->stubs) < 0) return -1;
+	return system_restrict(&system, places->store);
+}
+
+static int change_root(const struct places *places)
+{
+	if (fchdir(places->root) < 0) return fail_errno("enter root", NULL);
+	if (syscall(SYS_pivot_root, ".", ".") < 0) return fail_errno("pivot root", NULL);
+	if (umount2(".", MNT_DETACH) < 0) return fail_errno("leave the old root", NULL);
+	return chdir("/") < 0 ? fail_errno("enter root", NULL) : 0;
+}
+
+static int set_hostname(const char *hostname)
+{
+	if (*hostname && sethostname(hostname, strlen(hostname)) < 0) return fail_errno("set hostname", hostname);
+	return setdomainname("", 0) < 0 ? fail_errno("set domain name", NULL) : 0;
+}
+
+static int enter_directory(int root, const char *cwd, const struct user *user)
+{
+	struct inroot_mkdirs options = { .mode = 0755, .uid = user->uid, .gid = user->gid };
+	if (inroot_mkdirs(root, cwd, &options) < 0) return fail_errno("make working directory", cwd);
+	int fd = inroot_open(root, cwd, O_PATH | O_DIRECTORY, 0);
+	if (fd < 0 || fchdir(fd) < 0) return fail_errno("enter working directory", cwd);
+	close(fd);
+	// A directory outside the root would answer "(unreachable)…".
+	char path[PATH_MAX];
+	if (syscall(SYS_getcwd, path, sizeof path) < 0) return fail_errno("enter working directory", cwd);
+	return path[0] == '/' ? 0 : fail_kind("image", EXDEV, "enter working directory", cwd, "it is outside the root");
+}
+
+static int set_up(const struct container *container, struct user *user)
+{
+	struct run_request *request = container->request;
+	struct places places = { -1, -1, -1 };
+	if (enter(container) < 0 || mount_root(request, &places) < 0) return -1;
+	// Before the mounts: they may hide the image's files.
+	if (user_lookup(user, places.root, request->user) < 0) return -1;
+	if (program_set_home(&request->env, user->home) < 0) return -1;
+	if (mount_all(container, &places) < 0 || change_root(&places) < 0 || set_hostname(request->hostname) < 0) return -1;
+	return enter_directory(places.root, request->cwd, user);
+}
+
+// A job of the caller's terminal, as a shell starts one: Ctrl-C reaches it and not slipway.
+static void take_terminal(void)
+{
+	setpgid(0, 0);
+	signal(SIGTTOU, SIG_IGN);
+	if (isatty(STDIN_FILENO)) tcsetpgrp(STDIN_FILENO, getpid());
+	signal(SIGTTOU, SIG_DFL);
+}
+
+static int connect_stdio(const struct container *container, const struct user *user)
+{
+	if (container->request->inherit_stdio) {
+		take_terminal();
+		return 0;
+	}
+	int null = devices_open_null();
+	if (null < 0) return -1;
+	for (int i = 0; i < 2; i++) {
+		// Whoever opens /dev/stdout needs permission on the pipe itself.
+		if (container->own_pipes && fchown(container->output[i], user->uid, user->gid) < 0) return fail_errno("change owner of", "stdout");
+		if (dup2(container->output[i], i + 1) < 0) return fail_errno("connect", "stdout");
+	}
+	if (dup2(null, STDIN_FILENO) < 0) return fail_errno("connect", "stdin");
+	return setsid() < 0 ? fail_errno("create session", NULL) : 0;
+}
+
+static int become_process(const struct container *container, const struct user *user)
+{
+	const struct run_request *request = container->request;
+	if (connect_stdio(container, user) < 0) return -1;
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (process_state_reset() < 0) return -1;
+	if (privileges_assume(user, (struct privileges){ .insecure = request->insecure, .shares_terminal = request->inherit_stdio }) < 0) return -1;
+	if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0) return fail_errno("close files", NULL);
+	return program_exec(&request->args, &request->env);
+}
+
+// Postcondition: the program is running, or -1 with the failure reported by the new process.
+static pid_t start_process(const struct container *container, const struct user *user)
+{
+	int started[2];
+	if (pipe2(started, O_CLOEXEC) < 0) return fail_errno("create pipe", NULL);
+	pid_t pid = fork();
+	if (pid < 0) return fail_errno("fork", NULL);
+	if (pid == 0) {
+		become_process(container, user);
+		status_failure();
+		char failed = 1;
+		ssize_t written = write(started[1], &failed, 1);
+		_exit(written == 1 ? 1 : 2);
+	}
+	close(started[1]);
+	char failed;
+	ssize_t length = read(started[0], &failed, 1);
+	close(started[0]);
+	// End of file: execve closed the pipe, or the process was killed first, which waiting for it will tell.
+	return length == 0 ? pid : -1;
+}
+
+static void report_exit(int status)
+{
+	status_begin();
+	status_object("exit");
+	if (WIFSIGNALED(status)) {
+		status_number("code", 128 + WTERMSIG(status));
+		status_number("signal", WTERMSIG(status));
+	} else {
+		status_number("code", WEXITSTATUS(status));
+	}
+	status_object_end();
+	status_end();
+}
+
+int container_main(const struct container *container)
+{
+	static struct user user;
+	if (set_up(container, &user) < 0) {
+		status_failure();
+		return 1;
+	}
+	pid_t process = start_process(container, &user);
+	if (process < 0) {
+		status_failure();
+		return 1;
+	}
+	if (privileges_keep_kill() < 0) {
+		status_failure();
+		return 1;
+	}
+	status_begin();
+	status_true("started");
+	status_end();
+	report_exit(init_wait(process));
+	return 0;
+}

@@ -1,0 +1,21 @@
+// A build container from the inside: what process 1 of the new namespaces sets up, in order.
+#ifndef SLIPWAY_CONTAINER_H
+#define SLIPWAY_CONTAINER_H
+#include "run-request.h"
+#include "stubs.h"
+
+struct container {
+	struct run_request *request;
+	struct stubs *stubs;
+	// Reads end of file when the helper outside is gone.
+	int helper_alive;
+	// The process's stdout and stderr; `own_pipes`: they were made for it and shall belong to its user.
+	int output[2];
+	bool own_pipes;
+};
+
+// Sets the container up, runs the process to its end and reports it on the status stream.
+// Precondition: the caller is process 1 of fresh mount, pid, ipc and uts namespaces with init_signals blocked.
+// Returns the exit status: 0 reported its end, 1 reported a failure.
+int container_main(const struct container *container);
+#endif

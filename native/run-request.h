@@ -1,0 +1,49 @@
+// What the caller asks of `run` mode, as read from the request stream. The writer is src/sandbox/run-request.ts.
+#ifndef SLIPWAY_RUN_REQUEST_H
+#define SLIPWAY_RUN_REQUEST_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum mount_kind { MOUNT_BIND, MOUNT_TMPFS, MOUNT_FILE };
+
+struct request_mount {
+	enum mount_kind kind;
+	char *target;
+	// MOUNT_BIND
+	char *source;
+	bool read_only;
+	// MOUNT_TMPFS; 0 is the kernel's default size
+	uint64_t size;
+	// MOUNT_TMPFS and MOUNT_FILE
+	mode_t mode;
+	// MOUNT_FILE
+	unsigned char *content;
+	size_t length;
+	uid_t uid;
+	gid_t gid;
+};
+
+// A growing, NULL-terminated list of texts.
+struct texts {
+	char **at;
+	size_t count, capacity;
+};
+
+struct run_request {
+	struct texts lower, args, env;
+	char *upper, *work, *cwd, *user, *hostname;
+	bool own_network, insecure, inherit_stdio;
+	uint64_t shm_size;
+	struct request_mount *mounts;
+	size_t mount_count, mount_capacity;
+};
+
+// Reads the whole request from `fd`. Postcondition on 0: upper, work, cwd and at least one argument are set.
+// The memory lives as long as the process.
+int run_request_read(struct run_request *request, int fd);
+
+// Appends a copy; -1 with a failure when memory is short.
+int texts_add(struct texts *texts, const char *text);
+#endif

@@ -1,0 +1,92 @@
+// The build container that slipway brings itself: `slipway-helper run`, one short-lived process a step.
+import type { Context } from '../core/context.ts'
+import { type HelperProcess, type StatusLine, spawnHelper } from '../sys/helper.ts'
+import type { Native } from '../sys/native.ts'
+import { networkFiles } from './network-files.ts'
+import { encodeRunRequest } from './run-request.ts'
+import { sandboxError } from './sandbox-error.ts'
+import type { Exit, ProcessIo, ProcessSpec, Sandbox } from './types.ts'
+
+export interface NativeSandboxOptions {
+  readonly native: Native
+  /** How long a canceled process may take to end by itself after SIGTERM; 1 s if absent. */
+  readonly graceMs?: number
+}
+
+/** A sandbox of Linux namespaces made by the native helper. Needs root (or CAP_SYS_ADMIN) and Linux 5.12. */
+export function nativeSandbox(options: NativeSandboxOptions): Sandbox {
+  return {
+    async run(spec, io, cx) {
+      cx.signal.throwIfAborted()
+      const mounts = [...(await networkFiles(spec)), ...spec.mounts]
+      return await runHelper({ ...spec, mounts }, io, { ...options, cx })
+    },
+  }
+}
+
+interface HelperRun extends NativeSandboxOptions {
+  readonly cx: Context
+}
+
+async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun): Promise<Exit> {
+  const stdio = io.stdio ?? 'pipe'
+  const killed = new AbortController()
+  let exit: Exit | undefined
+  const helper = spawnHelper(run.native, 'run', {
+    signal: killed.signal,
+    stdio: stdio === 'inherit' ? ['inherit', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
+    onStatus(line) {
+      exit = exitOf(line) ?? exit
+    },
+  })
+  const stopCanceling = cancelWith(run, helper, killed)
+  try {
+    const drained = stdio === 'pipe' ? forwardOutput(helper, io) : Promise.resolve()
+    helper.request.end(encodeRunRequest(spec, stdio))
+    const [end] = await Promise.all([helper.ended, drained])
+    run.cx.signal.throwIfAborted()
+    if (exit === undefined || end.code !== 0) throw sandboxError(end, '')
+    return exit
+  } finally {
+    stopCanceling()
+  }
+}
+
+/** SIGTERM goes to the process, SIGKILL to the helper, which takes everything inside with it. */
+function cancelWith(run: HelperRun, helper: HelperProcess, killed: AbortController): () => void {
+  const { signal } = run.cx
+  let timer: NodeJS.Timeout | undefined
+  const cancel = (): void => {
+    helper.child.kill('SIGTERM')
+    timer = setTimeout(() => killed.abort(), run.graceMs ?? 1000)
+  }
+  if (signal.aborted) cancel()
+  else signal.addEventListener('abort', cancel, { once: true })
+  return () => {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', cancel)
+  }
+}
+
+async function forwardOutput({ child, ended }: HelperProcess, io: ProcessIo): Promise<void> {
+  const closed: Promise<void>[] = []
+  for (const stream of ['stdout', 'stderr'] as const) {
+    const readable = child[stream]
+    if (readable === null) continue
+    readable.on('data', (chunk: Buffer) => io.output(stream, chunk))
+    closed.push(
+      new Promise((resolve, reject) => {
+        readable.once('close', resolve)
+        readable.once('error', reject)
+      }),
+    )
+  }
+  // A helper that could not be started has streams that never close.
+  await Promise.race([Promise.all(closed), ended.then(() => Promise.all(closed))])
+}
+
+function exitOf(line: StatusLine): Exit | undefined {
+  const exit = line.exit as { readonly code: number; readonly signal?: number } | undefined
+  if (exit === undefined) return undefined
+  return { code: exit.code, ...(exit.signal === undefined ? {} : { signal: exit.signal }) }
+}

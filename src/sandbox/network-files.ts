@@ -1,0 +1,84 @@
+// The /etc/hosts and /etc/resolv.conf of a build container, with BuildKit's rules.
+import { readFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
+import { errnoOf } from '../core/error.ts'
+import type { Mount, ProcessSpec } from './types.ts'
+
+const mainPath = '/etc/resolv.conf'
+/** What systemd-resolved really asks; its stub on 127.0.0.53 is only reachable on the host. */
+const resolvedPath = '/run/systemd/resolve/resolv.conf'
+const publicServers = ['8.8.8.8', '8.8.4.4', '2001:4860:4860::8888', '2001:4860:4860::8844']
+
+/** The two files as read-only mounts. */
+export async function networkFiles(spec: ProcessSpec): Promise<readonly Mount[]> {
+  return [
+    { kind: 'file', target: '/etc/hosts', mode: 0o644, content: hostsText(spec.hostname, spec.hosts) },
+    { kind: 'file', target: mainPath, mode: 0o644, content: await resolvText(spec.network) },
+  ]
+}
+
+/** The text of /etc/hosts: loopback names, then `hosts` in their order. */
+export function hostsText(hostname: string, hosts: ProcessSpec['hosts']): string {
+  const own = `127.0.0.1\tlocalhost ${hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n`
+  return own + hosts.map(({ name, ip }) => `${ip}\t${name}\n`).join('')
+}
+
+async function resolvText(network: ProcessSpec['network']): Promise<string> {
+  const main = await readIfPresent(mainPath)
+  if (network === 'host') return resolvConf(main, { keepLoopback: true })
+  const servers = parseResolvConf(main).servers
+  const usesStub = servers.length === 1 && servers[0] === '127.0.0.53'
+  return resolvConf(usesStub ? await readIfPresent(resolvedPath) : main, { keepLoopback: false })
+}
+
+async function readIfPresent(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return ''
+    throw thrown
+  }
+}
+
+/** The resolv.conf for a container, from the host's. Without `keepLoopback` loopback servers go, they answer on the host only; none left means public ones. */
+export function resolvConf(hostText: string, options: { readonly keepLoopback: boolean }): string {
+  const { servers, search, resolverOptions, other } = parseResolvConf(hostText)
+  const kept = options.keepLoopback ? servers : servers.filter((server) => !isLoopback(server))
+  const lines = (kept.length > 0 ? kept : publicServers).map((server) => `nameserver ${server}`)
+  if (search.length > 0) lines.push(`search ${search.join(' ')}`)
+  if (resolverOptions.length > 0) lines.push(`options ${resolverOptions.join(' ')}`)
+  return [...lines, ...other].map((line) => `${line}\n`).join('')
+}
+
+interface ResolvConf {
+  readonly servers: readonly string[]
+  readonly search: readonly string[]
+  readonly resolverOptions: readonly string[]
+  /** Lines with other keywords, as they are. */
+  readonly other: readonly string[]
+}
+
+function parseResolvConf(text: string): ResolvConf {
+  const servers: string[] = []
+  const resolverOptions: string[] = []
+  const other: string[] = []
+  let search: string[] = []
+  for (const line of text.split('\n')) {
+    if (/^[#;]/.test(line)) continue
+    const [keyword, ...values] = line.trim().split(/\s+/)
+    if (keyword === 'nameserver') servers.push(...values.slice(0, 1).filter(isAddress))
+    // Only the last of `search` and its old name `domain` counts (resolv.conf(5)).
+    else if (keyword === 'search' || keyword === 'domain') search = values.length > 0 ? values : search
+    else if (keyword === 'options') resolverOptions.push(...values)
+    else if (keyword) other.push(line)
+  }
+  return { servers, search, resolverOptions, other }
+}
+
+function isAddress(text: string): boolean {
+  return isIP(text) !== 0
+}
+
+function isLoopback(address: string): boolean {
+  return /^(127\.|::1(%|$)|::ffff:127\.)/i.test(address)
+}

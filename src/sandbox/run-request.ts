@@ -1,0 +1,68 @@
+// A process as native/run-request.h wants it on the wire. What the fields mean is said in types.ts.
+import { posix } from 'node:path'
+import type { Mount, ProcessSpec } from './types.ts'
+
+const opcodes = { end: 0, lower: 1, root: 2, arg: 3, env: 4, process: 5, bind: 6, tmpfs: 7, file: 8 } as const
+
+type Field = string | Uint8Array | number
+
+/** The whole request for `spec`; `stdio` as in ProcessIo. */
+export function encodeRunRequest(spec: ProcessSpec, stdio: 'pipe' | 'inherit'): Buffer {
+  const records: Buffer[] = []
+  const add = (opcode: number, ...fields: Field[]): void => {
+    records.push(encodeRecord(opcode, fields))
+  }
+  for (const lower of spec.root.lower) add(opcodes.lower, lower)
+  add(opcodes.root, spec.root.upper, spec.root.work)
+  for (const arg of spec.args) add(opcodes.arg, arg)
+  for (const variable of spec.env) add(opcodes.env, variable)
+  add(
+    opcodes.process,
+    posix.resolve('/', spec.cwd),
+    spec.user,
+    spec.hostname,
+    Number(spec.network === 'none'),
+    Number(spec.security === 'insecure'),
+    Number(stdio === 'inherit'),
+    spec.shmSizeBytes ?? 0,
+  )
+  for (const mount of spec.mounts) {
+    const [opcode, ...fields] = mountFields(mount)
+    add(opcode, posix.resolve('/', mount.target), ...fields)
+  }
+  add(opcodes.end)
+  return Buffer.concat(records)
+}
+
+function mountFields(mount: Mount): [number, ...Field[]] {
+  switch (mount.kind) {
+    case 'bind':
+      return [opcodes.bind, mount.source, Number(mount.readOnly)]
+    case 'tmpfs':
+      return [opcodes.tmpfs, mount.mode ?? 0o1777, mount.sizeBytes ?? 0]
+    case 'file':
+      return [opcodes.file, mount.mode, mount.uid ?? 0, mount.gid ?? 0, mount.content]
+  }
+}
+
+function encodeRecord(opcode: number, fields: readonly Field[]): Buffer {
+  const parts = fields.map((field) => (typeof field === 'number' ? integer(field) : bytes(field)))
+  const head = Buffer.alloc(5)
+  head.writeUInt32LE(1 + parts.reduce((length, part) => length + part.length, 0))
+  head[4] = opcode
+  return Buffer.concat([head, ...parts])
+}
+
+function integer(value: number): Buffer {
+  const field = Buffer.alloc(8)
+  field.writeBigUInt64LE(BigInt(value))
+  return field
+}
+
+function bytes(value: string | Uint8Array): Buffer {
+  const content = Buffer.from(value)
+  const field = Buffer.alloc(4 + content.length)
+  field.writeUInt32LE(content.length)
+  content.copy(field, 4)
+  return field
+}

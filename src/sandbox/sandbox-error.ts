@@ -1,0 +1,66 @@
+// How a failure reported by `slipway-helper run` reads to people and programs.
+import { SlipwayError } from '../core/error.ts'
+import type { HelperEnd, HelperFailure } from '../sys/helper.ts'
+
+const codesByKind: Readonly<Record<string, string>> = {
+  exec: 'ERR_SANDBOX_EXEC',
+  user: 'ERR_SANDBOX_USER',
+  image: 'ERR_SANDBOX_IMAGE',
+  unsupported: 'ERR_SANDBOX_UNSUPPORTED',
+}
+
+/** The error of a helper that ended without saying how the process ended. */
+export function sandboxError(end: HelperEnd, stderr: string): SlipwayError {
+  const { failure } = end
+  if (failure === undefined) {
+    const how = end.signal === null ? `exit code ${end.code}` : end.signal
+    return new SlipwayError({
+      code: 'ERR_SANDBOX_HELPER_DIED',
+      message: `run process: the helper process died (${how})`,
+      data: { code: end.code, signal: end.signal, ...(stderr === '' ? {} : { stderr }) },
+    })
+  }
+  const text = shown(failure.text)
+  if (failure.kind === 'exec') return execError(failure, text)
+  const object = failure.path === undefined ? '' : ` ${shown(failure.path)}`
+  const act = failure.kind === 'user' && failure.path === undefined ? '' : `${failure.stage}${object}: `
+  return new SlipwayError({
+    code: codesByKind[failure.kind ?? ''] ?? 'ERR_SANDBOX_FAILED',
+    message: `${act}${text}`,
+    data: { stage: failure.stage, errno: failure.errno, path: failure.path },
+  })
+}
+
+/** `data.exitCode` is what a shell would have made of it: 127 not found, 126 not executable. */
+function execError(failure: HelperFailure, text: string): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_SANDBOX_EXEC',
+    message: `start process: ${text}`,
+    ...hintFor(failure.errno),
+    data: { exitCode: failure.errno === 'ENOENT' ? 127 : 126, errno: failure.errno },
+  })
+}
+
+function hintFor(errno: string | undefined): { hint?: string } {
+  switch (errno) {
+    case 'ENOEXEC':
+      return {
+        hint: 'the file is built for another architecture (check --platform) or is a script without a #! line',
+      }
+    case 'ENOENT':
+      return {
+        hint: 'check the spelling and that the image holds it; an exec form ([…]) runs without a shell',
+      }
+    case 'EACCES':
+      return { hint: 'the file is not executable for this user (chmod +x, or COPY --chmod=755)' }
+    default:
+      return {}
+  }
+}
+
+/** Texts of the status stream are byte strings. */
+function shown(text: string): string {
+  return Buffer.from(text, 'latin1')
+    .toString('utf8')
+    .replace(/[\x00-\x1f\x7f]+/g, ' ')
+}
