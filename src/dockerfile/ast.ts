@@ -2,7 +2,11 @@
 // Words keep their raw text; variables are expanded by the plan, which knows the environment.
 import type { Span } from '../core/span.ts'
 
-/** Raw text as written, quotes and `$` intact, continuations and comments already taken out. */
+/**
+ * Raw text as written, quotes and `$` intact, continuations and comments already taken out. A word of a JSON
+ * array is the decoded string, a flag's value has its quotes and escapes removed (as BuildKit does): both are
+ * expanded like any other word.
+ */
 export interface Word {
   readonly text: string
   readonly span: Span
@@ -23,6 +27,7 @@ export interface Heredoc {
   /** `<<-`: leading tabs are already removed from `content`. */
   readonly chomp: boolean
   readonly fileDescriptor?: number
+  /** Whole lines with their line ends as in the file (CRLF stays). */
   readonly content: string
   readonly span: Span
   readonly contentSpan: Span
@@ -41,12 +46,19 @@ interface Common {
   readonly flags: readonly Flag[]
   /** Logical text after the name as history shows it: continuations joined, blanks trimmed. */
   readonly original: string
+  /** The lines of the comment block above, without `#`; an empty `#` line starts a new block. */
+  readonly comments?: readonly string[]
+  /** Blank lines between the continued lines of this instruction. */
+  readonly emptyContinuations?: readonly Span[]
 }
 
 export interface From extends Common {
   readonly kind: 'FROM'
   readonly image: Word
+  /** The stage's name as written. */
   readonly as?: Word
+  /** The `AS` between image and name, as written. */
+  readonly asKeyword?: Word
   readonly platform?: Word
   /** A comment block directly above that starts with the stage's name (`--call=targets`). */
   readonly description?: string
@@ -108,6 +120,7 @@ export interface Add extends Transfer {
   readonly keepGitDir?: boolean
   readonly unpack?: boolean
 }
+/** The three words that take the rest of the line: blanks and quotes inside are theirs. */
 export interface Workdir extends Common {
   readonly kind: 'WORKDIR'
   readonly path: Word

@@ -1,0 +1,396 @@
+// The grammar of what follows an instruction's name: builder flags, JSON arrays, quoted words, plain words.
+// Input is logical text: continuations, comments and here-document bodies are already taken out.
+// Every rule accepts any text (what is wrong is left to the caller, who has better words for it than a parser).
+import { createToken, EmbeddedActionsParser, type IToken, Lexer, type TokenType } from 'chevrotain'
+import { blankClass, type EscapeCharacter, escapeClass, spaceClass } from './characters.ts'
+import { lazilyFor } from './lazily.ts'
+
+/** Text between two offsets of the input; `text` is what it means (quotes or escapes may be gone). */
+export interface Piece {
+  readonly text: string
+  readonly start: number
+  readonly end: number
+}
+
+/** `--name=value` with quotes and escapes processed; `value` is what stands behind the first `=`, if there is one. */
+export interface FlagText {
+  readonly name: string
+  readonly value?: Piece
+  readonly start: number
+  readonly end: number
+}
+
+/** The flags in front, and where the rest of the text begins (blanks skipped, `--` skipped). */
+export interface FlagsAndRest {
+  readonly flags: readonly FlagText[]
+  readonly rest: number
+}
+
+/** An element of a JSON array: a string (decoded) or anything else. */
+export interface JsonElement extends Piece {
+  readonly isString: boolean
+}
+
+/** `image`, or `image AS name`; undefined when the words are neither. */
+export interface FromText {
+  readonly image: Piece
+  readonly as?: Piece
+  readonly name?: Piece
+}
+
+interface Tokens {
+  readonly modes: Readonly<Record<string, readonly TokenType[]>>
+  readonly types: Readonly<Record<TokenName, TokenType>>
+}
+type TokenName =
+  | 'FlagsBlank'
+  | 'FlagsEnd'
+  | 'FlagOpen'
+  | 'Rest'
+  | 'FlagBlank'
+  | 'FlagQuoted'
+  | 'FlagEscape'
+  | 'FlagPlain'
+  | 'WordBlank'
+  | 'WordSingle'
+  | 'WordDouble'
+  | 'WordEscape'
+  | 'WordPlain'
+  | 'ListBlank'
+  | 'As'
+  | 'ListWord'
+  | 'JsonBlank'
+  | 'JsonOpen'
+  | 'JsonClose'
+  | 'JsonComma'
+  | 'JsonString'
+  | 'JsonScalar'
+  | 'NestedOpen'
+  | 'NestedClose'
+  | 'NestedText'
+
+function defineTokens(escapeBy: EscapeCharacter): Tokens {
+  const e = escapeClass(escapeBy)
+  const ListWord = createToken({ name: 'ListWord', pattern: new RegExp(`[^${blankClass}]+`) })
+  const types = {
+    FlagsBlank: createToken({
+      name: 'FlagsBlank',
+      pattern: new RegExp(`[${spaceClass}]+`),
+      group: Lexer.SKIPPED,
+    }),
+    FlagsEnd: createToken({
+      name: 'FlagsEnd',
+      pattern: new RegExp(`--(?![^${spaceClass}])`),
+      push_mode: 'rest',
+    }),
+    FlagOpen: createToken({ name: 'FlagOpen', pattern: /--/, push_mode: 'flag' }),
+    Rest: createToken({ name: 'Rest', pattern: /[\s\S]+/ }),
+    FlagBlank: createToken({ name: 'FlagBlank', pattern: new RegExp(`[${spaceClass}]+`), pop_mode: true }),
+    FlagQuoted: quoted('FlagQuoted', ['"', "'"], escapeBy),
+    FlagEscape: createToken({ name: 'FlagEscape', pattern: new RegExp(`${e}[^]?`) }),
+    FlagPlain: createToken({ name: 'FlagPlain', pattern: new RegExp(`[^${spaceClass}'"${e}]+`) }),
+    WordBlank: createToken({ name: 'WordBlank', pattern: new RegExp(`[${spaceClass}]+`) }),
+    WordSingle: createToken({ name: 'WordSingle', pattern: /'[^']*'?/ }),
+    WordDouble: quoted('WordDouble', ['"'], escapeBy),
+    WordEscape: createToken({ name: 'WordEscape', pattern: new RegExp(`${e}[^]?`) }),
+    WordPlain: createToken({ name: 'WordPlain', pattern: new RegExp(`[^${spaceClass}'"${e}]+`) }),
+    ListBlank: createToken({
+      name: 'ListBlank',
+      pattern: new RegExp(`[${blankClass}]+`),
+      group: Lexer.SKIPPED,
+    }),
+    As: createToken({ name: 'As', pattern: /[aA][sS]/, longer_alt: ListWord, categories: ListWord }),
+    ListWord,
+    JsonBlank: createToken({ name: 'JsonBlank', pattern: /[ \t\r\n]+/, group: Lexer.SKIPPED }),
+    JsonOpen: createToken({ name: 'JsonOpen', pattern: /\[/, push_mode: 'jsonItems' }),
+    JsonClose: createToken({ name: 'JsonClose', pattern: /\]/ }),
+    JsonComma: createToken({ name: 'JsonComma', pattern: /,/ }),
+    JsonString: quoted('JsonString', ['"'], '\\'),
+    JsonScalar: createToken({ name: 'JsonScalar', pattern: /[^\s",[\]{}]+/ }),
+    NestedOpen: createToken({ name: 'NestedOpen', pattern: /[[{]/, push_mode: 'jsonNested' }),
+    NestedClose: createToken({ name: 'NestedClose', pattern: /[\]}]/, pop_mode: true }),
+    NestedText: createToken({ name: 'NestedText', pattern: /[^"[\]{}]+/ }),
+  }
+  const t = types
+  return {
+    types,
+    modes: {
+      flags: [t.FlagsBlank, t.FlagsEnd, t.FlagOpen, t.Rest],
+      flag: [t.FlagBlank, t.FlagQuoted, t.FlagEscape, t.FlagPlain],
+      rest: [t.FlagsBlank, t.Rest],
+      words: [t.WordBlank, t.WordSingle, t.WordDouble, t.WordEscape, t.WordPlain],
+      list: [t.ListBlank, t.As, t.ListWord],
+      json: [t.JsonBlank, t.JsonOpen],
+      jsonItems: [t.JsonBlank, t.JsonString, t.JsonComma, t.JsonClose, t.NestedOpen, t.JsonScalar],
+      jsonNested: [t.JsonString, t.NestedOpen, t.NestedClose, t.NestedText],
+    },
+  }
+}
+
+/** A token from a quote to the same quote or the end of the text. By hand: a regular expression would keep a backtracking stack. */
+function quoted(name: string, quotes: readonly string[], escapeBy: EscapeCharacter): TokenType {
+  return createToken({
+    name,
+    line_breaks: true,
+    start_chars_hint: [...quotes],
+    pattern: (text: string, offset: number) => {
+      const quote = text[offset]
+      if (quote === undefined || !quotes.includes(quote)) return null
+      let at = offset + 1
+      while (at < text.length && text[at] !== quote) at += text[at] === escapeBy ? 2 : 1
+      return [text.slice(offset, Math.min(at + 1, text.length))] as [string]
+    },
+  })
+}
+
+/** The text without escape characters: each stands for the character behind it, one at the very end for nothing. */
+function withoutEscapes(text: string, escapeBy: EscapeCharacter): string {
+  if (!text.includes(escapeBy)) return text
+  let out = ''
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === escapeBy) at++
+    out += text[at] ?? ''
+  }
+  return out
+}
+
+class ArgumentsParser extends EmbeddedActionsParser {
+  readonly #types: Tokens['types']
+  readonly #escape: EscapeCharacter
+  readonly flags: (this: void) => FlagsAndRest
+  readonly words: (this: void) => readonly Piece[]
+  readonly list: (this: void) => readonly Piece[]
+  readonly from: (this: void) => FromText
+  readonly json: (this: void) => readonly JsonElement[]
+
+  constructor(tokens: Tokens, escapeBy: EscapeCharacter, skipValidations: boolean) {
+    super({ modes: copy(tokens.modes), defaultMode: 'words' }, { skipValidations, maxLookahead: 1 })
+    this.#types = tokens.types
+    this.#escape = escapeBy
+    const t = tokens.types
+
+    const flag = this.RULE('flag', (): FlagText => {
+      const pieces: Piece[] = []
+      const open = this.CONSUME(t.FlagOpen)
+      this.MANY(() => {
+        const token = this.OR([
+          { ALT: () => this.CONSUME(t.FlagPlain) },
+          { ALT: () => this.CONSUME(t.FlagQuoted) },
+          { ALT: () => this.CONSUME(t.FlagEscape) },
+        ])
+        pieces.push(this.ACTION(() => this.#flagPiece(token)))
+      })
+      this.OPTION(() => this.CONSUME(t.FlagBlank))
+      return this.ACTION(() => joinFlag(open, pieces))
+    })
+
+    this.flags = this.RULE('flags', (): FlagsAndRest => {
+      const flags: FlagText[] = []
+      this.MANY(() => {
+        flags.push(this.SUBRULE(flag))
+      })
+      this.OPTION(() => this.CONSUME(t.FlagsEnd))
+      const rest = this.OPTION1(() => this.CONSUME(t.Rest))
+      return { flags, rest: rest?.startOffset ?? -1 }
+    })
+
+    this.words = this.RULE('words', (): readonly Piece[] => {
+      const words: Piece[] = []
+      let word: { text: string[]; start: number; end: number } | undefined
+      const finish = (): void => {
+        const text = word?.text.join('') ?? ''
+        if (word !== undefined && text !== '') words.push({ text, start: word.start, end: word.end })
+        word = undefined
+      }
+      this.MANY(() => {
+        const token = this.OR([
+          { ALT: () => this.CONSUME(t.WordPlain) },
+          { ALT: () => this.CONSUME(t.WordSingle) },
+          { ALT: () => this.CONSUME(t.WordDouble) },
+          { ALT: () => this.CONSUME(t.WordEscape) },
+          { ALT: () => this.CONSUME(t.WordBlank) },
+        ])
+        this.ACTION(() => {
+          if (token.tokenType === t.WordBlank) return finish()
+          word ??= { text: [], start: token.startOffset, end: 0 }
+          word.text.push(this.#wordText(token))
+          word.end = token.startOffset + token.image.length
+        })
+      })
+      this.ACTION(finish)
+      return words
+    })
+
+    this.list = this.RULE('list', (): readonly Piece[] => {
+      const words: Piece[] = []
+      this.MANY(() => {
+        words.push(pieceOf(this.CONSUME(t.ListWord)))
+      })
+      return words
+    })
+
+    this.from = this.RULE('from', (): FromText => {
+      const image = pieceOf(this.CONSUME(t.ListWord))
+      const stage = this.OPTION(() => {
+        const as = pieceOf(this.CONSUME(t.As))
+        return { as, name: pieceOf(this.CONSUME1(t.ListWord)) }
+      })
+      return { image, ...stage }
+    })
+
+    const element = this.RULE('element', (): JsonElement => {
+      let first: IToken | undefined
+      let last: IToken | undefined
+      this.AT_LEAST_ONE(() => {
+        last = this.OR([
+          { ALT: () => this.CONSUME(t.JsonString) },
+          { ALT: () => this.CONSUME(t.JsonScalar) },
+          { ALT: () => this.CONSUME(t.NestedOpen) },
+          { ALT: () => this.CONSUME(t.NestedClose) },
+          { ALT: () => this.CONSUME(t.NestedText) },
+        ])
+        first ??= last
+      })
+      return this.ACTION(() => elementOf(first as IToken, last as IToken, t.JsonString))
+    })
+
+    this.json = this.RULE('json', (): readonly JsonElement[] => {
+      const elements: JsonElement[] = []
+      this.CONSUME(t.JsonOpen)
+      this.MANY_SEP({
+        SEP: t.JsonComma,
+        DEF: () => {
+          elements.push(this.SUBRULE(element))
+        },
+      })
+      this.CONSUME(t.JsonClose)
+      return elements
+    })
+
+    this.performSelfAnalysis()
+  }
+
+  #flagPiece(token: IToken): Piece {
+    const { image, startOffset: start } = token
+    const end = start + image.length
+    if (token.tokenType === this.#types.FlagPlain) return { text: image, start, end }
+    if (token.tokenType === this.#types.FlagEscape) return { text: image.slice(1), start, end }
+    return { text: withoutEscapes(withoutQuotes(image, this.#escape), this.#escape), start, end }
+  }
+
+  /** Words keep quotes and escapes for the expansion; only an escape that has nothing to escape goes. */
+  #wordText(token: IToken): string {
+    const { image } = token
+    if (token.tokenType === this.#types.WordEscape && image.length === 1) return ''
+    if (token.tokenType === this.#types.WordDouble && endsInEscape(image, this.#escape))
+      return image.slice(0, -1)
+    return image
+  }
+}
+
+function copy(modes: Tokens['modes']): Record<string, TokenType[]> {
+  return Object.fromEntries(Object.entries(modes).map(([name, types]) => [name, [...types]]))
+}
+
+function pieceOf(token: IToken): Piece {
+  return { text: token.image, start: token.startOffset, end: token.startOffset + token.image.length }
+}
+
+/** Whether a quoted token stops at the end of the text right behind an unescaped escape character. */
+function endsInEscape(image: string, escapeBy: EscapeCharacter): boolean {
+  if (image.at(-1) !== escapeBy) return false
+  let at = 1
+  while (at < image.length - 1) at += image[at] === escapeBy ? 2 : 1
+  return at === image.length - 1
+}
+
+/** What stands between the quotes; the closing one is absent at the end of the text. */
+function withoutQuotes(image: string, escapeBy: EscapeCharacter): string {
+  const quote = image[0]
+  let at = 1
+  while (at < image.length && image[at] !== quote) at += image[at] === escapeBy ? 2 : 1
+  return image.slice(1, Math.min(at, image.length))
+}
+
+function joinFlag(open: IToken, pieces: readonly Piece[]): FlagText {
+  const start = open.startOffset
+  const end = pieces.at(-1)?.end ?? start + 2
+  let name = ''
+  for (const [index, piece] of pieces.entries()) {
+    const equals = piece.text.indexOf('=')
+    if (equals === -1) {
+      name += piece.text
+      continue
+    }
+    name += piece.text.slice(0, equals)
+    const isPlain = piece.end - piece.start === piece.text.length
+    const value = {
+      text: [piece.text.slice(equals + 1), ...pieces.slice(index + 1).map((p) => p.text)].join(''),
+      start: isPlain ? piece.start + equals + 1 : piece.start,
+      end,
+    }
+    return { name, value, start, end }
+  }
+  return { name, start, end }
+}
+
+function elementOf(first: IToken, last: IToken, string: TokenType): JsonElement {
+  const start = first.startOffset
+  const end = last.startOffset + last.image.length
+  const isString = first === last && first.tokenType === string
+  return { text: isString ? (JSON.parse(first.image) as string) : '', start, end, isString }
+}
+
+/** The rules as functions over text. Each ignores what the grammar cannot take behind its last token. */
+export interface ArgumentsGrammar {
+  flags(text: string): FlagsAndRest
+  /** Words at Unicode spaces, where quotes and the escape character protect; both stay in the text. */
+  words(text: string): readonly Piece[]
+  /** Words at ASCII blanks; quotes mean nothing. */
+  list(text: string): readonly Piece[]
+  from(text: string): FromText | undefined
+  /** The elements of a text that `JSON.parse` has found to be an array. */
+  json(text: string): readonly JsonElement[]
+}
+
+/** Builds the grammar; `validate` also checks it for ambiguities and empty tokens (slow: for tests). */
+export function makeArgumentsGrammar(escapeBy: EscapeCharacter, validate = false): ArgumentsGrammar {
+  const tokens = defineTokens(escapeBy)
+  const lexer = new Lexer(
+    { modes: copy(tokens.modes), defaultMode: 'words' },
+    { positionTracking: 'onlyOffset', skipValidations: !validate },
+  )
+  const parser = new ArgumentsParser(tokens, escapeBy, !validate)
+  const feed = (text: string, mode: string): void => {
+    parser.input = lexer.tokenize(text, mode).tokens
+  }
+  return {
+    flags: (text) => {
+      feed(text, 'flags')
+      const { flags, rest } = parser.flags()
+      return { flags, rest: rest === -1 ? text.length : rest }
+    },
+    words: (text) => {
+      feed(text, 'words')
+      return parser.words()
+    },
+    list: (text) => {
+      feed(text, 'list')
+      return parser.list()
+    },
+    from: (text) => {
+      feed(text, 'list')
+      const from = parser.from()
+      return parser.errors.length === 0 ? from : undefined
+    },
+    json: (text) => {
+      feed(text, 'json')
+      return parser.json()
+    },
+  }
+}
+
+/** The grammar for an escape character, built at its first use. */
+export const argumentsGrammar: (escapeBy: EscapeCharacter) => ArgumentsGrammar = lazilyFor((escapeBy) =>
+  makeArgumentsGrammar(escapeBy),
+)

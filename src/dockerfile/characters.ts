@@ -1,0 +1,38 @@
+// Blanks as Go's `unicode` package knows them: what BuildKit trims and skips.
+import { blankClass, type EscapeCharacter, spaceClass } from '../../grammar/characters.ts'
+
+export type { EscapeCharacter }
+
+const spacePattern = new RegExp(`[${spaceClass}]`)
+const blankPattern = new RegExp(`[${blankClass}]`)
+
+/** Go's `unicode.IsSpace`. */
+export function isSpace(character: string | undefined): boolean {
+  return character !== undefined && spacePattern.test(character)
+}
+
+/** A blank that separates an instruction's name and plain words. */
+export function isBlank(character: string | undefined): boolean {
+  return character !== undefined && blankPattern.test(character)
+}
+
+/** A half-open range of offsets into some text. */
+export interface Range {
+  readonly start: number
+  readonly end: number
+}
+
+/** The range without Unicode spaces at both ends. */
+export function trimRange(text: string, { start, end }: Range): Range {
+  let from = start
+  let to = end
+  while (from < to && isSpace(text[from])) from++
+  while (to > from && isSpace(text[to - 1])) to--
+  return { start: from, end: to }
+}
+
+/** The text without Unicode spaces at both ends. */
+export function trimSpace(text: string): string {
+  const { start, end } = trimRange(text, { start: 0, end: text.length })
+  return text.slice(start, end)
+}

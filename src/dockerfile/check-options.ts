@@ -1,0 +1,38 @@
+// The options of the build checks: the value of `# check=`, of a `check=` comment and of BUILDKIT_DOCKERFILE_CHECK.
+
+/** Which rules are off, which experimental ones are on, and whether a warning fails the build. */
+export interface CheckOptions {
+  readonly skip: 'all' | readonly string[]
+  readonly experimental: 'all' | readonly string[]
+  readonly error: boolean
+  /** What is wrong with the text; the options are then those of an empty one. */
+  readonly fault?: string
+}
+
+const none: CheckOptions = { skip: [], experimental: [], error: false }
+
+/** Reads `skip=A,B;error=true;experimental=all` (at most three parts, each key known). */
+export function parseCheckOptions(text: string): CheckOptions {
+  let options = none
+  if (text.trim() === '') return options
+  // Go's SplitN: a third `;` and what follows belong to the third part.
+  const [first = '', second, ...rest] = text.split(';')
+  const parts = [first, second, rest.length === 0 ? undefined : rest.join(';')]
+  for (const part of parts) {
+    if (part === undefined) continue
+    const equals = part.indexOf('=')
+    if (equals === -1) return { ...none, fault: `invalid check option ${JSON.stringify(part)}` }
+    const key = part.slice(0, equals).trim()
+    const value = part.slice(equals + 1).trim()
+    if (key === 'skip' || key === 'experimental') {
+      options = { ...options, [key]: value === 'all' ? 'all' : value.split(',').map((name) => name.trim()) }
+    } else if (key !== 'error') {
+      return { ...none, fault: `invalid check option ${JSON.stringify(key)}` }
+    } else if (/^(?:1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value)) {
+      options = { ...options, error: /^[1tT]/.test(value) }
+    } else {
+      return { ...none, fault: `failed to parse check option ${JSON.stringify(part)}: not a boolean` }
+    }
+  }
+  return options
+}

@@ -1,0 +1,30 @@
+// What `# syntax=` and `# check=` may say. `# escape=` is the business of lines.ts.
+import type { Directive } from './ast.ts'
+import { parseCheckOptions } from './check-options.ts'
+import type { Report } from './report.ts'
+
+/** Reports directives that ask for something slipway has not. */
+export function checkDirectives(directives: readonly Directive[], report: Report): void {
+  for (const directive of directives) {
+    if (directive.name === 'syntax' && !isBuiltinSyntax(directive.value)) {
+      const image = directive.value.split(' ', 1)[0] ?? ''
+      report.error('UnknownSyntax', `unsupported syntax image ${JSON.stringify(image)}`, directive.span, {
+        hint: 'slipway never runs other frontends: only its built-in docker/dockerfile syntax exists',
+      })
+    }
+    if (directive.name !== 'check') continue
+    const { fault } = parseCheckOptions(directive.value)
+    if (fault !== undefined) {
+      report.error('InvalidCheck', `failed to parse check options: ${fault}`, directive.span, {
+        hint: 'write it as # check=skip=RuleA,RuleB;error=true',
+      })
+    }
+  }
+}
+
+/** Whether a syntax image is a release of the Dockerfile frontend, which this parser stands for. */
+export function isBuiltinSyntax(value: string): boolean {
+  return /^(?:(?:(?:index|registry-1)\.)?docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@]\S*)?(?: .*)?$/.test(
+    value,
+  )
+}

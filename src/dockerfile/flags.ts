@@ -1,0 +1,89 @@
+// Builder flags: which an instruction knows, what kind each is, and what is wrong with those written.
+import { nearest } from '../core/diagnostic.ts'
+import type { Flag, Word } from './ast.ts'
+import type { InstructionText } from './instruction-text.ts'
+import { spanIn, wordIn } from './logical-line.ts'
+
+/** `words` may be given more than once. */
+export type FlagKind = 'boolean' | 'word' | 'words'
+
+/** The flags of one instruction that are right, by name. */
+export interface Flags {
+  readonly all: readonly Flag[]
+  /** The value of a `word` flag, if it was given. */
+  word(name: string): Word | undefined
+  words(name: string): readonly Word[]
+  /** The value of a `boolean` flag, if it was given. */
+  boolean(name: string): boolean | undefined
+}
+
+/** Reads the flags against those the instruction knows; reports unknown, repeated, empty and wrong ones. */
+export function readFlags(text: InstructionText, known: Readonly<Record<string, FlagKind>> = {}): Flags {
+  const all: Flag[] = []
+  for (const flag of flagsOf(text)) {
+    const kind = Object.hasOwn(known, flag.name) ? known[flag.name] : undefined
+    if (kind === undefined) reportUnknown(text, flag, Object.keys(known))
+    else if (kind !== 'words' && all.some((f) => f.name === flag.name)) reportDuplicate(text, flag, all)
+    else if (isRight(text, flag, kind)) all.push(flag)
+  }
+  const words = (name: string): readonly Word[] =>
+    all.flatMap((f) => (f.name === name && f.value !== undefined ? [f.value] : []))
+  return {
+    all,
+    words,
+    word: (name) => words(name)[0],
+    boolean: (name) => {
+      const flag = all.find((f) => f.name === name)
+      return flag === undefined ? undefined : flag.value?.text.toLowerCase() !== 'false'
+    },
+  }
+}
+
+/** The flags as written. BuildKit never looks at those of ARG, STOPSIGNAL and HEALTHCHECK NONE, so they only warn. */
+export function ignoreFlags(text: InstructionText): readonly Flag[] {
+  const flags = flagsOf(text)
+  for (const flag of flags) {
+    text.report.warning('IgnoredFlag', `flag --${flag.name} has no effect on ${text.name}`, flag.span)
+  }
+  return flags
+}
+
+function flagsOf(text: InstructionText): readonly Flag[] {
+  const at = text.split.flagsAt
+  return text.split.flags.map(({ name, value, start, end }) => ({
+    name,
+    ...(value === undefined
+      ? {}
+      : { value: wordIn(text.line, { text: value.text, start: at + value.start, end: at + value.end }) }),
+    span: spanIn(text.line, at + start, at + end),
+  }))
+}
+
+function isRight(text: InstructionText, flag: Flag, kind: FlagKind): boolean {
+  const { name, value, span } = flag
+  if (kind === 'boolean' ? value?.text === '' : value === undefined) {
+    const hint = kind === 'boolean' ? `write --${name} or --${name}=false` : `write --${name}=<value>`
+    text.report.error('MissingFlagValue', `missing a value on flag: --${name}`, span, { hint })
+    return false
+  }
+  if (kind !== 'boolean' || value === undefined || /^(?:true|false)$/i.test(value.text)) return true
+  const message = `expecting boolean value for flag --${name}, not: ${value.text}`
+  text.report.error('InvalidFlagValue', message, value.span)
+  return false
+}
+
+function reportUnknown(text: InstructionText, flag: Flag, known: readonly string[]): void {
+  const suggestion = nearest(flag.name, known)
+  const message = `unknown flag: --${flag.name}${suggestion === undefined ? '' : ` (did you mean ${suggestion}?)`}`
+  const hint =
+    known.length === 0
+      ? `${text.name} has no flags`
+      : `${text.name} knows ${known.map((name) => `--${name}`).join(', ')}`
+  text.report.error('UnknownFlag', message, flag.span, { hint })
+}
+
+function reportDuplicate(text: InstructionText, flag: Flag, before: readonly Flag[]): void {
+  const first = before.find((f) => f.name === flag.name)
+  const notes = first === undefined ? [] : [{ span: first.span, text: 'the first one' }]
+  text.report.error('DuplicateFlag', `duplicate flag specified: --${flag.name}`, flag.span, { notes })
+}

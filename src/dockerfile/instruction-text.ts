@@ -1,0 +1,83 @@
+// What every instruction's reader is given: the instruction cut into parts, and where to report.
+import type { Span } from '../core/span.ts'
+import type { Flag, Word } from './ast.ts'
+import type { EscapeCharacter, Range } from './characters.ts'
+import { type LogicalLine, spanIn, wordIn } from './logical-line.ts'
+import type { Report } from './report.ts'
+import { type Split, splitInstruction } from './split.ts'
+
+export interface InstructionText {
+  readonly line: LogicalLine
+  readonly escape: EscapeCharacter
+  readonly report: Report
+  readonly keyword: Word
+  /** The upper-case name. */
+  readonly name: string
+  readonly split: Split
+  /** The arguments behind name and flags, blanks trimmed. */
+  readonly args: string
+  readonly argsSpan: Span
+}
+
+/** Cuts the instruction within `range` of a logical line. */
+export function instructionText(
+  line: LogicalLine,
+  range: Range,
+  context: { escape: EscapeCharacter; report: Report },
+): InstructionText {
+  const split = splitInstruction(line.text, range, context.escape)
+  const keyword = wordIn(line, split.keyword)
+  const { start, end } = split.args
+  return {
+    line,
+    ...context,
+    keyword,
+    name: keyword.text.toUpperCase(),
+    split,
+    args: line.text.slice(start, end),
+    argsSpan: start === end ? keyword.span : spanIn(line, start, end),
+  }
+}
+
+/** The word at offsets of `args`. */
+export function wordOf(text: InstructionText, place: { start: number; end: number; text?: string }): Word {
+  const at = text.split.args.start
+  return wordIn(text.line, { ...place, start: place.start + at, end: place.end + at })
+}
+
+/** All of the arguments as one word; reports when there are none. */
+export function onlyWord(text: InstructionText): Word | undefined {
+  if (text.args !== '') return { text: text.args, span: text.argsSpan }
+  text.report.error('MissingArgument', `${text.name} requires exactly one argument`, text.keyword.span)
+  return undefined
+}
+
+/** Reports `<NAME> requires at least one argument` and gives nothing. */
+export function missingArgument(text: InstructionText): undefined {
+  text.report.error('MissingArgument', `${text.name} requires at least one argument`, text.keyword.span)
+  return undefined
+}
+
+/** The fields every instruction has. */
+export function commonOf(
+  text: InstructionText,
+  flags: readonly Flag[],
+): {
+  span: Span
+  keyword: Word
+  flags: readonly Flag[]
+  original: string
+  comments?: readonly string[]
+  emptyContinuations?: readonly Span[]
+} {
+  const { line, split } = text
+  const { comments, emptyContinuations } = line
+  return {
+    span: { ...line.span, start: text.keyword.span.start },
+    keyword: text.keyword,
+    flags,
+    original: line.text.slice(split.keyword.end, split.args.end).trim(),
+    ...(comments.length === 0 ? {} : { comments }),
+    ...(emptyContinuations.length === 0 ? {} : { emptyContinuations }),
+  }
+}

@@ -1,0 +1,31 @@
+// ONBUILD: an instruction kept for the builds that start from this image.
+import type { Instruction, Onbuild } from '../ast.ts'
+import type { Range } from '../characters.ts'
+import { readFlags } from '../flags.ts'
+import { commonOf, type InstructionText, missingArgument } from '../instruction-text.ts'
+
+/** Reads the instruction in a range of the same logical line. */
+export type ReadNested = (range: Range) => Instruction | undefined
+
+export function readOnbuild(text: InstructionText, readNested: ReadNested): Onbuild | undefined {
+  const flags = readFlags(text)
+  if (text.args === '') return missingArgument(text)
+  const name = /^\S+/.exec(text.args)?.[0].toUpperCase() ?? ''
+  if (name === 'ONBUILD') {
+    const message = "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"
+    text.report.error('InvalidTrigger', message, text.argsSpan)
+    return undefined
+  }
+  if (name === 'MAINTAINER' || name === 'FROM') {
+    text.report.error('InvalidTrigger', `${name} isn't allowed as an ONBUILD trigger`, text.argsSpan)
+    return undefined
+  }
+  const trigger = readNested(text.split.args)
+  if (trigger === undefined) return undefined
+  return { kind: 'ONBUILD', ...commonOf(text, flags.all), trigger, text: triggerText(text) }
+}
+
+/** The trigger as the image config stores it: one instruction that can be parsed again, bodies included. */
+function triggerText({ args, line }: InstructionText): string {
+  return line.heredocs.reduce((text, { content, name }) => `${text}\n${content}${name}`, args)
+}
