@@ -1,16 +1,131 @@
-// `files` mode: see files.h.
+// See files.h: reads the target and the operations, one after the other, and reports what was done.
 #include "files.h"
 #include "fail.h"
-#include "wire.h"
+#include "files-operation.h"
+#include "overlay.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+int operation_read(struct record *record, struct operation *operation)
+{
+	*operation = (struct operation){ .opcode = record->opcode, .flags = record_u64(record) };
+	operation->mode = (mode_t)record_u64(record) & 07777;
+	uint64_t uid = record_u64(record), gid = record_u64(record);
+	operation->uid = (uid_t)uid;
+	operation->gid = (gid_t)gid;
+	operation->mtime = (int64_t)record_u64(record);
+	operation->size = record_u64(record);
+	operation->minor = record_u64(record);
+	operation->path = record_text(record);
+	operation->other = record_text(record);
+	operation->xattrs = *record;
+	// The highest id means "leave it" to the kernel.
+	if (uid >= UINT32_MAX || gid >= UINT32_MAX) record->malformed = true;
+	return record->malformed ? record_finish(record) : 0;
+}
+
+static int open_overlay(const struct files *files, const char *upper, const char *work, struct record *lower)
+{
+	size_t count = 0, capacity = 0;
+	const char **directories = NULL;
+	int result = 0;
+	while (result == 0 && record_more(lower)) {
+		if (count == capacity) {
+			capacity = capacity ? capacity * 2 : 64;
+			const char **larger = realloc(directories, capacity * sizeof *larger);
+			if (!larger) {
+				result = fail_code(ENOMEM, "request", NULL);
+				break;
+			}
+			directories = larger;
+		}
+		directories[count++] = record_text(lower);
+	}
+	if (result == 0) result = record_finish(lower);
+	// Without lower layers the upper directory is the whole file system.
+	if (result == 0 && files->overlay && count > 0) {
+		result = overlay_unshare();
+		if (result == 0) result = overlay_mount(directories, count, upper, work, upper);
+	}
+	free(directories);
+	return result;
+}
+
+static int open_target(struct files *files, struct record *record)
+{
+	uint64_t flags = record_u64(record);
+	const char *directory = record_text(record);
+	const char *work = record_text(record);
+	files->overlay = flags & TARGET_OVERLAY;
+	files->report_links = flags & TARGET_REPORT_LINKS;
+	if (open_overlay(files, directory, work, record) < 0) return -1;
+	int root = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0) return fail_errno("open target", directory);
+	inroot_init(&files->at, root);
+	inroot_init(&files->links, root);
+	files->started = true;
+	return 0;
+}
+
+static int serve(struct files *files)
+{
+	for (;;) {
+		struct record record;
+		struct operation operation;
+		if (wire_next(&files->wire, &record) < 0) return -1;
+		if (!files->started) {
+			if (record.opcode != OP_TARGET) return fail_kind("malformed", EPROTO, "request", NULL, "the target must come first");
+			if (open_target(files, &record) < 0) return -1;
+		} else if (record.opcode == WIRE_END) {
+			return record_finish(&record) < 0 ? -1 : late_times_apply(files);
+		} else if (operation_read(&record, &operation) < 0 || operation_apply(files, &operation) < 0) {
+			return -1;
+		}
+	}
+}
+
+static void report(const struct files *files)
+{
+	status_begin();
+	status_true("done");
+	status_number("directories", files->directories);
+	status_number("files", files->regular);
+	status_number("symlinks", files->symlinks);
+	status_number("hardlinks", files->hardlinks);
+	status_number("nodes", files->nodes);
+	status_number("removed", files->removed);
+	status_number("bytes", files->bytes);
+	status_number("xattrsSkipped", files->xattrs_skipped);
+	status_end();
+}
+
+// Removing a deep tree holds one fd per level.
+static void raise_fd_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 int files_main(void)
 {
-	struct wire wire;
-	struct record record;
-	if (wire_open(&wire, 3) < 0 || wire_next(&wire, &record) < 0) {
-		status_failure();
-		return 1;
+	struct files files = { .try_clone = true, .try_copy_range = true };
+	raise_fd_limit();
+	int result = wire_open(&files.wire, 3);
+	if (result == 0) result = serve(&files);
+	if (result == 0) report(&files);
+	status_failure();
+	if (files.started) {
+		inroot_close(&files.at);
+		inroot_close(&files.links);
+		close(files.at.root);
 	}
-	wire_close(&wire);
-	return 0;
+	for (size_t i = 0; i < files.late_count; i++) free(files.late[i].path);
+	free(files.late);
+	wire_close(&files.wire);
+	return result == 0 ? 0 : 1;
 }

@@ -145,10 +145,13 @@ int inroot_open_parent(struct inroot *at, const char *path, const char **leaf)
 	size_t slash = length;
 	while (slash > 0 && path[slash - 1] != '/') slash--;
 	*leaf = length == 0 ? "." : path + slash;
-	if (at->parent >= 0 && at->parent_length == slash && memcmp(at->parent_path, path, slash) == 0) return at->parent;
-	inroot_forget(at);
+	size_t known = at->parent_length;
+	bool below = at->parent >= 0 && known <= slash && memcmp(at->parent_path, path, known) == 0;
+	if (below && known == slash) return at->parent;
 	if (remember(at, path, slash) < 0) return -1;
-	int fd = inroot_open(at->root, at->parent_path, O_PATH | O_DIRECTORY, 0);
+	int fd = below ? open_piece(at->parent, at->parent_path + known, O_PATH | O_DIRECTORY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS) : -1;
+	inroot_forget(at);
+	if (fd < 0) fd = inroot_open(at->root, at->parent_path, O_PATH | O_DIRECTORY, 0);
 	if (fd < 0) return -1;
 	struct stat status;
 	if (fstat(fd, &status) < 0) {
@@ -160,13 +163,21 @@ int inroot_open_parent(struct inroot *at, const char *path, const char **leaf)
 	return fd;
 }
 
-// The state of one inroot_mkdirs: `path` is rewritten when a link is met; path[0..done) exists.
+// The state of one inroot_mkdirs: path[0..done) exists and is open as `at`; `path` is rewritten when a
+// dangling link is met.
 struct walk {
-	int root;
+	int root, at;
 	char *path;
 	size_t done;
 	unsigned links;
 };
+
+static void enter(struct walk *walk, int fd, size_t done)
+{
+	if (walk->at != walk->root) close(walk->at);
+	walk->at = fd;
+	walk->done = done;
+}
 
 // Puts a dangling link's target in the place of path[done..end).
 static int follow(struct walk *walk, const char *target, size_t start, size_t end)
@@ -182,29 +193,30 @@ static int follow(struct walk *walk, const char *target, size_t start, size_t en
 	snprintf(rewritten, size, "%.*s%s%s", (int)start, walk->path, target, walk->path + end);
 	free(walk->path);
 	walk->path = rewritten;
-	walk->done = 0;
+	enter(walk, walk->root, 0);
 	return 0;
 }
 
-static int open_prefix(struct walk *walk, size_t length)
+// Opens path[0..end), whose last component begins at `start`: from where the walk is, unless a link
+// or `..` is met, which have a meaning only from the root.
+static int open_prefix(struct walk *walk, size_t start, size_t end)
 {
-	char kept = walk->path[length];
-	walk->path[length] = 0;
-	int fd = inroot_open(walk->root, walk->path, O_PATH | O_DIRECTORY, 0);
-	walk->path[length] = kept;
+	char kept = walk->path[end];
+	walk->path[end] = 0;
+	int fd = open_piece(walk->at, walk->path + start, O_PATH | O_DIRECTORY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	if (fd < 0 && (errno == ELOOP || errno == EXDEV)) fd = inroot_open(walk->root, walk->path, O_PATH | O_DIRECTORY, 0);
+	walk->path[end] = kept;
 	return fd;
 }
 
 static int make_component(struct walk *walk, size_t start, size_t end, const struct inroot_mkdirs *options)
 {
-	int parent = open_prefix(walk, start);
-	if (parent < 0) return -1;
+	int parent = walk->at;
 	char name[MAX_COMPONENT + 1];
 	char target[PATH_MAX];
-	int result = -1;
 	if (end - start > MAX_COMPONENT) {
 		errno = ENAMETOOLONG;
-		goto out;
+		return -1;
 	}
 	memcpy(name, walk->path + start, end - start);
 	name[end - start] = 0;
@@ -212,54 +224,46 @@ static int make_component(struct walk *walk, size_t start, size_t end, const str
 	if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
 		if (S_ISLNK(status.st_mode)) {
 			ssize_t length = readlinkat(parent, name, target, sizeof target - 1);
-			if (length < 0) goto out;
+			if (length < 0) return -1;
 			target[length] = 0;
 			// A link to something that is no directory resolves; only a dangling one is followed here.
-			int found = inroot_open(parent, name, O_PATH | O_NOFOLLOW, 0);
-			if (found >= 0) close(found);
 			char kept = walk->path[end];
 			walk->path[end] = 0;
-			found = inroot_open(walk->root, walk->path, O_PATH, 0);
+			int found = inroot_open(walk->root, walk->path, O_PATH, 0);
 			walk->path[end] = kept;
-			if (found < 0 && errno == ENOENT) {
-				result = follow(walk, target, start, end);
-				goto out;
-			}
-			if (found < 0) goto out;
+			if (found < 0) return errno == ENOENT ? follow(walk, target, start, end) : -1;
 			close(found);
 		}
 		if (!options->replace) {
 			errno = ENOTDIR;
-			goto out;
+			return -1;
 		}
-		if (unlinkat(parent, name, 0) < 0) goto out;
+		if (unlinkat(parent, name, 0) < 0) return -1;
 	} else if (errno != ENOENT) {
-		goto out;
+		return -1;
 	}
-	if (mkdirat(parent, name, 0700) < 0) goto out;
+	if (mkdirat(parent, name, 0700) < 0) return -1;
 	int made = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (made < 0) goto out;
-	result = fchown(made, options->uid, options->gid) < 0 || fchmod(made, options->mode & 07777) < 0 ? -1 : 0;
-	close(made);
-	if (result == 0) {
-		walk->done = end;
-		if (options->made) {
-			char kept = walk->path[end];
-			walk->path[end] = 0;
-			options->made(options->context, walk->path);
-			walk->path[end] = kept;
-		}
+	if (made < 0) return -1;
+	if (fchown(made, options->uid, options->gid) < 0 || fchmod(made, options->mode & 07777) < 0) {
+		int code = errno;
+		close(made);
+		errno = code;
+		return -1;
 	}
-out:;
-	int code = errno;
-	close(parent);
-	errno = code;
-	return result;
+	enter(walk, made, end);
+	if (options->made) {
+		char kept = walk->path[end];
+		walk->path[end] = 0;
+		options->made(options->context, walk->path);
+		walk->path[end] = kept;
+	}
+	return 0;
 }
 
 int inroot_mkdirs(int root, const char *path, const struct inroot_mkdirs *options)
 {
-	struct walk walk = { .root = root, .path = strdup(path) };
+	struct walk walk = { .root = root, .at = root, .path = strdup(path) };
 	if (!walk.path) return -1;
 	int result = 0;
 	for (;;) {
@@ -267,10 +271,9 @@ int inroot_mkdirs(int root, const char *path, const struct inroot_mkdirs *option
 		while (walk.path[start] == '/') start++;
 		if (!walk.path[start]) break;
 		size_t end = (size_t)(strchrnul(walk.path + start, '/') - walk.path);
-		int fd = open_prefix(&walk, end);
+		int fd = open_prefix(&walk, start, end);
 		if (fd >= 0) {
-			close(fd);
-			walk.done = end;
+			enter(&walk, fd, end);
 			continue;
 		}
 		if ((errno != ENOENT && errno != ENOTDIR) || make_component(&walk, start, end, options) < 0) {
@@ -279,6 +282,7 @@ int inroot_mkdirs(int root, const char *path, const struct inroot_mkdirs *option
 		}
 	}
 	int code = errno;
+	enter(&walk, root, 0);
 	free(walk.path);
 	errno = code;
 	return result;

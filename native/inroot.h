@@ -42,7 +42,7 @@ struct inroot_mkdirs {
 	gid_t gid;
 	// Replace a file that is in the way instead of failing with ENOTDIR.
 	bool replace;
-	// Called with the resolved path of every directory made (may be NULL).
+	// Called with the path of every directory made, as it was walked (may be NULL).
 	void (*made)(void *context, const char *path);
 	void *context;
 };

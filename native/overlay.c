@@ -1,6 +1,7 @@
 // See overlay.h.
 #include "overlay.h"
 #include "fail.h"
+#include "inroot.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -48,6 +49,22 @@ static int fail_context(int context, const char *stage, const char *path)
 // kernel that does not know an option does not have the feature.
 static const char *const off[] = { "index", "xino", "redirect_dir", "metacopy" };
 
+// Without `volatile` every fsync inside and every unmount writes the whole disk's caches back; what must be
+// durable is synced by the snapshot's owner. Kernels before 5.10 do without.
+static const char volatile_option[] = "volatile";
+
+// A volatile mount marks its work directory so that it cannot be mounted again after a crash. Nothing here
+// outlives a crash unchecked, and a step may follow another on the same directories.
+static int drop_volatile_mark(const char *work)
+{
+	int fd = open(work, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) return fail_errno("open work directory", work);
+	int result = remove_tree(fd, "work/incompat");
+	if (result < 0) fail_errno("unmark work directory", work);
+	close(fd);
+	return result;
+}
+
 // 1: this kernel has no `lowerdir+` (before 6.5), use the other way.
 static int mount_by_context(const char *const *lower, size_t count, const char *upper, const char *work, const char *target)
 {
@@ -67,6 +84,7 @@ static int mount_by_context(const char *const *lower, size_t count, const char *
 	if (set_string(context, "upperdir", upper) < 0) return fail_context(context, "mount overlay", upper);
 	if (set_string(context, "workdir", work) < 0) return fail_context(context, "mount overlay", work);
 	for (size_t i = 0; i < sizeof off / sizeof *off; i++) set_string(context, off[i], "off");
+	syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, volatile_option, NULL, 0);
 	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) return fail_context(context, "mount overlay", upper);
 	int mounted = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
 	if (mounted < 0) return fail_context(context, "mount overlay", upper);
@@ -125,8 +143,8 @@ static int mount_by_text(const char *const *lower, size_t count, const char *upp
 	}
 	static struct options options;
 	int result = -1;
-	// From most to fewest `off` options, because mount(2) refuses all for one it does not know.
-	for (size_t wanted = sizeof off / sizeof *off + 1; wanted-- > 0;) {
+	// From most to fewest options, because mount(2) refuses all for one it does not know.
+	for (size_t wanted = sizeof off / sizeof *off + 2; wanted-- > 0;) {
 		options.length = 0;
 		options.cut = false;
 		add(&options, "lowerdir=", false);
@@ -138,10 +156,14 @@ static int mount_by_text(const char *const *lower, size_t count, const char *upp
 		add(&options, upper, true);
 		add(&options, ",workdir=", false);
 		add(&options, work, true);
-		for (size_t i = 0; i < wanted; i++) {
+		for (size_t i = 0; i < wanted && i < sizeof off / sizeof *off; i++) {
 			add(&options, ",", false);
 			add(&options, off[i], false);
 			add(&options, "=off", false);
+		}
+		if (wanted > sizeof off / sizeof *off) {
+			add(&options, ",", false);
+			add(&options, volatile_option, false);
 		}
 		if (options.cut) {
 			fail_kind("", E2BIG, "mount overlay", upper, "too many layers for this kernel's mount call (Linux 6.5 or newer has no such limit)");
@@ -163,5 +185,6 @@ int overlay_mount(const char *const *lower, size_t count, const char *upper, con
 		return 0;
 	}
 	int result = mount_by_context(lower, count, upper, work, target);
-	return result == 1 ? mount_by_text(lower, count, upper, work, target) : result;
+	if (result == 1) result = mount_by_text(lower, count, upper, work, target);
+	return result == 0 ? drop_volatile_mark(work) : result;
 }

@@ -6,19 +6,21 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { INITIAL_CAPACITY = 1 << 20 };
+enum { INITIAL_CAPACITY = 1 << 20, DATA_CAPACITY = 1 << 18 };
 
 int wire_open(struct wire *wire, int fd)
 {
 	*wire = (struct wire){ .fd = fd, .capacity = INITIAL_CAPACITY };
 	wire->buffer = malloc(wire->capacity);
-	return wire->buffer ? 0 : fail_code(ENOMEM, "request", NULL);
+	wire->data = malloc(DATA_CAPACITY);
+	return wire->buffer && wire->data ? 0 : fail_code(ENOMEM, "request", NULL);
 }
 
 void wire_close(struct wire *wire)
 {
 	free(wire->buffer);
-	wire->buffer = NULL;
+	free(wire->data);
+	wire->buffer = wire->data = NULL;
 }
 
 static uint32_t u32_at(const unsigned char *at)
@@ -26,14 +28,11 @@ static uint32_t u32_at(const unsigned char *at)
 	return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-static int receive(struct wire *wire)
+static ptrdiff_t receive(struct wire *wire, unsigned char *target, size_t size)
 {
 	for (;;) {
-		ssize_t n = read(wire->fd, wire->buffer + wire->end, wire->capacity - wire->end);
-		if (n > 0) {
-			wire->end += (size_t)n;
-			return 0;
-		}
+		ssize_t n = read(wire->fd, target, size);
+		if (n > 0) return n;
 		if (n == 0) return fail_kind("request-cut", 0, "request", NULL, "the request ended early");
 		if (errno != EINTR) return fail_errno("request", NULL);
 	}
@@ -54,8 +53,11 @@ static int want(struct wire *wire, size_t needed)
 		wire->buffer = larger;
 		wire->capacity = needed;
 	}
-	while (wire->end < needed)
-		if (receive(wire) < 0) return -1;
+	while (wire->end < needed) {
+		ptrdiff_t n = receive(wire, wire->buffer + wire->end, wire->capacity - wire->end);
+		if (n < 0) return -1;
+		wire->end += (size_t)n;
+	}
 	return 0;
 }
 
@@ -73,11 +75,11 @@ int wire_next(struct wire *wire, struct record *record)
 
 ptrdiff_t wire_data(struct wire *wire, size_t max, const unsigned char **bytes)
 {
-	if (wire->start == wire->end) {
-		wire->start = wire->end = 0;
-		if (receive(wire) < 0) return -1;
-	}
 	size_t length = wire->end - wire->start;
+	if (length == 0) {
+		*bytes = wire->data;
+		return receive(wire, wire->data, max < DATA_CAPACITY ? max : DATA_CAPACITY);
+	}
 	if (length > max) length = max;
 	*bytes = wire->buffer + wire->start;
 	wire->start += length;

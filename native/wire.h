@@ -15,6 +15,7 @@ struct wire {
 	int fd;
 	unsigned char *buffer;
 	size_t capacity, start, end;
+	unsigned char *data; // inline data that is not in the buffer yet
 };
 
 struct record {
@@ -31,7 +32,7 @@ void wire_close(struct wire *wire);
 int wire_next(struct wire *wire, struct record *record);
 
 // The next up to `max` raw bytes (at least one) that follow a record; -1 with a failure at end of stream.
-// `*bytes` stays valid until the next call.
+// `*bytes` stays valid until the next call, the record's strings until wire_next.
 ptrdiff_t wire_data(struct wire *wire, size_t max, const unsigned char **bytes);
 
 // Field readers: after the first malformed field they return 0 / "" and record_finish fails.

@@ -1,0 +1,115 @@
+// The content of new files: from the request stream, or from a file of the host.
+#include "fail.h"
+#include "files-operation.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { COPY_BUFFER = 256 << 10 };
+static unsigned char copy_buffer[COPY_BUFFER];
+
+static int write_all(int fd, const unsigned char *bytes, size_t length, const char *path)
+{
+	while (length > 0) {
+		ssize_t n = write(fd, bytes, length);
+		if (n < 0 && errno == EINTR) continue;
+		if (n < 0) return fail_errno("write", path);
+		bytes += n;
+		length -= (size_t)n;
+	}
+	return 0;
+}
+
+int data_inline(struct files *files, int fd, const struct operation *operation)
+{
+	for (uint64_t left = operation->size; left > 0;) {
+		const unsigned char *bytes;
+		ptrdiff_t n = wire_data(&files->wire, left < PTRDIFF_MAX ? (size_t)left : PTRDIFF_MAX, &bytes);
+		if (n < 0 || write_all(fd, bytes, (size_t)n, operation->path) < 0) return -1;
+		left -= (uint64_t)n;
+	}
+	files->bytes += (int64_t)operation->size;
+	return 0;
+}
+
+static int fail_changed(const char *path)
+{
+	return fail_kind("source-changed", 0, "copy", path, "the file changed while it was being copied");
+}
+
+// Moves `length` bytes from `from` to `to`; both stand at the right offset.
+static int copy_bytes(struct files *files, int from, int to, uint64_t length, const struct operation *operation)
+{
+	while (length > 0 && files->try_copy_range) {
+		ssize_t n = copy_file_range(from, NULL, to, NULL, length < (1u << 30) ? (size_t)length : 1u << 30, 0);
+		if (n == 0) return fail_changed(operation->other);
+		if (n > 0) {
+			length -= (uint64_t)n;
+		} else if (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG) {
+			return fail_errno("write", operation->path);
+		} else if (errno != EINTR) {
+			// Not between these two file systems: it fails at the first call, and then always.
+			files->try_copy_range = false;
+		}
+	}
+	while (length > 0) {
+		ssize_t n = read(from, copy_buffer, length < COPY_BUFFER ? (size_t)length : COPY_BUFFER);
+		if (n < 0 && errno == EINTR) continue;
+		if (n < 0) return fail_errno("read", operation->other);
+		if (n == 0) return fail_changed(operation->other);
+		if (write_all(to, copy_buffer, (size_t)n, operation->path) < 0) return -1;
+		length -= (uint64_t)n;
+	}
+	return 0;
+}
+
+// Holes stay holes: a disk image of 100 GB may hold one.
+static int copy_sparse(struct files *files, int from, int to, off_t size, const struct operation *operation)
+{
+	for (off_t at = 0; at < size;) {
+		off_t data = lseek(from, at, SEEK_DATA);
+		if (data < 0 && errno == ENXIO) break;
+		off_t hole = data < 0 ? -1 : lseek(from, data, SEEK_HOLE);
+		if (hole < 0) return fail_errno("read", operation->other);
+		if (hole > size) hole = size;
+		if (data >= size) break;
+		if (lseek(from, data, SEEK_SET) < 0 || lseek(to, data, SEEK_SET) < 0) return fail_errno("copy", operation->path);
+		if (copy_bytes(files, from, to, (uint64_t)(hole - data), operation) < 0) return -1;
+		at = hole;
+	}
+	return ftruncate(to, size) < 0 ? fail_errno("write", operation->path) : 0;
+}
+
+static int copy_open(struct files *files, int from, int to, const struct operation *operation)
+{
+	struct stat status;
+	if (fstat(from, &status) < 0) return fail_errno("read", operation->other);
+	if (!S_ISREG(status.st_mode)) return fail_kind("source-not-regular", EINVAL, "copy", operation->other, "not a regular file");
+	if (operation->flags & OPERATION_HAS_SIZE && operation->size != (uint64_t)status.st_size) return fail_changed(operation->other);
+	files->bytes += status.st_size;
+	if (files->try_clone && status.st_size >= 4096) {
+		if (ioctl(to, FICLONE, from) == 0) {
+			// The source may have grown or shrunk since.
+			struct stat made;
+			if (fstat(to, &made) < 0) return fail_errno("copy", operation->path);
+			return made.st_size == status.st_size ? 0 : fail_changed(operation->other);
+		}
+		files->try_clone = false;
+	}
+	if (status.st_size >= 1 << 16 && status.st_blocks < status.st_size / 512) return copy_sparse(files, from, to, status.st_size, operation);
+	return copy_bytes(files, from, to, (uint64_t)status.st_size, operation);
+}
+
+int data_copy(struct files *files, int fd, const struct operation *operation)
+{
+	// O_NONBLOCK: a FIFO put in the file's place must not stop the build.
+	int from = open(operation->other, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (from < 0 && errno == ELOOP) return fail_kind("source-not-regular", ELOOP, "copy", operation->other, "not a regular file");
+	if (from < 0) return fail_errno("open", operation->other);
+	int result = copy_open(files, from, fd, operation);
+	close(from);
+	return result;
+}

@@ -1,0 +1,90 @@
+// One file operation as it comes over the wire, and what the parts of `files` mode share.
+#ifndef SLIPWAY_FILES_OPERATION_H
+#define SLIPWAY_FILES_OPERATION_H
+#include "inroot.h"
+#include "wire.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// Opcodes; 0 is WIRE_END. The first record is TARGET:
+//   flags (TARGET_*), text directory-or-upper, text work, text lower (bottom first) …
+// every other one is an operation:
+//   flags (OPERATION_*), mode, uid, gid, mtime (ns, two's complement), size-or-major, minor,
+//   text path, text other (link target, source path), then text name and bytes value of each xattr.
+// FILE_INLINE is followed by `size` raw bytes.
+enum {
+	OP_TARGET = 1,
+	OP_DIRECTORY,
+	OP_FILE_INLINE,
+	OP_FILE_COPY,
+	OP_SYMLINK,
+	OP_HARDLINK,
+	OP_CHAR,
+	OP_BLOCK,
+	OP_FIFO,
+	OP_WHITEOUT,
+	OP_OPAQUE,
+	OP_REMOVE,
+	OP_MKDIRS,
+};
+
+enum {
+	TARGET_OVERLAY = 1,
+	// Report hard links to missing targets and go on.
+	TARGET_REPORT_LINKS = 2,
+};
+
+enum {
+	OPERATION_KEEP_EXISTING = 1,
+	OPERATION_HAS_MTIME = 2,
+	OPERATION_HAS_SIZE = 4,
+};
+
+struct operation {
+	unsigned opcode;
+	uint64_t flags;
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+	int64_t mtime;
+	uint64_t size; // also the device's major number
+	uint64_t minor;
+	const char *path, *other;
+	struct record xattrs;
+};
+
+// A directory's time, set when nothing is put into it any more.
+struct late_time {
+	char *path;
+	int64_t mtime;
+};
+
+struct files {
+	struct wire wire;
+	struct inroot at;
+	struct inroot links; // parents of hard link targets
+	bool overlay, report_links, started;
+	bool try_clone, try_copy_range;
+	struct late_time *late;
+	size_t late_count, late_capacity;
+	int64_t directories, regular, symlinks, hardlinks, nodes, removed, implied, bytes, xattrs_skipped;
+};
+
+// Reads the fields of an operation; the attribute list stays unread in operation->xattrs.
+int operation_read(struct record *record, struct operation *operation);
+
+// Performs one operation; inline data is taken from files->wire.
+int operation_apply(struct files *files, const struct operation *operation);
+
+// files-data.c: the content of the new file `fd`.
+int data_inline(struct files *files, int fd, const struct operation *operation);
+int data_copy(struct files *files, int fd, const struct operation *operation);
+
+// files-metadata.c: owner, xattrs, mode, time, in the order that keeps set-uid bits and capabilities.
+int metadata_fd(struct files *files, int fd, const struct operation *operation);
+// For what must not be opened (links, devices). `parent` is an O_PATH directory, `leaf` is not followed.
+int metadata_leaf(struct files *files, int parent, const char *leaf, const struct operation *operation);
+int late_times_add(struct files *files, const struct operation *operation);
+int late_times_apply(struct files *files);
+#endif
