@@ -31,7 +31,9 @@ export async function openContentStore(directory: string, native: Native): Promi
   await onDisk('open store', directory, () => prepare(paths, native))
   await sweepIngest(paths, native)
 
-  const has = (descriptor: Descriptor): Promise<boolean> => hasBlob(paths, descriptor)
+  // A blob cut short counts as missing: it will be fetched again and replaced.
+  const has = async (descriptor: Descriptor): Promise<boolean> =>
+    (await sizeOf(paths.blob(descriptor.digest))) === descriptor.size
   const openBlob: ContentStore['open'] = (descriptor, options) =>
     openVerified(paths, descriptor, options?.signal)
   const update = (change: Parameters<typeof updateIndex>[2]): Promise<void> =>
@@ -85,6 +87,7 @@ export async function openContentStore(directory: string, native: Native): Promi
       return found
     },
     path: paths.blob,
+    sizeOf: (digest) => sizeOf(paths.blob(digest)),
     exclusive: (digest, signal, body) => withLock(native, { path: paths.blobLock(digest), signal }, body),
     origins: (digest) => readOrigins(paths, digest),
     addOrigin: (digest, repository) => addOrigin(paths, native, { digest, repository }),
@@ -125,14 +128,12 @@ async function create(paths: LayoutPaths, native: Native): Promise<void> {
   await replaceFile(paths.marker, '{"imageLayoutVersion":"1.0.0"}', paths.root)
 }
 
-async function hasBlob(paths: LayoutPaths, descriptor: Descriptor): Promise<boolean> {
-  const path = paths.blob(descriptor.digest)
+async function sizeOf(path: string): Promise<number | undefined> {
   try {
     const found = await stat(path)
-    // A blob cut short is a missing one: it will be fetched again and replaced.
-    return found.isFile() && found.size === descriptor.size
+    return found.isFile() ? found.size : undefined
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return false
+    if (errnoOf(thrown) === 'ENOENT') return undefined
     throw storageFailure('look for blob', path, thrown)
   }
 }

@@ -85,6 +85,9 @@ export function openMemoryStore(): ContentStore {
     path(digest) {
       throw new SlipwayError({ code: 'ERR_BLOB_NO_PATH', message: `find file of ${digest}: the store has no files` })
     },
+    async sizeOf(digest) {
+      return blobs.get(digest)?.byteLength
+    },
     exclusive: oneAtATime(),
     async origins(digest) {
       return origins.get(digest) ?? []

@@ -42,6 +42,8 @@ export interface ContentStore extends ContentReader, ImageSink {
   untag(name: string): Promise<boolean>
   /** The verified blob's path, for programs that need a file. */
   path(digest: Digest): string
+  /** Bytes stored under this digest, whatever they are; undefined when there are none. */
+  sizeOf(digest: Digest): Promise<number | undefined>
   /** Postcondition: index.json holds this manifest even when it has no name. */
   keep(descriptor: Descriptor): Promise<void>
   /** Takes every entry of this manifest, named or not, out of index.json; false if there was none. Its blobs stay. */
