@@ -1,0 +1,257 @@
+// A local directory as a source of COPY and ADD: what `.dockerignore` lets through, links confined to the
+// directory, everything owned by root. Which of it is copied is decided in select.ts.
+import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs'
+import { errnoOf } from '../../core/error.ts'
+import type { IgnoreMatcher } from '../../dockerfile/ignore-file.ts'
+import { cleanPath, joinPath, parentOf } from '../../layer/layer-path.ts'
+import { changed, unreadable } from './hash-files.ts'
+import {
+  compareBytes,
+  fsPath,
+  isCopiedXattr,
+  type SourceEntry,
+  type SourceTree,
+  type SourceType,
+  textOf,
+} from './source-tree.ts'
+
+/** What a scan tells of one object; `path` is relative to the scanned directory, in bytes. */
+export interface ScannedEntry {
+  readonly path: string
+  readonly type: SourceType
+  readonly mode: number
+  readonly size: number
+  readonly dev: bigint
+  readonly ino: bigint
+  readonly nlink: number
+  readonly mtimeNs: bigint
+  readonly ctimeNs: bigint
+  readonly linkTarget?: string
+  readonly device?: { readonly major: number; readonly minor: number }
+  readonly xattrs?: Iterable<readonly [name: string, value: Uint8Array]>
+}
+
+export interface LocalTreeOptions {
+  /** Absolute path, as a byte string. */
+  readonly root: string
+  readonly description: string
+  /** Decides which paths exist; absent when nothing is ignored. */
+  readonly ignore?: IgnoreMatcher
+  /** Everything below a directory (absolute, bytes): directories before what they hold, names in byte order. */
+  scan(directory: string): Promise<readonly ScannedEntry[]>
+  /** The extended attributes of one object, links not followed. */
+  xattrs(path: string): Iterable<readonly [name: string, value: Uint8Array]>
+}
+
+/** As many links as Linux follows in one path (path_resolution(7)). */
+const maxLinks = 40
+
+/** The source over a local directory. Every subtree is listed once, so that all readers of it see the same state. */
+export function localTree(options: LocalTreeOptions): SourceTree {
+  const walks = new Map<string, Promise<readonly SourceEntry[]>>()
+  const walk = (directory: string): Promise<readonly SourceEntry[]> => {
+    let found = walks.get(directory)
+    if (found === undefined) {
+      found = walkVisible(options, directory)
+      walks.set(directory, found)
+    }
+    return found
+  }
+  const isIgnored = (path: string): boolean => path !== '' && options.ignore?.matches(textOf(path)) === true
+  const isVisible = async (entry: SourceEntry): Promise<boolean> => {
+    if (!isIgnored(entry.path)) return true
+    // An ignored directory exists if a `!` pattern brings back something in it.
+    return (
+      entry.type === 'directory' && mayHoldVisible(options, entry.path) && (await walk(entry.path)).length > 0
+    )
+  }
+  const look = (path: string): SourceEntry | undefined => {
+    try {
+      return lookAt(options, path)
+    } catch (thrown) {
+      throw unreadable({ path }, thrown)
+    }
+  }
+  return {
+    description: options.description,
+    isLocal: true,
+    async find(path, follow) {
+      const found = resolveInside(look, isIgnored, cleanPath(path), follow)
+      return found !== undefined && (await isVisible(found)) ? found : undefined
+    },
+    async list(directory) {
+      const names = readNames(options, directory.path)
+      const entries: SourceEntry[] = []
+      for (const name of names.sort(compareBytes)) {
+        const entry = look(joinPath(directory.path, name))
+        if (entry !== undefined && (await isVisible(entry))) entries.push(entry)
+      }
+      return entries
+    },
+    walk: (directory) => walk(directory.path),
+    async whyMissing(path) {
+      const found = resolveInside(look, () => false, cleanPath(path), true)
+      return found === undefined
+        ? undefined
+        : `${JSON.stringify(`/${textOf(path)}`)} exists, but .dockerignore excludes it`
+    },
+    async verify(entries) {
+      for (const entry of entries) {
+        if (entry.state !== undefined && entry.type === 'file' && !isUnchanged(entry)) throw changed(entry)
+      }
+    },
+  }
+}
+
+function resolveInside(
+  look: (path: string) => SourceEntry | undefined,
+  isIgnored: (path: string) => boolean,
+  path: string,
+  follow: boolean,
+): SourceEntry | undefined {
+  let at = look('')
+  const rest = path.split('/').reverse()
+  let links = 0
+  for (let name = rest.pop(); name !== undefined && at !== undefined; name = rest.pop()) {
+    if (name === '' || name === '.') continue
+    if (at.type !== 'directory') return undefined
+    const next = look(name === '..' ? parentOf(at.path) : joinPath(at.path, name))
+    if (next?.type !== 'symlink' || (rest.length === 0 && !follow)) {
+      at = next
+      continue
+    }
+    // An ignored link is not there, even if what it points to is.
+    if (isIgnored(next.path) || ++links > maxLinks) return undefined
+    const target = next.linkTarget ?? ''
+    if (target.startsWith('/')) at = look('')
+    rest.push(...target.split('/').reverse())
+  }
+  return at
+}
+
+function lookAt(options: LocalTreeOptions, path: string): SourceEntry | undefined {
+  const hostPath = path === '' ? options.root : `${options.root}/${path}`
+  const stat = lstatSync(fsPath(hostPath), { bigint: true, throwIfNoEntry: false })
+  if (stat === undefined) return undefined
+  const type = typeOf(stat)
+  return sourceEntry(path, hostPath, {
+    path,
+    type,
+    mode: Number(stat.mode) & 0o7777,
+    size: Number(stat.size),
+    dev: stat.dev,
+    ino: stat.ino,
+    nlink: Number(stat.nlink),
+    mtimeNs: stat.mtimeNs,
+    ctimeNs: stat.ctimeNs,
+    ...(type === 'symlink' ? { linkTarget: readlinkSync(fsPath(hostPath), 'latin1') } : {}),
+    ...(type === 'file' || type === 'directory' ? { xattrs: options.xattrs(hostPath) } : {}),
+  })
+}
+
+function typeOf(stat: BigIntStats): SourceType {
+  if (stat.isFile()) return 'file'
+  if (stat.isDirectory()) return 'directory'
+  if (stat.isSymbolicLink()) return 'symlink'
+  if (stat.isCharacterDevice()) return 'char'
+  if (stat.isBlockDevice()) return 'block'
+  return stat.isFIFO() ? 'fifo' : 'socket'
+}
+
+function sourceEntry(path: string, hostPath: string, scanned: ScannedEntry): SourceEntry {
+  const { type, dev, ino, mtimeNs, ctimeNs } = scanned
+  const size = type === 'file' ? scanned.size : 0
+  let xattrs: Map<string, Buffer> | undefined
+  for (const [name, value] of scanned.xattrs ?? []) {
+    if (!isCopiedXattr(name)) continue
+    xattrs ??= new Map()
+    xattrs.set(name, Buffer.from(value))
+  }
+  return {
+    path,
+    type,
+    mode: scanned.mode,
+    uid: 0,
+    gid: 0,
+    size,
+    mtimeNs,
+    hostPath,
+    ...(scanned.linkTarget === undefined ? {} : { linkTarget: scanned.linkTarget }),
+    ...(scanned.device === undefined ? {} : { device: scanned.device }),
+    ...(xattrs === undefined ? {} : { xattrs }),
+    ...(type === 'file' && scanned.nlink > 1 ? { linkGroup: `${dev}:${ino}` } : {}),
+    ...(type === 'file' ? { state: { dev, ino, size, mtimeNs, ctimeNs } } : {}),
+  }
+}
+
+function isUnchanged({ hostPath, state }: SourceEntry): boolean {
+  const stat = lstatSync(fsPath(hostPath), { bigint: true, throwIfNoEntry: false })
+  return (
+    stat !== undefined &&
+    state !== undefined &&
+    stat.mtimeNs === state.mtimeNs &&
+    stat.ctimeNs === state.ctimeNs &&
+    stat.ino === state.ino
+  )
+}
+
+function readNames(options: LocalTreeOptions, path: string): string[] {
+  try {
+    return readdirSync(fsPath(path === '' ? options.root : `${options.root}/${path}`), 'latin1')
+  } catch (thrown) {
+    throw unreadable({ path }, thrown)
+  }
+}
+
+/** Everything visible below a directory. */
+async function walkVisible(options: LocalTreeOptions, directory: string): Promise<SourceEntry[]> {
+  const hostPath = directory === '' ? options.root : `${options.root}/${directory}`
+  const { ignore } = options
+  if (ignore === undefined) return scanBelow(options, directory)
+  const names = readNames(options, directory).sort(compareBytes)
+  const paths = names.map((name) => joinPath(directory, name))
+  // What is excluded as a whole (node_modules, .git) is mostly at the top and often most of the tree: not scanning it
+  // is worth a scan per remaining directory.
+  const isWhole = paths.every((path) => !ignore.matches(textOf(path)) || mayHoldVisible(options, path))
+  if (isWhole) return keepVisible(await scanBelow(options, directory), ignore)
+  const entries: SourceEntry[] = []
+  for (const [index, path] of paths.entries()) {
+    if (ignore.matches(textOf(path)) && !mayHoldVisible(options, path)) continue
+    const entry = lookAt(options, path)
+    if (entry === undefined) throw changed({ ...rootless, path, hostPath: `${hostPath}/${names[index]}` })
+    entries.push(entry)
+    if (entry.type === 'directory') entries.push(...(await scanBelow(options, path)))
+  }
+  return keepVisible(entries, ignore)
+}
+
+const rootless = { type: 'file', mode: 0, uid: 0, gid: 0, size: 0, mtimeNs: 0n } as const
+
+async function scanBelow(options: LocalTreeOptions, directory: string): Promise<SourceEntry[]> {
+  const hostPath = directory === '' ? options.root : `${options.root}/${directory}`
+  try {
+    return (await options.scan(hostPath)).map((scanned) =>
+      sourceEntry(joinPath(directory, scanned.path), `${hostPath}/${scanned.path}`, scanned),
+    )
+  } catch (thrown) {
+    if (errnoOf(thrown) === undefined) throw thrown
+    throw unreadable({ path: directory }, thrown)
+  }
+}
+
+/** Leaves out what is ignored; an ignored directory stays if something in it does. */
+function keepVisible(entries: readonly SourceEntry[], ignore: IgnoreMatcher): SourceEntry[] {
+  const visible: SourceEntry[] = []
+  const open: SourceEntry[] = []
+  for (const entry of entries) {
+    while (open.length > 0 && !entry.path.startsWith(`${open.at(-1)?.path}/`)) open.pop()
+    if (!ignore.matches(textOf(entry.path))) visible.push(...open.splice(0), entry)
+    else if (entry.type === 'directory') open.push(entry)
+  }
+  return visible
+}
+
+/** Whether a `!` pattern might bring back something below an ignored directory. */
+function mayHoldVisible(options: LocalTreeOptions, path: string): boolean {
+  return options.ignore?.mayReinclude(textOf(path)) === true
+}

@@ -1,0 +1,74 @@
+// COPY/ADD --chown and the owner of WORKDIR: `user[:group]` to numbers, names looked up in the image the
+// files are copied into. Follows BuildKit's solver/llbsolver/ops/user_linux.go.
+import { SlipwayError } from '../../core/error.ts'
+
+export interface UserIds {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** The content of a small regular file of the base, or undefined when there is none. */
+export type ReadBaseFile = (path: string) => Promise<Buffer | undefined>
+
+/**
+ * The ids of `owner`. A user by name brings its primary group, a user by number the group of the same number.
+ * Differs: BuildKit silently takes 0 for a name it does not find; this throws ERR_OWNER_UNKNOWN.
+ */
+export async function resolveOwner(owner: string, read: ReadBaseFile): Promise<UserIds> {
+  const colon = owner.indexOf(':')
+  const user = colon === -1 ? owner : owner.slice(0, colon)
+  const group = colon === -1 ? undefined : owner.slice(colon + 1)
+  // `:group` leaves the user 0, as in BuildKit.
+  const ids = user === '' && group !== undefined ? { uid: 0, gid: 0 } : await resolveUser(user, owner, read)
+  return group === undefined ? ids : { uid: ids.uid, gid: await resolveGroup(group, owner, read) }
+}
+
+async function resolveUser(user: string, owner: string, read: ReadBaseFile): Promise<UserIds> {
+  const id = numericId(user)
+  if (id !== undefined) return { uid: id, gid: id }
+  for (const [name, , uid, gid] of await readTable('/etc/passwd', read)) {
+    if (name !== user) continue
+    const ids = { uid: numericId(uid ?? ''), gid: numericId(gid ?? '') }
+    if (ids.uid !== undefined && ids.gid !== undefined) return { uid: ids.uid, gid: ids.gid }
+  }
+  throw unknown('user', user, owner)
+}
+
+async function resolveGroup(group: string, owner: string, read: ReadBaseFile): Promise<number> {
+  const id = numericId(group)
+  if (id !== undefined) return id
+  for (const [name, , gid] of await readTable('/etc/group', read)) {
+    if (name !== group) continue
+    const found = numericId(gid ?? '')
+    if (found !== undefined) return found
+  }
+  throw unknown('group', group, owner)
+}
+
+/** `root` is 0 even in an image without /etc/passwd. */
+function numericId(text: string): number | undefined {
+  if (text === 'root') return 0
+  if (!/^[0-9]{1,10}$/.test(text)) return undefined
+  const id = Number(text)
+  // The largest id means "unchanged" to chown(2).
+  return id < 0xffffffff ? id : undefined
+}
+
+async function readTable(path: string, read: ReadBaseFile): Promise<string[][]> {
+  const content = await read(path)
+  return content === undefined
+    ? []
+    : content
+        .toString('utf8')
+        .split('\n')
+        .map((line) => line.trim().split(':'))
+}
+
+function unknown(kind: 'user' | 'group', name: string, owner: string): SlipwayError {
+  const file = kind === 'user' ? '/etc/passwd' : '/etc/group'
+  return new SlipwayError({
+    code: 'ERR_OWNER_UNKNOWN',
+    message: `unable to find ${kind} ${JSON.stringify(name)} of owner ${JSON.stringify(owner)}: no matching entry in ${file} of the image`,
+    hint: `create the ${kind} in an earlier step, or write a number; with --link there is no image to look names up in`,
+  })
+}

@@ -1,0 +1,227 @@
+// Which files the sources of a COPY or ADD mean. Both the content digest and the copy work on the same
+// selection; where the files go is decided in plan-copy.ts.
+import { nearest } from '../../core/diagnostic.ts'
+import { SlipwayError } from '../../core/error.ts'
+import { globMatch, type IgnoreMatcher, ignoreMatcher } from '../../dockerfile/ignore-file.ts'
+import type { FileAction } from '../../graph/op.ts'
+import { baseOf, cleanPath, joinPath, parentOf } from '../../layer/layer-path.ts'
+import { bytesOf, type SourceEntry, type SourceTree, textOf } from './source-tree.ts'
+
+export type CopyAction = Extract<FileAction, { kind: 'copy' }>
+
+/** An entry below a copied directory. */
+export interface Below {
+  /** Path relative to the copied directory. */
+  readonly path: string
+  readonly entry: SourceEntry
+  /** Only there because something inside it is copied: an existing directory keeps its metadata. */
+  readonly implied: boolean
+}
+
+/** One thing the sources of an instruction name. */
+export interface Selected {
+  /** With symbolic links followed. */
+  readonly entry: SourceEntry
+  /** What it is called inside a destination directory: the name before links were followed. */
+  readonly name: string
+  /** Each directory before what is in it. */
+  readonly below: readonly Below[]
+}
+
+/** What `action` copies from `tree`, in the order of its sources. Throws ERR_COPY_NOT_FOUND, ERR_COPY_SPECIAL_FILE, ERR_COPY_PATTERN. */
+export async function select(tree: SourceTree, action: CopyAction): Promise<readonly Selected[]> {
+  const exclude = action.exclude.length === 0 ? undefined : matcherOf(action.exclude, action)
+  const selected: Selected[] = []
+  for (const source of action.sources) {
+    if (action.parents) selected.push(...(await selectParents(tree, source, exclude, action)))
+    else selected.push(...(await selectPlain(tree, source, exclude, action)))
+  }
+  return selected
+}
+
+async function selectPlain(
+  tree: SourceTree,
+  source: string,
+  exclude: IgnoreMatcher | undefined,
+  action: CopyAction,
+): Promise<Selected[]> {
+  const swept = hasWildcard(source)
+  const selected: Selected[] = []
+  for (const { path, name } of await expand(tree, source, action)) {
+    const entry = await tree.find(path, true)
+    if (entry === undefined) throw await notFound(tree, path, action)
+    if (entry.type !== 'directory') {
+      // The pattern is judged against the file's own name: there is no directory it could be relative to.
+      if (exclude?.matches(textOf(name)) === true) continue
+      if (isCopied(entry, tree)) selected.push({ entry, name, below: [] })
+      else if (!swept) throw specialFile(entry, tree, path, action)
+      continue
+    }
+    selected.push({ entry, name, below: await belowOf(tree, entry, exclude, undefined) })
+  }
+  return selected
+}
+
+/** `--parents`: what matches below the pivot (`pivot/./pattern`), with its directories. */
+async function selectParents(
+  tree: SourceTree,
+  source: string,
+  exclude: IgnoreMatcher | undefined,
+  action: CopyAction,
+): Promise<Selected[]> {
+  const at = source.indexOf('/./')
+  const pivotPattern = at === -1 ? '' : source.slice(0, at)
+  const pattern = cleanPath(bytesOf(at === -1 ? source : source.slice(at + 3)))
+  const required = !hasWildcard(pivotPattern) && !hasWildcard(textOf(pattern))
+  const include = pattern === '' ? undefined : matcherOf([textOf(pattern)], action)
+  const selected: Selected[] = []
+  for (const { path, name } of await expand(tree, pivotPattern, action)) {
+    const pivot = await tree.find(path, true)
+    if (pivot === undefined) throw await notFound(tree, path, action)
+    if (pivot.type !== 'directory') continue
+    const below = await belowOf(tree, pivot, exclude, include)
+    if (required && pattern !== '' && (await tree.find(joinPath(pivot.path, pattern), false)) === undefined) {
+      throw await notFound(tree, joinPath(path, pattern), action)
+    }
+    selected.push({ entry: pivot, name, below })
+  }
+  return selected
+}
+
+async function belowOf(
+  tree: SourceTree,
+  directory: SourceEntry,
+  exclude: IgnoreMatcher | undefined,
+  include: IgnoreMatcher | undefined,
+): Promise<Below[]> {
+  const start = directory.path === '' ? 0 : directory.path.length + 1
+  const entries = await tree.walk(directory)
+  if (exclude === undefined && include === undefined) {
+    return entries.flatMap((entry) =>
+      isCopied(entry, tree) ? [{ path: entry.path.slice(start), entry, implied: false }] : [],
+    )
+  }
+  const wanted = (path: string): boolean => {
+    const text = textOf(path)
+    return (include === undefined || include.matches(text)) && exclude?.matches(text) !== true
+  }
+  const below: Below[] = []
+  const open: Below[] = []
+  for (const entry of entries) {
+    if (!isCopied(entry, tree)) continue
+    const path = entry.path.slice(start)
+    while (open.length > 0 && !path.startsWith(`${open.at(-1)?.path}/`)) open.pop()
+    if (wanted(path)) {
+      below.push(...open.splice(0), { path, entry, implied: false })
+    } else if (entry.type === 'directory') {
+      open.push({ path, entry, implied: true })
+    }
+  }
+  return below
+}
+
+/** Sockets never are; a local tree's devices and FIFOs are things of this machine, an image's are content. */
+function isCopied(entry: SourceEntry, tree: SourceTree): boolean {
+  switch (entry.type) {
+    case 'file':
+    case 'directory':
+    case 'symlink':
+      return true
+    case 'socket':
+      return false
+    case 'char':
+    case 'block':
+    case 'fifo':
+      return !tree.isLocal
+  }
+}
+
+/** The paths a source means and the names they are copied under. A source without wildcards is itself, present or not. */
+async function expand(
+  tree: SourceTree,
+  source: string,
+  action: CopyAction,
+): Promise<{ path: string; name: string }[]> {
+  const components = cleanPath(bytesOf(source)).split('/')
+  const firstWild = components.findIndex((component) => hasWildcard(component))
+  if (firstWild === -1) {
+    const path = components.join('/')
+    return [{ path, name: baseOf(path) }]
+  }
+  const start = await tree.find(components.slice(0, firstWild).join('/'), true)
+  // As in BuildKit (AllowEmptyWildcard), a pattern may match nothing.
+  if (start === undefined || start.type !== 'directory') return []
+  let matches = [start]
+  for (const component of components.slice(firstWild)) {
+    const pattern = textOf(component)
+    const next: SourceEntry[] = []
+    for (const directory of matches) {
+      if (directory.type !== 'directory') continue
+      for (const entry of await tree.list(directory)) {
+        if (matchComponent(pattern, textOf(baseOf(entry.path)), action)) next.push(entry)
+      }
+    }
+    matches = next
+  }
+  return matches.map(({ path }) => ({ path, name: baseOf(path) }))
+}
+
+function matchComponent(pattern: string, name: string, action: CopyAction): boolean {
+  try {
+    return globMatch(pattern, name)
+  } catch (cause) {
+    throw badPattern(pattern, action, cause)
+  }
+}
+
+function matcherOf(patterns: readonly string[], action: CopyAction): IgnoreMatcher {
+  try {
+    return ignoreMatcher(patterns)
+  } catch (cause) {
+    throw badPattern(patterns.join(' '), action, cause)
+  }
+}
+
+/** Whether Go's filepath.Match sees more than literal characters. */
+function hasWildcard(pattern: string): boolean {
+  return /(?:^|[^\\])(?:\\\\)*[*?[]/.test(pattern)
+}
+
+function badPattern(pattern: string, action: CopyAction, cause: unknown): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_COPY_PATTERN',
+    message: `${action.instruction} failed: syntax error in pattern ${JSON.stringify(pattern)}`,
+    hint: 'write [[] for a literal bracket',
+    cause,
+  })
+}
+
+async function notFound(tree: SourceTree, path: string, action: CopyAction): Promise<SlipwayError> {
+  const shown = `/${textOf(path)}`
+  const hint = (await tree.whyMissing(path)) ?? (await nearName(tree, path))
+  return new SlipwayError({
+    code: 'ERR_COPY_NOT_FOUND',
+    message: `${action.instruction} failed: ${JSON.stringify(shown)}: not found in the ${tree.description}`,
+    ...(hint === undefined ? {} : { hint }),
+    data: { path: shown },
+  })
+}
+
+async function nearName(tree: SourceTree, path: string): Promise<string | undefined> {
+  const parent = await tree.find(parentOf(path), true)
+  if (parent === undefined || parent.type !== 'directory') return undefined
+  const names = (await tree.list(parent)).map((entry) => textOf(baseOf(entry.path)))
+  const near = nearest(textOf(baseOf(path)), names)
+  return near === undefined
+    ? undefined
+    : `did you mean ${JSON.stringify(`/${textOf(joinPath(parent.path, bytesOf(near)))}`)}?`
+}
+
+function specialFile(entry: SourceEntry, tree: SourceTree, path: string, action: CopyAction): SlipwayError {
+  const what = { fifo: 'a named pipe', char: 'a device', block: 'a device', socket: 'a socket' } as const
+  const kind = entry.type in what ? what[entry.type as keyof typeof what] : `a ${entry.type}`
+  return new SlipwayError({
+    code: 'ERR_COPY_SPECIAL_FILE',
+    message: `${action.instruction} failed: ${JSON.stringify(`/${textOf(path)}`)} is ${kind}, which cannot be copied from the ${tree.description}`,
+  })
+}

@@ -1,0 +1,107 @@
+// Finds the source tree behind an op's input, one per build, and remembers what was selected from it: the
+// copy works on the very listing that was digested.
+import { realpath } from 'node:fs/promises'
+import type { Context } from '../../core/context.ts'
+import { errnoOf, SlipwayError } from '../../core/error.ts'
+import { ignoreMatcher } from '../../dockerfile/ignore-file.ts'
+import { mergedTree } from '../../snapshot/merged-tree.ts'
+import type { LayerRef, Result } from '../../solve/types.ts'
+import type { Native } from '../../sys/native.ts'
+import { scanTree } from '../../sys/scan-tree.ts'
+import { readXattrs } from '../../sys/xattrs.ts'
+import type { LayerSource } from '../layers.ts'
+import { imageTree } from './image-tree.ts'
+import { localTree } from './local-tree.ts'
+import { type CopyAction, type Selected, select } from './select.ts'
+import { bytesOf, type SourceTree } from './source-tree.ts'
+import { openStatCache, type StatCache } from './stat-cache.ts'
+
+export interface SourcesOptions {
+  readonly native: Native
+  readonly layers: LayerSource
+  /** The path of the local directory an op calls `name` (`context`, a named context). */
+  directoryOf(name: string): string
+  /** Where digests of local files are remembered between builds: `<root>/stat-cache`. */
+  readonly statCacheDirectory: string
+}
+
+/** One input as a source. */
+export interface Source {
+  readonly tree: SourceTree
+  /** Only of local directories: what images hold is immutable and hashed once per key. */
+  readonly statCache?: StatCache
+  select(action: CopyAction): Promise<readonly Selected[]>
+}
+
+/** The source behind an input; the same one for every caller with the same context. */
+export type Sources = (input: Result, cx: Context) => Promise<Source>
+
+export function openSources(options: SourcesOptions): Sources {
+  const perBuild = new WeakMap<Context, Map<string, Promise<Source>>>()
+  return (input, cx) => {
+    const known = perBuild.get(cx) ?? new Map<string, Promise<Source>>()
+    perBuild.set(cx, known)
+    const local = localLayer(input)
+    const key = local === undefined ? input.id : JSON.stringify([local.name, local.ignore])
+    const found = known.get(key) ?? openSource(options, input, local, cx)
+    known.set(key, found)
+    return found
+  }
+}
+
+type DirectoryRef = Extract<LayerRef, { kind: 'directory' }>
+
+function localLayer(input: Result): DirectoryRef | undefined {
+  const [first] = input.layers
+  return first?.kind === 'directory' ? first : undefined
+}
+
+async function openSource(
+  options: SourcesOptions,
+  input: Result,
+  local: DirectoryRef | undefined,
+  cx: Context,
+): Promise<Source> {
+  if (local !== undefined) return openLocal(options, local)
+  const directories = await options.layers.directories(input.layers, cx)
+  return source(imageTree(mergedTree(directories, { native: options.native })))
+}
+
+async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<Source> {
+  const path = await realPath(options.directoryOf(local.name), local.name)
+  const tree = localTree({
+    root: bytesOf(path),
+    description: local.name === 'context' ? 'build context' : `build context ${JSON.stringify(local.name)}`,
+    ...(local.ignore.length === 0 ? {} : { ignore: ignoreMatcher(local.ignore) }),
+    scan: (directory) => scanTree(options.native, directory),
+    xattrs: (file) => readXattrs(options.native, file),
+  })
+  return source(tree, openStatCache(options.statCacheDirectory, path))
+}
+
+function source(tree: SourceTree, statCache?: StatCache): Source {
+  const selections = new Map<string, Promise<readonly Selected[]>>()
+  return {
+    tree,
+    ...(statCache === undefined ? {} : { statCache }),
+    select(action) {
+      const { sources, exclude, parents, instruction } = action
+      const key = JSON.stringify([sources, exclude, parents, instruction])
+      const found = selections.get(key) ?? select(tree, action)
+      selections.set(key, found)
+      return found
+    },
+  }
+}
+
+async function realPath(path: string, name: string): Promise<string> {
+  try {
+    return await realpath(path)
+  } catch (thrown) {
+    throw new SlipwayError({
+      code: 'ERR_CONTEXT_MISSING',
+      message: `open ${name} ${path}: ${errnoOf(thrown) === 'ENOENT' ? 'no such directory' : errnoOf(thrown)}`,
+      cause: thrown,
+    })
+  }
+}

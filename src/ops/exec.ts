@@ -1,0 +1,105 @@
+// The driver of RUN: a process on a writable layer over its root file system. What the process may see and
+// do is the sandbox's business; how layers come into being is the snapshotter's.
+import { StringDecoder } from 'node:string_decoder'
+import { digestOfJson } from '../core/canonical-json.ts'
+import type { Context } from '../core/context.ts'
+import { invariant, SlipwayError } from '../core/error.ts'
+import type { StepId } from '../core/event.ts'
+import type { OpNote, OpOf } from '../graph/op.ts'
+import type { Exit, ProcessSpec, RootFs, Sandbox } from '../sandbox/types.ts'
+import type { SnapshotId, Snapshotter } from '../snapshot/types.ts'
+import type { LayerRef, OpDriver } from '../solve/types.ts'
+import type { LayerSource } from './layers.ts'
+
+export interface ExecDependencies {
+  readonly snapshotter: Pick<Snapshotter, 'prepare'>
+  readonly layers: LayerSource
+  readonly sandbox: Sandbox
+}
+
+/** The driver of exec ops; the result is the root's layers and one new layer. Throws ERR_PROCESS_EXIT (data.exitCode). */
+export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'>> {
+  const { snapshotter, layers, sandbox } = dependencies
+  return {
+    async run(op, inputs, note, cx) {
+      const root = op.root === null ? [] : (inputs[op.root]?.layers ?? missingRoot())
+      const parents = await layers.snapshots(root, cx)
+      await using active = await snapshotter.prepare(parents)
+      const { lower, upper, work } = active
+      const output = decodeOutput(digestOfJson(op), cx)
+      const exit = await sandbox.run(
+        processSpec(op, note, { lower, upper, work }),
+        { output: output.write, stdio: 'pipe' },
+        cx,
+      )
+      output.end()
+      cx.signal.throwIfAborted()
+      if (exit.code !== 0) throw exitError(op, exit)
+      return [...root, snapshotLayer(await active.commit(), cx)]
+    },
+  }
+}
+
+/** The name of a layer made now. */
+export function snapshotLayer(id: SnapshotId, cx: Context): LayerRef {
+  return { kind: 'snapshot', id, created: cx.now() }
+}
+
+function missingRoot(): never {
+  invariant(false, 'an exec op names a root that is not among its inputs')
+}
+
+/** The process an op describes. A variable of the op wins over one that only reaches the process. */
+export function processSpec(op: OpOf<'exec'>, note: OpNote, root: RootFs): ProcessSpec {
+  const keyed = new Set(op.env.map(nameOf))
+  const unkeyed = (note.unkeyed?.env ?? []).filter((variable) => !keyed.has(nameOf(variable)))
+  return {
+    root,
+    args: op.args,
+    env: [...op.env, ...unkeyed],
+    cwd: op.cwd,
+    user: op.user,
+    hostname: op.hostname,
+    network: op.network,
+    security: op.security,
+    mounts: op.mounts,
+    hosts: note.unkeyed?.hosts ?? [],
+  }
+}
+
+function nameOf(variable: string): string {
+  const equals = variable.indexOf('=')
+  return equals === -1 ? variable : variable.slice(0, equals)
+}
+
+/** Turns chunks into `log` events; a character split between two chunks of a stream is kept whole. */
+function decodeOutput(
+  step: StepId,
+  cx: Context,
+): { write(stream: 'stdout' | 'stderr', chunk: Buffer): void; end(): void } {
+  const decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') }
+  const emit = (stream: 'stdout' | 'stderr', text: string): void => {
+    if (text !== '') cx.emit({ type: 'log', step, stream, text })
+  }
+  return {
+    write: (stream, chunk) => emit(stream, decoders[stream].write(chunk)),
+    end() {
+      for (const stream of ['stdout', 'stderr'] as const) emit(stream, decoders[stream].end())
+    },
+  }
+}
+
+function exitError(op: OpOf<'exec'>, exit: Exit): SlipwayError {
+  // JSON's quoting keeps the message on one line, as Go's %q does in BuildKit's text.
+  const process = JSON.stringify(op.args.join(' '))
+  return new SlipwayError({
+    code: 'ERR_PROCESS_EXIT',
+    message: `process ${process} did not complete successfully: exit code: ${exit.code}`,
+    ...(exit.outOfMemory === true ? { hint: 'the kernel killed a process of this step: out of memory' } : {}),
+    data: {
+      exitCode: exit.code,
+      ...(exit.signal === undefined ? {} : { signal: exit.signal }),
+      ...(exit.outOfMemory === true ? { outOfMemory: true } : {}),
+    },
+  })
+}

@@ -1,0 +1,169 @@
+// The driver of COPY, ADD, WORKDIR and here-documents: one new layer, made by one run of the native helper.
+// What is selected and where it goes is decided in copy/; here the parts meet.
+import { digestOfJson } from '../core/canonical-json.ts'
+import type { Context } from '../core/context.ts'
+import type { Digest } from '../core/digest.ts'
+import { invariant } from '../core/error.ts'
+import type { FileAction, OpOf } from '../graph/op.ts'
+import { type MergedTree, mergedTree } from '../snapshot/merged-tree.ts'
+import type { Snapshotter } from '../snapshot/types.ts'
+import type { LayerRef, OpDriver, Result } from '../solve/types.ts'
+import type { FileOperation } from '../sys/file-operation.ts'
+import { applyFileOperations } from '../sys/files.ts'
+import { contentDigest, entriesOf } from './copy/content-digest.ts'
+import { hashFiles } from './copy/hash-files.ts'
+import { parseMode } from './copy/mode.ts'
+import { resolveOwner } from './copy/owner.ts'
+import { type CopyStyle, destinationOf, planCopy } from './copy/plan-copy.ts'
+import { planMkdir, planMkfile } from './copy/plan-make.ts'
+import type { CopyAction, Selected } from './copy/select.ts'
+import type { SourceTree } from './copy/source-tree.ts'
+import { openSources, type Sources, type SourcesOptions } from './copy/sources.ts'
+import { baseLookup, type TargetTree, targetTree } from './copy/target-tree.ts'
+import { isArchive, unpackArchive } from './copy/unpack-archive.ts'
+import { snapshotLayer } from './exec.ts'
+
+export interface FileDependencies extends SourcesOptions {
+  readonly snapshotter: Pick<Snapshotter, 'prepare' | 'path'>
+}
+
+/** A user file longer than this is not read (CVE-2024-9676). */
+const maxUserFileBytes = 10 << 20
+
+/**
+ * The driver of file ops. Sources are judged by content: `contentOf` digests exactly what is copied. If a local file
+ * changes between being listed and the end of the copy, the op fails (ERR_CONTEXT_CHANGED, ERR_FILES_SOURCE_CHANGED):
+ * what is recorded under a digest has that content.
+ */
+export function fileDriver(dependencies: FileDependencies): OpDriver<OpOf<'file'>> {
+  const sources = openSources(dependencies)
+  return {
+    contentOf: (op, index, input, cx) => contentOf(sources, op, index, input, cx),
+    run: (op, inputs, _note, cx) => run(dependencies, sources, op, inputs, cx),
+  }
+}
+
+async function contentOf(
+  sources: Sources,
+  op: OpOf<'file'>,
+  index: number,
+  input: Result,
+  cx: Context,
+): Promise<Digest | undefined> {
+  if (index === op.base) return undefined
+  const { select, statCache } = await sources(input, cx)
+  const digests: Digest[] = []
+  for (const action of op.actions) {
+    if (action.kind !== 'copy' || action.from !== index) continue
+    const selected = await select(action)
+    digests.push(contentDigest(selected, await hashFiles(entriesOf(selected), statCache, cx.signal)))
+  }
+  const [only] = digests
+  return digests.length === 1 ? only : digestOfJson(digests)
+}
+
+async function run(
+  dependencies: FileDependencies,
+  sources: Sources,
+  op: OpOf<'file'>,
+  inputs: readonly Result[],
+  cx: Context,
+): Promise<readonly LayerRef[]> {
+  const { native, snapshotter, layers } = dependencies
+  const below = op.base === null ? [] : inputAt(inputs, op.base).layers
+  const parents = await layers.snapshots(below, cx)
+  const base = parents.length === 0 ? undefined : mergedTree(parents.map(snapshotter.path), { native })
+  await using active = await snapshotter.prepare(parents)
+  const { lower, upper, work } = active
+  const copied: Copied[] = []
+  const operations = planActions({ op, inputs, sources, base, copied, cx })
+  await applyFileOperations({ kind: 'overlay', lower, upper, work }, operations, {
+    native,
+    signal: cx.signal,
+  })
+  for (const { tree, selected } of copied) await tree.verify(entriesOf(selected))
+  return [...below, snapshotLayer(await active.commit(), cx)]
+}
+
+interface Copied {
+  readonly tree: SourceTree
+  readonly selected: readonly Selected[]
+}
+
+interface Planning {
+  readonly op: OpOf<'file'>
+  readonly inputs: readonly Result[]
+  readonly sources: Sources
+  readonly base: MergedTree | undefined
+  /** Receives what is copied, to be verified afterwards. */
+  readonly copied: Copied[]
+  readonly cx: Context
+}
+
+/** The operations of all actions in order; each action sees what the ones before it did. */
+async function* planActions(planning: Planning): AsyncGenerator<FileOperation, void, undefined> {
+  const { op, base, cx } = planning
+  const target = targetTree(base === undefined ? undefined : baseLookup(base))
+  for (const action of op.actions) {
+    cx.signal.throwIfAborted()
+    const style = await styleOf(action, planning)
+    const planned: FileOperation[] = []
+    const emit = (operation: FileOperation): void => {
+      planned.push(operation)
+    }
+    if (action.kind === 'mkdir') await planMkdir(target, action, style, emit)
+    else if (action.kind === 'mkfile') await planMkfile(target, action, style, emit)
+    else yield* planSources(planning, target, action, style)
+    yield* planned
+  }
+}
+
+async function* planSources(
+  { inputs, sources, copied, cx }: Planning,
+  target: TargetTree,
+  action: CopyAction,
+  style: CopyStyle,
+): AsyncGenerator<FileOperation, void, undefined> {
+  const { tree, select } = await sources(inputAt(inputs, action.from), cx)
+  const selected = await select(action)
+  copied.push({ tree, selected })
+  const destination = destinationOf(selected, action.destination)
+  for (const item of selected) {
+    const isFile = action.unpack && item.entry.type === 'file'
+    if (isFile && (await isArchive(item.entry, style, cx.signal))) {
+      yield* unpackArchive(target, item.entry, destination, style, cx.signal)
+      continue
+    }
+    const planned: FileOperation[] = []
+    await planCopy(target, item, destination, style, (operation) => {
+      planned.push(operation)
+    })
+    yield* planned
+  }
+}
+
+async function styleOf(action: FileAction, { base, cx }: Planning): Promise<CopyStyle> {
+  const read = async (path: string) => base?.readFile(path, maxUserFileBytes)
+  const owner = action.owner === undefined ? undefined : await resolveOwner(action.owner, read)
+  const mode = action.kind === 'copy' && action.mode !== undefined ? parseMode(action.mode) : undefined
+  return {
+    instruction: action.kind === 'copy' ? action.instruction : action.kind === 'mkdir' ? 'WORKDIR' : 'COPY',
+    ...(owner === undefined ? {} : { owner }),
+    ...(mode === undefined ? {} : { mode }),
+    nowNs: nanoseconds(cx.now()),
+  }
+}
+
+/** An RFC 3339 time in nanoseconds since 1970. */
+function nanoseconds(time: string): bigint {
+  const match = /^(.*?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/.exec(time)
+  invariant(match, `a time is not RFC 3339: ${time}`)
+  const milliseconds = Date.parse(`${match[1]}${match[3]}`)
+  return BigInt(milliseconds) * 1_000_000n + BigInt((match[2] ?? '').padEnd(9, '0'))
+}
+
+function inputAt(inputs: readonly Result[], index: number): Result {
+  const input = inputs[index]
+  invariant(input, 'a file op names an input it does not have')
+  return input
+}
