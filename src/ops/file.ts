@@ -72,7 +72,13 @@ async function run(
   const { native, snapshotter, layers } = dependencies
   const below = op.base === null ? [] : inputAt(inputs, op.base).layers
   const parents = await layers.snapshots(below, cx)
-  const base = parents.length === 0 ? undefined : mergedTree(parents.map(snapshotter.path), { native })
+  const base =
+    parents.length === 0
+      ? undefined
+      : mergedTree(
+          parents.map((id) => snapshotter.path(id)),
+          { native },
+        )
   await using active = await snapshotter.prepare(parents)
   const { lower, upper, work } = active
   const copied: Copied[] = []
