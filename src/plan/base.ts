@@ -1,0 +1,139 @@
+// The state a stage begins with: nothing, an image, a named context, or what another stage has become.
+import { normalisePlatform, type Platform } from '../core/platform.ts'
+import type { Span } from '../core/span.ts'
+import type { FileOp, ImageOp } from '../graph/op.ts'
+import type { ContainerConfig, ImageConfig } from '../image/types.ts'
+import { addLocal } from './local.ts'
+import type { PinnedImage } from './reach.ts'
+import type { Origin, StageInfo } from './stages.ts'
+import { defaultPath, type LowerContext, noteOf, type StageState, withStep, withVariable } from './state.ts'
+
+/** FROM scratch: no files, a PATH and `/` to work in. */
+export function emptyState(platform: Platform): StageState {
+  const image: ImageConfig = {
+    architecture: platform.architecture,
+    os: platform.os,
+    ...(platform.variant === undefined ? {} : { variant: platform.variant }),
+    rootfs: { type: 'layers', diff_ids: [] },
+  }
+  return {
+    root: null,
+    base: { image, history: [] },
+    ...environment({ Env: [`PATH=${defaultPath}`], WorkingDir: '/' }, new Map()),
+    history: [],
+    args: [],
+    platform,
+    hasWorkdir: false,
+    hasCmd: false,
+    steps: 0,
+  }
+}
+
+/** FROM an image: its layers, config and history. An image without layers is `scratch` with a config. */
+export function imageState(image: PinnedImage, info: StageInfo, cx: LowerContext): StageState {
+  const { config, history, created, ...rest } = image.pin.config
+  const known = Object.fromEntries(Object.entries(rest).filter(([key]) => !dockerOnly.has(key)))
+  reportPlatform(image, info, cx)
+  const state: StageState = {
+    ...emptyState(image.platform),
+    base: {
+      image: { ...known, rootfs: rest.rootfs, architecture: rest.architecture, os: rest.os },
+      history: history ?? [],
+    },
+    ...environment(config ?? {}, new Map()),
+    ...(rest.author === undefined ? {} : { author: rest.author }),
+  }
+  if (image.pin.layers === 0) return state
+  const op: ImageOp = { kind: 'image', inputs: [], manifest: image.pin.manifest, platform: image.platform }
+  const note = noteOf(state, `FROM ${pinnedName(image)}`, info.stage.from.span, cx)
+  const { force, ...unforced } = note
+  return withStep(state, op, { ...unforced, reference: image.reference }, cx)
+}
+
+/** `docker.io/library/debian:12@sha256:…`, the digest once. */
+export function pinnedName({ reference, pin }: PinnedImage): string {
+  return reference.includes('@') ? reference : `${reference}@${pin.manifest}`
+}
+
+/** FROM a stage: all it has become, except what belongs to that stage alone. */
+export function childState(parent: StageState): StageState {
+  const { OnBuild, ...config } = parent.config
+  return { ...parent, ...environment(config, parent.env), hasCmd: false, steps: 0 }
+}
+
+/** FROM a named context that is a directory: its files as the first layer. */
+export function contextState(
+  origin: Extract<Origin, { kind: 'context' }>,
+  info: StageInfo,
+  cx: LowerContext,
+): StageState {
+  const state = emptyState(info.platform)
+  const op: FileOp = {
+    kind: 'file',
+    inputs: [addLocal(origin.name, origin.ignore, cx.graph, cx.stage.slot)],
+    base: null,
+    actions: [
+      {
+        kind: 'copy',
+        from: 0,
+        sources: ['.'],
+        destination: '/',
+        exclude: [],
+        parents: false,
+        unpack: false,
+        instruction: 'FROM',
+      },
+    ],
+  }
+  const title = `FROM ${origin.name}`
+  const after = withStep(state, op, noteOf(state, title, info.stage.from.span, cx), cx)
+  return {
+    ...after,
+    history: [{ created_by: title, comment: 'buildkit.exporter.image.v0', layer: true }],
+  }
+}
+
+/** PATH is always set; a config's variables come after what was there, as if set one by one. */
+function environment(
+  config: ContainerConfig,
+  inherited: ReadonlyMap<string, string>,
+): { config: ContainerConfig; env: ReadonlyMap<string, string> } {
+  const written = config.Env ?? []
+  const hasPath = written.some((entry) => entry.split('=', 1)[0] === 'PATH')
+  const entries = hasPath ? written : [...written, `PATH=${defaultPath}`]
+  const env = entries.reduce((all, entry) => {
+    const equals = entry.indexOf('=')
+    return equals === -1
+      ? withVariable(all, entry, '')
+      : withVariable(all, entry.slice(0, equals), entry.slice(equals + 1))
+  }, inherited)
+  return { config: { ...config, Env: entries }, env }
+}
+
+/** Members docker's own builder left in configs about the container it used; BuildKit drops them too. */
+const dockerOnly: ReadonlySet<string> = new Set([
+  'container',
+  'container_config',
+  'docker_version',
+  'id',
+  'parent',
+  'Size',
+  'throwaway',
+])
+
+function reportPlatform({ pin, platform, reference }: PinnedImage, info: StageInfo, cx: LowerContext): void {
+  const { os, architecture } = pin.config
+  const wanted = normalisePlatform(platform)
+  const actual = normalisePlatform({ os, architecture })
+  if (wanted.os === actual.os && wanted.architecture === actual.architecture) return
+  cx.report({
+    code: 'InvalidBaseImagePlatform',
+    severity: 'warning',
+    message: `Base image ${reference} was pulled with platform "${actual.os}/${actual.architecture}", expected "${wanted.os}/${wanted.architecture}" for current build`,
+    span: span(info),
+  })
+}
+
+function span(info: StageInfo): Span {
+  return info.stage.from.image.span
+}

@@ -1,0 +1,64 @@
+// Arguments outside of stages: the predefined platform ones and the ARGs before the first FROM.
+import type { Diagnostic } from '../core/diagnostic.ts'
+import { formatPlatform } from '../core/platform.ts'
+import type { Stages } from '../dockerfile/ast.ts'
+import { expandWith } from './expand.ts'
+import { withVariable } from './state.ts'
+import type { PlanOptions } from './types.ts'
+
+/** What FROM may use, and what an `ARG name` without default takes its value from. */
+export interface GlobalArgs {
+  readonly values: ReadonlyMap<string, string>
+  /** Every name that is predefined or declared, with or without a value. */
+  readonly names: ReadonlySet<string>
+}
+
+/** The global arguments with these build args. Each default sees the arguments before it. */
+export function globalArgs(
+  stages: Stages,
+  options: PlanOptions,
+  buildArgs: Readonly<Record<string, string>>,
+  report: (diagnostic: Diagnostic) => void,
+): GlobalArgs {
+  let values: ReadonlyMap<string, string> = predefined(stages, options, buildArgs)
+  const names = new Set(values.keys())
+  for (const { key, value } of stages.global.flatMap((arg) => arg.pairs)) {
+    names.add(key.text)
+    if (Object.hasOwn(buildArgs, key.text)) {
+      values = withVariable(values, key.text, buildArgs[key.text] ?? '')
+    } else if (value !== undefined) {
+      const expanded = expandWith(value, values, stages.escape)
+      for (const diagnostic of expanded.diagnostics) report(diagnostic)
+      values = withVariable(values, key.text, expanded.text)
+    }
+  }
+  return { values, names }
+}
+
+function predefined(
+  stages: Stages,
+  options: PlanOptions,
+  buildArgs: Readonly<Record<string, string>>,
+): Map<string, string> {
+  const build = options.buildPlatform
+  const target = options.targetPlatform ?? build
+  const args = {
+    BUILDPLATFORM: formatPlatform(build),
+    BUILDOS: build.os,
+    BUILDOSVERSION: '',
+    BUILDARCH: build.architecture,
+    BUILDVARIANT: build.variant ?? '',
+    TARGETPLATFORM: formatPlatform(target),
+    TARGETOS: target.os,
+    TARGETOSVERSION: '',
+    TARGETARCH: target.architecture,
+    TARGETVARIANT: target.variant ?? '',
+    TARGETSTAGE: options.target || stages.stages.at(-1)?.name || 'default',
+  }
+  return new Map(
+    Object.entries(args).map(([key, value]) => [
+      key,
+      Object.hasOwn(buildArgs, key) ? (buildArgs[key] ?? '') : value,
+    ]),
+  )
+}

@@ -1,0 +1,178 @@
+// Runs every instruction of the reached stages, one stage after the other.
+import type { Diagnostic } from '../core/diagnostic.ts'
+import { formatPlatform, type Platform } from '../core/platform.ts'
+import type { Word } from '../dockerfile/ast.ts'
+import type { GraphBuilder } from '../graph/builder.ts'
+import type { OpRef } from '../graph/op.ts'
+import { childState, contextState, emptyState, imageState, pinnedName } from './base.ts'
+import type { GlobalArgs } from './global-args.ts'
+import { addLocal } from './local.ts'
+import { isStep, lower, type StageInstruction } from './lower/table.ts'
+import { instructionsOf, type Reach } from './reach.ts'
+import type { Source } from './sources.ts'
+import type { Origin, StageInfo } from './stages.ts'
+import type { LowerContext, StageFacts, StageState } from './state.ts'
+import type { PlanOptions } from './types.ts'
+
+export interface LowerStagesInput {
+  readonly options: PlanOptions
+  readonly graph: GraphBuilder
+  readonly args: GlobalArgs
+  readonly escape: string
+  readonly sourcesOf: (instruction: StageInstruction) => readonly Source[]
+  readonly report: (diagnostic: Diagnostic) => void
+}
+
+/** What each reached stage has become, by index. All images are pinned by now. */
+export function lowerStages(
+  infos: readonly StageInfo[],
+  reached: Reach,
+  input: LowerStagesInput,
+): ReadonlyMap<number, StageState> {
+  const { options, graph, report } = input
+  const targetPlatform = options.targetPlatform ?? options.buildPlatform
+  const states = new Map<number, StageState>()
+  const isAlone = isOnlyFileSystem(infos, input)
+  for (const index of reached.stages) {
+    const info = infos[index]
+    if (info?.base === undefined) continue
+    const triggers = reached.triggersOf(index)
+    const facts = factsOf(info, triggers, isAlone, options, targetPlatform)
+    const origins = new Map(
+      instructionsOf(info, triggers)
+        .flatMap(input.sourcesOf)
+        .map(({ from, origin }) => [from, origin] as const),
+    )
+    const cx: LowerContext = {
+      options,
+      graph,
+      escape: input.escape,
+      stage: facts,
+      isTrigger: false,
+      globalArgs: input.args.values,
+      targetPlatform,
+      report,
+      context: () => addLocal('context', options.ignore, graph, slotOf('context', options, targetPlatform)),
+      sourceOf: (from) => sourceOf(from, origins.get(from), info),
+    }
+    let state = startState(info.base, info, cx)
+    if (state === undefined) continue
+    if (!info.isReplaced) {
+      for (const trigger of triggers) state = lower(state, trigger, { ...cx, isTrigger: true })
+      for (const instruction of info.stage.instructions) state = lower(state, instruction, cx)
+    }
+    states.set(index, state)
+  }
+  return states
+
+  function startState(base: Origin, info: StageInfo, cx: LowerContext): StageState | undefined {
+    switch (base.kind) {
+      case 'scratch':
+        return emptyState(info.platform)
+      case 'stage': {
+        const parent = states.get(base.index)
+        return parent === undefined ? undefined : childState(parent)
+      }
+      case 'context':
+        return contextState(base, info, cx)
+      case 'image': {
+        const image = reached.imageOf(base, info.platform)
+        return image === undefined ? undefined : imageState(image, info, cx)
+      }
+    }
+  }
+
+  function sourceOf(from: Word, origin: Origin | undefined, user: StageInfo): OpRef | undefined {
+    switch (origin?.kind) {
+      case undefined:
+        return undefined
+      case 'scratch':
+        return emptySource(graph)
+      case 'context':
+        return addLocal(origin.name, origin.ignore, graph, slotOf(origin.name, options, targetPlatform))
+      case 'image': {
+        const image = reached.imageOf(origin, targetPlatform)
+        if (image === undefined) return undefined
+        if (image.pin.layers === 0) return emptySource(graph)
+        return graph.add(
+          { kind: 'image', inputs: [], manifest: image.pin.manifest, platform: image.platform },
+          {
+            slot: { stage: slotOf(image.reference, options, targetPlatform), ordinal: 0 },
+            label: '',
+            title: `FROM ${pinnedName(image)}`,
+            span: from.span,
+            reference: image.reference,
+          },
+        )
+      }
+      case 'stage':
+        return stageSource(origin.index, from, user)
+    }
+  }
+
+  function stageSource(index: number, from: Word, user: StageInfo): OpRef | undefined {
+    const source = infos[index]
+    if (source === undefined) return undefined
+    if (index >= user.stage.index) {
+      report({
+        code: 'ForwardReference',
+        severity: 'error',
+        message: `cannot copy from stage "${from.text}", it needs to be defined before current stage "${user.stage.name ?? user.stage.index}"`,
+        span: from.span,
+        notes: [{ span: source.stage.from.span, text: 'defined here' }],
+        hint: 'move that stage up',
+      })
+      return undefined
+    }
+    // A stage that is a directory of the caller is read as one: no layer has to be made of it.
+    if (source.isReplaced && source.base?.kind === 'context') {
+      return addLocal(
+        source.base.name,
+        source.base.ignore,
+        graph,
+        slotOf(source.base.name, options, targetPlatform),
+      )
+    }
+    const state = states.get(index)
+    if (state === undefined) return undefined
+    return state.root ?? emptySource(graph)
+  }
+}
+
+/** An op without files, for copying from a stage that has none. */
+function emptySource(graph: GraphBuilder): OpRef {
+  return graph.add(
+    { kind: 'merge', inputs: [] },
+    { slot: { stage: 'scratch', ordinal: 0 }, label: '', title: 'FROM scratch' },
+  )
+}
+
+/** Whether the file has one stage and takes nothing from images: its labels then leave out the stage. */
+function isOnlyFileSystem(infos: readonly StageInfo[], { sourcesOf }: LowerStagesInput): boolean {
+  return infos.length === 1 && infos.every(({ stage }) => stage.instructions.flatMap(sourcesOf).length === 0)
+}
+
+function factsOf(
+  info: StageInfo,
+  triggers: readonly StageInstruction[],
+  isAlone: boolean,
+  options: PlanOptions,
+  platform: Platform,
+): StageFacts {
+  const { name, index } = info.stage
+  const hasBase = info.base?.kind === 'image' || info.base?.kind === 'context'
+  return {
+    index,
+    label: isAlone ? '' : (name ?? `stage-${index}`),
+    slot: slotOf(name ?? String(index), options, platform),
+    total: (hasBase ? 1 : 0) + instructionsOf(info, triggers).filter(isStep).length,
+    isForced:
+      options.noCache ||
+      options.noCacheFilter.some((filter) => filter.toLowerCase() === name || filter === String(index)),
+  }
+}
+
+function slotOf(stage: string, options: PlanOptions, platform: Platform): string {
+  const where = options.isMultiPlatform ? formatPlatform(platform) : ''
+  return [options.buildName, where, stage].filter((part) => part !== '').join('/')
+}

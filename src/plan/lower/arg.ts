@@ -1,0 +1,32 @@
+// ARG inside a stage: a build argument comes before the default, the default before the global ARG of that name.
+import type { Arg } from '../../dockerfile/ast.ts'
+import { expandIn } from '../expand.ts'
+import { type Lower, type LowerContext, type StageState, withHistory, withVariable } from '../state.ts'
+import { reportSecretName } from './secret-name.ts'
+
+export const lowerArg: Lower<Arg> = (state, instruction, cx) => {
+  let { args, env } = state
+  // Each pair sees the ones before it: BuildKit sets them one by one, unlike ENV.
+  for (const pair of instruction.pairs) {
+    const key = pair.key.text
+    reportSecretName('ARG', key, pair.key.span, cx)
+    const value = argValue(pair, { ...state, args, env }, cx)
+    args = [...args, value === undefined ? { key } : { key, value }]
+    if (value !== undefined && !frontendOnly.has(key)) env = withVariable(env, key, value)
+  }
+  const after = { ...state, args, env }
+  const texts = after.args
+    .slice(state.args.length)
+    .map(({ key, value }) => (value === undefined ? key : `${key}=${value}`))
+  return withHistory(after, `ARG ${texts.join(' ')}`, cx)
+}
+
+/** Arguments for the builder itself; RUN never sees them (field.md §1.5 "Builtin build-args"). */
+const frontendOnly: ReadonlySet<string> = new Set(['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE'])
+
+function argValue(pair: Arg['pairs'][number], state: StageState, cx: LowerContext): string | undefined {
+  const key = pair.key.text
+  if (Object.hasOwn(cx.options.buildArgs, key)) return cx.options.buildArgs[key]
+  if (pair.value !== undefined) return expandIn(pair.value, state, cx)
+  return cx.globalArgs.get(key)
+}

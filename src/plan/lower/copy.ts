@@ -1,0 +1,27 @@
+// COPY: files of the build context, of another stage, of an image or a named context.
+import type { Copy } from '../../dockerfile/ast.ts'
+import type { Lower } from '../state.ts'
+import { isGitUrl, isHttpUrl } from './remote-source.ts'
+import { expandPaths, transfer } from './transfer.ts'
+
+export const lowerCopy: Lower<Copy> = (state, instruction, cx) => {
+  const paths = expandPaths(instruction, state, cx)
+  const remote = paths.find(({ text }) => isHttpUrl(text) || isGitUrl(text))
+  if (remote !== undefined) {
+    const what = isGitUrl(remote.text) ? 'git ref' : 'URL'
+    cx.report({
+      code: 'RemoteCopySource',
+      severity: 'error',
+      message: `source can't be a ${what} for COPY`,
+      span: remote.word.span,
+      hint: 'only ADD takes remote sources',
+    })
+    return state
+  }
+  if (instruction.from !== undefined) {
+    const from = cx.sourceOf(instruction.from)
+    return from === undefined ? state : transfer(state, instruction, { from, paths, unpack: false }, cx)
+  }
+  const from = paths.length === 0 ? undefined : cx.context()
+  return transfer(state, instruction, { from, paths, unpack: false }, cx)
+}

@@ -1,0 +1,28 @@
+// ENV: variables of the image and of everything after. All words of one ENV see the values from before it.
+import type { Env } from '../../dockerfile/ast.ts'
+import { expandIn } from '../expand.ts'
+import { type Lower, withConfig, withHistory, withVariable } from '../state.ts'
+import { reportSecretName } from './secret-name.ts'
+
+export const lowerEnv: Lower<Env> = (state, instruction, cx) => {
+  const pairs = instruction.pairs.map((pair) => {
+    const key = expandIn(pair.key, state, cx)
+    reportSecretName('ENV', key, pair.key.span, cx)
+    return { key, value: expandIn(pair.value, state, cx) }
+  })
+  let { env } = state
+  let entries = state.config.Env ?? []
+  for (const { key, value } of pairs) {
+    env = withVariable(env, key, value)
+    entries = setEntry(entries, key, value)
+  }
+  const after = withConfig({ ...state, env }, { Env: entries })
+  return withHistory(after, `ENV ${pairs.map(({ key, value }) => `${key}=${value}`).join(' ')}`, cx)
+}
+
+/** `KEY=value` entries with one set; a known key keeps its place. */
+function setEntry(entries: readonly string[], key: string, value: string): string[] {
+  const entry = `${key}=${value}`
+  const at = entries.findIndex((known) => known.split('=', 1)[0] === key)
+  return at === -1 ? [...entries, entry] : entries.with(at, entry)
+}

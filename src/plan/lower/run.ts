@@ -1,0 +1,125 @@
+// RUN: a process on the root file system so far. A sole here-document is a script; one that begins with
+// `#!` is a file of its own; otherwise here-documents are handed to the shell as they were written.
+import type { Heredoc, Run } from '../../dockerfile/ast.ts'
+import { readHeredocWord } from '../../dockerfile/heredoc.ts'
+import type { ExecMount, ExecOp, NetworkMode, OpNote } from '../../graph/op.ts'
+import { predefinedProxies } from '../proxies.ts'
+import {
+  type Lower,
+  type LowerContext,
+  noteOf,
+  type StageState,
+  titleOf,
+  withHistory,
+  withStep,
+} from '../state.ts'
+import { behindShell } from './shell.ts'
+import { reportUnsupported } from './unsupported.ts'
+
+export const lowerRun: Lower<Run> = (state, instruction, cx) => {
+  if (!reportFlags(instruction, cx)) return state
+  const { args, mounts } = commandOf(instruction, state)
+  const op: ExecOp = {
+    kind: 'exec',
+    inputs: state.root === null ? [] : [state.root],
+    root: state.root === null ? null : 0,
+    args,
+    env: [...state.env].map(([key, value]) => `${key}=${value}`),
+    cwd: state.config.WorkingDir || '/',
+    user: state.config.User ?? '',
+    network: networkOf(instruction, cx),
+    security: instruction.security?.text === 'insecure' ? 'insecure' : 'sandbox',
+    hostname: cx.options.buildArgs.BUILDKIT_SANDBOX_HOSTNAME || 'buildkitsandbox',
+    mounts,
+  }
+  const after = withStep(state, op, runNote(state, instruction, cx), cx)
+  return withHistory(after, `RUN ${[...argsText(state), ...args].join(' ')} # buildkit`, cx, 'layer')
+}
+
+/** False when a flag asks for something that cannot be done. */
+function reportFlags(instruction: Run, cx: LowerContext): boolean {
+  for (const mount of instruction.mounts) {
+    reportUnsupported(
+      'RUN --mount',
+      mount.span,
+      'COPY the files or leave the mount out; it would change what the step sees, so it is not ignored',
+      cx,
+    )
+  }
+  for (const device of instruction.devices) {
+    reportUnsupported('RUN --device', device.span, 'leave the flag out', cx)
+  }
+  const { security } = instruction
+  if (security?.text === 'insecure' && !cx.options.allow.includes('security.insecure')) {
+    cx.report({
+      code: 'MissingEntitlement',
+      severity: 'error',
+      message: 'RUN --security=insecure needs the entitlement security.insecure',
+      span: security.span,
+      hint: 'pass --allow security.insecure if you trust this Dockerfile with the whole machine',
+    })
+    return false
+  }
+  return instruction.mounts.length === 0 && instruction.devices.length === 0
+}
+
+function networkOf({ network }: Run, cx: LowerContext): NetworkMode {
+  // The parser has seen to it that it is one of the three.
+  return network?.text === 'none' || network?.text === 'host' ? network.text : cx.options.network
+}
+
+function commandOf(
+  { command, heredocs }: Run,
+  state: StageState,
+): { args: readonly string[]; mounts: readonly ExecMount[] } {
+  if (command.form === 'exec') return { args: command.args, mounts: [] }
+  const [first] = heredocs
+  if (first === undefined) return { args: behindShell(command.text, state.config), mounts: [] }
+  if (!isSoleHeredoc(command.text)) {
+    const whole = command.text + heredocs.map((doc) => `\n${doc.content}${doc.name}`).join('')
+    return { args: behindShell(whole, state.config), mounts: [] }
+  }
+  if (!first.content.startsWith('#!')) return { args: behindShell(first.content, state.config), mounts: [] }
+  const target = `/dev/pipes/${first.name}`
+  return {
+    args: behindShell(target, state.config),
+    mounts: [{ kind: 'file', target, mode: 0o755, content: first.content }],
+  }
+}
+
+/** Whether the whole command is one `<<EOF`; `<<EOF python3` is not. */
+function isSoleHeredoc(text: string): boolean {
+  return readHeredocWord(text) !== undefined
+}
+
+/** `|2 A=1 B=2`: the ARGs in scope, each once where it was first declared, with the value it has now. */
+function argsText(state: StageState): string[] {
+  const values = new Map<string, string>()
+  for (const { key, value } of state.args) values.set(key, state.env.get(key) ?? value ?? '')
+  return values.size === 0 ? [] : [`|${values.size}`, ...[...values].map(([key, value]) => `${key}=${value}`)]
+}
+
+function runNote(state: StageState, instruction: Run, cx: LowerContext): OpNote {
+  const note = noteOf(state, titleWithHeredoc(instruction), instruction.span, cx)
+  // What ENV or ARG says is part of the key and wins; the rest reaches the process unseen by the cache.
+  const env = predefinedProxies(cx.options).filter((entry) => !state.env.has(entry.split('=', 1)[0] ?? ''))
+  const { hosts } = cx.options
+  if (env.length === 0 && hosts.length === 0) return note
+  return {
+    ...note,
+    unkeyed: { ...(env.length === 0 ? {} : { env }), ...(hosts.length === 0 ? {} : { hosts }) },
+  }
+}
+
+/** `RUN <<EOF (apt-get update...)`: a here-document is told by its first line. */
+function titleWithHeredoc(instruction: Run): string {
+  const title = titleOf(instruction)
+  const [first] = instruction.heredocs
+  if (first === undefined || instruction.command.form !== 'shell') return title
+  return isSoleHeredoc(instruction.command.text) ? `${title} (${summaryOf(first)})` : title
+}
+
+function summaryOf(heredoc: Heredoc): string {
+  const [line = '', ...more] = heredoc.content.trim().split(/\r?\n/)
+  return more.length === 0 ? line : `${line}...`
+}

@@ -1,0 +1,22 @@
+// VOLUME: paths the runtime mounts volumes at. Only metadata: what later steps write there stays.
+import type { Volume } from '../../dockerfile/ast.ts'
+import { expandIn } from '../expand.ts'
+import { goList } from '../go-format.ts'
+import { type Lower, withConfig, withHistory } from '../state.ts'
+
+export const lowerVolume: Lower<Volume> = (state, instruction, cx) => {
+  const paths = instruction.paths.map((word) => {
+    const path = expandIn(word, state, cx)
+    if (path === '') {
+      cx.report({
+        code: 'EmptyVolume',
+        severity: 'error',
+        message: 'VOLUME specified can not be an empty string',
+        span: word.span,
+      })
+    }
+    return path
+  })
+  const volumes = { ...state.config.Volumes, ...Object.fromEntries(paths.map((path) => [path, {}])) }
+  return withHistory(withConfig(state, { Volumes: volumes }), `VOLUME ${goList(paths)}`, cx)
+}

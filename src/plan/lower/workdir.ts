@@ -1,0 +1,32 @@
+// WORKDIR: the directory of everything after, made as a layer of its own and owned by the current USER.
+import type { Workdir } from '../../dockerfile/ast.ts'
+import type { FileOp } from '../../graph/op.ts'
+import { expandIn } from '../expand.ts'
+import { goQuote } from '../go-format.ts'
+import { cleanAbsolute, joinWorkdir } from '../paths.ts'
+import { type Lower, noteOf, titleOf, withConfig, withHistory, withStep } from '../state.ts'
+
+export const lowerWorkdir: Lower<Workdir> = (state, instruction, cx) => {
+  const path = expandIn(instruction.path, state, cx)
+  if (!state.hasWorkdir && !path.startsWith('/')) {
+    cx.report({
+      code: 'WorkdirRelativePath',
+      severity: 'warning',
+      message: `Relative workdir ${goQuote(path)} can have unexpected results if the base image changes`,
+      span: instruction.path.span,
+    })
+  }
+  const workdir = joinWorkdir(state.config.WorkingDir ?? '', path)
+  const after = withConfig({ ...state, hasWorkdir: true }, { WorkingDir: workdir })
+  const text = `WORKDIR ${workdir}`
+  if (workdir === '/') return withHistory(after, text, cx)
+  const user = state.config.User
+  const op: FileOp = {
+    kind: 'file',
+    inputs: state.root === null ? [] : [state.root],
+    base: state.root === null ? null : 0,
+    actions: [{ kind: 'mkdir', path: cleanAbsolute(workdir), mode: 0o755, ...(user ? { owner: user } : {}) }],
+  }
+  const note = noteOf(state, titleOf(instruction), instruction.span, cx)
+  return withHistory(withStep(after, op, note, cx), text, cx, 'layer')
+}

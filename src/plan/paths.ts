@@ -1,0 +1,34 @@
+// Lexical paths of instructions, as BuildKit joins and cleans them. Always `/`; nothing is looked up.
+import { posix } from 'node:path'
+
+/** WORKDIR's new value: an absolute path stays as written, a relative one is joined to the current directory. */
+export function joinWorkdir(current: string, path: string): string {
+  if (path === '') return posix.join('/', current)
+  return path.startsWith('/') ? path : posix.join('/', current, path)
+}
+
+/** An absolute, clean path without a trailing slash. */
+export function cleanAbsolute(path: string): string {
+  const clean = posix.join('/', path)
+  return clean.length > 1 && clean.endsWith('/') ? clean.slice(0, -1) : clean
+}
+
+/** COPY's destination: absolute and clean, ending in `/` when the words mean a directory (`dir/`, `dir/.`, `.`, nothing). */
+export function destinationOf(workdir: string, path: string): string {
+  const isDirectory = /(?:^|\/)\.?$/.test(path)
+  const clean = cleanAbsolute(path.startsWith('/') ? path : posix.join('/', workdir, path))
+  return isDirectory && clean !== '/' ? `${clean}/` : clean
+}
+
+/** A COPY source relative to the root it is taken from: clean, `..` never leaves that root, `.` is the root itself. */
+export function sourceOf(path: string): string {
+  const clean = cleanAbsolute(path).slice(1)
+  return clean === '' ? '.' : clean
+}
+
+/** As `sourceOf` for `--parents`, where a `/./` marks the directory the copied parents start below. */
+export function sourceWithPivot(path: string): string {
+  const pivot = path.indexOf('/./')
+  if (pivot === -1) return sourceOf(path)
+  return `${sourceOf(path.slice(0, pivot))}/./${sourceOf(path.slice(pivot + 3))}`
+}

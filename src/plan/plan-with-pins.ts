@@ -1,0 +1,34 @@
+// Plans and pins in turns until nothing is missing; the pins come from the caller.
+import type { Outcome } from '../core/diagnostic.ts'
+import { invariant } from '../core/error.ts'
+import type { Stages } from '../dockerfile/ast.ts'
+import { pinKey } from './pin-key.ts'
+import { plan } from './plan.ts'
+import type { Pin, PinRequest, Pins, PlanOptions, Ready } from './types.ts'
+
+/** A whole plan and the pins it stands on. */
+export interface Pinned extends Ready {
+  readonly pins: Pins
+}
+
+/** A plan with every image resolved, all that are missing at a time in parallel; triggers of bases may need another turn. Rejects with what `resolve` throws. */
+export async function planWithPins(
+  stages: Stages,
+  options: PlanOptions,
+  resolve: (request: PinRequest) => Promise<Pin>,
+  known: Pins = {},
+): Promise<Outcome<Pinned>> {
+  let pins = known
+  for (;;) {
+    const { value, diagnostics }: Outcome<ReturnType<typeof plan>['value']> = plan(stages, options, pins)
+    if (value.kind === 'ready') return { value: { ...value, pins }, diagnostics }
+    const found = await Promise.all(
+      value.pins.map(async (request) => {
+        const key = pinKey(request.reference, request.platform)
+        invariant(pins[key] === undefined, `the plan asked twice for ${key}`)
+        return [key, await resolve(request)] as const
+      }),
+    )
+    pins = { ...pins, ...Object.fromEntries(found) }
+  }
+}

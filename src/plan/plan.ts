@@ -1,0 +1,121 @@
+// Stages → a pinned graph and its target. Pure: what needs the network comes back as requests for pins.
+import { type Diagnostic, hasErrors, nearest, type Outcome } from '../core/diagnostic.ts'
+import type { Stages } from '../dockerfile/ast.ts'
+import { graphBuilder } from '../graph/builder.ts'
+import { emptyState } from './base.ts'
+import { globalArgs } from './global-args.ts'
+import { lowerStages } from './lower-stages.ts'
+import { reach } from './reach.ts'
+import { type Edge, reportCycles, sourceReader } from './sources.ts'
+import { readStages, reportInvalidDefaults, type StageInfo } from './stages.ts'
+import { targetOf } from './target.ts'
+import type { Pins, Planned, PlanOptions, Ready } from './types.ts'
+import { unusedBuildArgs } from './unused-args.ts'
+
+/** The plan of a target. With errors among the diagnostics its value is not to be built; without, `needs` asks for pins and a further call. */
+export function plan(stages: Stages, options: PlanOptions, pins: Pins): Outcome<Planned> {
+  const found = new Map<string, Diagnostic>()
+  const report = (diagnostic: Diagnostic): void => {
+    const { code, message, span } = diagnostic
+    found.set(`${code} ${message} ${span?.file}:${span?.start}`, diagnostic)
+  }
+  const done = (value: Planned): Outcome<Planned> => ({ value, diagnostics: inOrder([...found.values()]) })
+
+  const args = globalArgs(stages, options, options.buildArgs, report)
+  reportInvalidDefaults(
+    stages,
+    globalArgs(stages, options, {}, () => undefined),
+    report,
+  )
+  const infos = readStages(stages, options, args, report)
+  const sourcesOf = sourceReader(infos, options, report)
+  const edges = infos.map((info) => edgesOf(info, sourcesOf))
+  reportCycles(infos, (index) => edges[index] ?? [], report)
+  const target = targetIndex(infos, options, report)
+  if (target === undefined || hasErrors([...found.values()])) return done(nothing(options))
+
+  const reached = reach(target, infos, { pins, sourcesOf, platform: targetPlatform(options), report })
+  if (hasErrors([...found.values()])) return done(nothing(options))
+  if (reached.missing.length > 0) return done({ kind: 'needs', pins: reached.missing })
+
+  const graph = graphBuilder()
+  const states = lowerStages(infos, reached, {
+    options,
+    graph,
+    args,
+    sourcesOf,
+    escape: stages.escape,
+    report,
+  })
+  for (const diagnostic of unusedBuildArgs(stages, options.buildArgs, args.names)) report(diagnostic)
+  const final = states.get(target)
+  if (final === undefined) return done(nothing(options))
+  const image = targetOf(final, options)
+  return done({
+    kind: 'ready',
+    graph: graph.graph(image.root === null ? [] : [image.root], options.files),
+    target: image,
+  })
+}
+
+function targetPlatform(options: PlanOptions) {
+  return options.targetPlatform ?? options.buildPlatform
+}
+
+/** What comes with errors: an empty image that nobody builds. */
+function nothing(options: PlanOptions): Ready {
+  return {
+    kind: 'ready',
+    graph: graphBuilder().graph([], options.files),
+    target: targetOf(emptyState(targetPlatform(options)), options),
+  }
+}
+
+function edgesOf(info: StageInfo, sourcesOf: ReturnType<typeof sourceReader>): Edge[] {
+  if (info.isReplaced) return []
+  const sources = info.stage.instructions.flatMap(sourcesOf)
+  return [
+    ...(info.base?.kind === 'stage' ? [{ to: info.base.index, from: info.stage.from.image }] : []),
+    ...sources.flatMap(({ from, origin }) => (origin.kind === 'stage' ? [{ to: origin.index, from }] : [])),
+  ]
+}
+
+function targetIndex(
+  infos: readonly StageInfo[],
+  { target }: PlanOptions,
+  report: (diagnostic: Diagnostic) => void,
+): number | undefined {
+  if (infos.length === 0) {
+    report({
+      code: 'NoStages',
+      severity: 'error',
+      message: 'dockerfile contains no stages to build',
+      hint: 'begin with FROM',
+    })
+    return undefined
+  }
+  if (target === undefined || target === '') return infos.length - 1
+  const named = infos.findLast((info) => info.stage.name === target.toLowerCase())
+  if (named !== undefined) return named.stage.index
+  if (/^\d+$/.test(target) && Number(target) < infos.length) return Number(target)
+  const names = infos.flatMap(({ stage }) => (stage.name === undefined ? [] : [stage.name]))
+  const close = nearest(target, names)
+  report({
+    code: 'UnknownTarget',
+    severity: 'error',
+    message: `target stage "${target}" could not be found`,
+    hint:
+      close !== undefined
+        ? `did you mean ${close}?`
+        : names.length > 0
+          ? `the stages are ${names.join(', ')}`
+          : 'no stage has a name; --target takes an index too',
+  })
+  return undefined
+}
+
+/** By place in the file; those without one last. */
+function inOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  const placeOf = ({ span }: Diagnostic): number => span?.start ?? Number.POSITIVE_INFINITY
+  return [...diagnostics].sort((a, b) => (placeOf(a) < placeOf(b) ? -1 : placeOf(a) > placeOf(b) ? 1 : 0))
+}

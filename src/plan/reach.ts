@@ -1,0 +1,143 @@
+// Which stages and images a target needs. Triggers of base images can need more, so what is unknown
+// until an image is pinned comes back as requests.
+import { type Diagnostic, nearest } from '../core/diagnostic.ts'
+import { SlipwayError } from '../core/error.ts'
+import type { Platform } from '../core/platform.ts'
+import { formatReference, parseReference } from '../core/reference.ts'
+import type { StageInstruction } from './lower/table.ts'
+import { triggersOfImage, triggersOfStage } from './onbuild.ts'
+import { pinKey } from './pin-key.ts'
+import type { Source } from './sources.ts'
+import type { Origin, StageInfo } from './stages.ts'
+import type { Pin, PinRequest, Pins } from './types.ts'
+
+/** An image of the build: its full name and, once known, what it stands for. */
+export interface PinnedImage {
+  readonly reference: string
+  readonly platform: Platform
+  readonly pin: Pin
+}
+
+export interface Reach {
+  /** Indexes of the stages to lower, ascending: each after the ones it may use. */
+  readonly stages: readonly number[]
+  /** What the stage's base makes it run first. */
+  triggersOf(index: number): readonly StageInstruction[]
+  /** The image an origin names; undefined when it is not pinned or its name is wrong. */
+  imageOf(origin: Origin, platform: Platform): PinnedImage | undefined
+  readonly missing: readonly PinRequest[]
+}
+
+/** Everything `target` needs, as far as `pins` tell. */
+export function reach(
+  target: number,
+  infos: readonly StageInfo[],
+  given: {
+    readonly pins: Pins
+    readonly sourcesOf: (instruction: StageInstruction) => readonly Source[]
+    /** For images that COPY --from names. */
+    readonly platform: Platform
+    readonly report: (diagnostic: Diagnostic) => void
+  },
+): Reach {
+  const missing = new Map<string, PinRequest>()
+  const triggers = new Map<number, readonly StageInstruction[]>()
+  const names = new Map<Origin, string | undefined>()
+  const stageNames = infos.flatMap(({ stage }) => (stage.name === undefined ? [] : [stage.name]))
+
+  const referenceOf = (origin: Extract<Origin, { kind: 'image' }>): string | undefined => {
+    if (names.has(origin)) return names.get(origin)
+    const reference = fullReference(origin, given.report)
+    names.set(origin, reference)
+    return reference
+  }
+  const imageOf = (origin: Origin, platform: Platform): PinnedImage | undefined => {
+    if (origin.kind !== 'image') return undefined
+    const reference = referenceOf(origin)
+    if (reference === undefined) return undefined
+    const key = pinKey(reference, platform)
+    const pin = given.pins[key]
+    if (pin !== undefined) return { reference, platform, pin }
+    const close = nearest(origin.name, stageNames)
+    if (!missing.has(key)) {
+      missing.set(key, {
+        kind: 'image',
+        reference,
+        platform,
+        span: origin.span,
+        ...(close === undefined ? {} : { hint: `did you mean the stage ${close}?` }),
+      })
+    }
+    return undefined
+  }
+  const triggersOf = (index: number): readonly StageInstruction[] => {
+    const known = triggers.get(index)
+    if (known !== undefined) return known
+    const found = findTriggers(infos, index, imageOf, given.report)
+    triggers.set(index, found)
+    return found
+  }
+
+  const reached = new Set<number>()
+  const waiting = [target]
+  for (let index = waiting.pop(); index !== undefined; index = waiting.pop()) {
+    const info = infos[index]
+    if (info === undefined || reached.has(index)) continue
+    reached.add(index)
+    if (info.base?.kind === 'stage') waiting.push(info.base.index)
+    if (info.base?.kind === 'image') imageOf(info.base, info.platform)
+    for (const { origin } of instructionsOf(info, triggersOf(index)).flatMap(given.sourcesOf)) {
+      if (origin.kind === 'stage') waiting.push(origin.index)
+      else imageOf(origin, given.platform)
+    }
+  }
+  return {
+    stages: [...reached].sort((a, b) => a - b),
+    triggersOf,
+    imageOf,
+    missing: [...missing.values()],
+  }
+}
+
+/** What a stage runs: its triggers, then what it says itself. */
+export function instructionsOf(
+  info: StageInfo,
+  triggers: readonly StageInstruction[],
+): readonly StageInstruction[] {
+  return info.isReplaced ? [] : [...triggers, ...info.stage.instructions]
+}
+
+function findTriggers(
+  infos: readonly StageInfo[],
+  index: number,
+  imageOf: Reach['imageOf'],
+  report: (diagnostic: Diagnostic) => void,
+): readonly StageInstruction[] {
+  const info = infos[index]
+  if (info === undefined || info.isReplaced || info.base === undefined) return []
+  if (info.base.kind === 'stage') {
+    const base = infos[info.base.index]
+    return base === undefined ? [] : triggersOfStage(base)
+  }
+  const image = imageOf(info.base, info.platform)
+  return triggersOfImage(image?.pin.config.config?.OnBuild ?? [], info.stage.from.span, report)
+}
+
+function fullReference(
+  origin: Extract<Origin, { kind: 'image' }>,
+  report: (diagnostic: Diagnostic) => void,
+): string | undefined {
+  try {
+    return formatReference(parseReference(origin.name))
+  } catch (thrown) {
+    if (!(thrown instanceof SlipwayError)) throw thrown
+    report({
+      code: 'InvalidReference',
+      severity: 'error',
+      message: thrown.message,
+      span: origin.span,
+      ...(thrown.hint === undefined ? {} : { hint: thrown.hint }),
+    })
+    return undefined
+  }
+}

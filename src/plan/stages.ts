@@ -1,0 +1,225 @@
+// What each FROM stands for, before anything is known of images: another stage, an image's name, a named
+// context, or nothing at all.
+import type { Diagnostic } from '../core/diagnostic.ts'
+import { nearest } from '../core/diagnostic.ts'
+import { SlipwayError } from '../core/error.ts'
+import { formatPlatform, type Platform, parsePlatform } from '../core/platform.ts'
+import { familiarReference, parseReference } from '../core/reference.ts'
+import type { Span } from '../core/span.ts'
+import type { Stage, Stages, Word } from '../dockerfile/ast.ts'
+import type { VariableUse } from '../dockerfile/expand.ts'
+import { expandWith, toleratesUnset } from './expand.ts'
+import type { GlobalArgs } from './global-args.ts'
+import type { NamedContext, PlanOptions } from './types.ts'
+
+/** Where a file system comes from: FROM's base, or the source of COPY --from. */
+export type Origin =
+  | { readonly kind: 'scratch' }
+  | { readonly kind: 'stage'; readonly index: number }
+  | {
+      readonly kind: 'image'
+      /** As written, or as the named context says; not checked yet. */
+      readonly name: string
+      readonly span: Span
+    }
+  | { readonly kind: 'context'; readonly name: string; readonly ignore: readonly string[] }
+
+export interface StageInfo {
+  readonly stage: Stage
+  /** Undefined when FROM is wrong, which was reported. */
+  readonly base: Origin | undefined
+  /** What `--platform` or the target asks for; a stage on a stage has that one's. */
+  readonly platform: Platform
+  /** Whether a named context has taken the place of the whole stage: its instructions do not run. */
+  readonly isReplaced: boolean
+}
+
+type Report = (diagnostic: Diagnostic) => void
+
+/** What FROM is read with. */
+interface FromContext {
+  readonly escapeBy: string
+  readonly options: PlanOptions
+  readonly args: GlobalArgs
+  readonly report: Report
+}
+
+/** Every stage of the file with its base resolved as far as names go. */
+export function readStages(
+  stages: Stages,
+  options: PlanOptions,
+  args: GlobalArgs,
+  report: Report,
+): StageInfo[] {
+  const cx: FromContext = { escapeBy: stages.escape, options, args, report }
+  const byName = new Map<string, number>()
+  const infos: StageInfo[] = []
+  for (const stage of stages.stages) {
+    const own = platformOf(stage, cx)
+    const name = baseNameOf(stage, cx)
+    const replacement = stage.name === undefined ? undefined : contextNamed(stage.name, options)
+    const base =
+      replacement !== undefined
+        ? originOfContext(replacement, stage.from.image.span)
+        : name === undefined
+          ? undefined
+          : originOf(name, byName, stage.from.image.span, options)
+    const parent = base?.kind === 'stage' ? infos[base.index] : undefined
+    infos.push({
+      stage,
+      base,
+      platform: parent?.platform ?? own ?? options.targetPlatform ?? options.buildPlatform,
+      isReplaced: replacement !== undefined,
+    })
+    if (stage.name !== undefined) byName.set(stage.name, stage.index)
+  }
+  return infos
+}
+
+/** What a name in FROM or behind `--from=` means: a stage of these, a named context, else an image. */
+export function originOf(
+  name: string,
+  stages: ReadonlyMap<string, number>,
+  span: Span,
+  options: PlanOptions,
+): Origin {
+  const index = stages.get(name.toLowerCase())
+  if (index !== undefined) return { kind: 'stage', index }
+  if (name === 'scratch') return { kind: 'scratch' }
+  const context = contextNamed(name, options)
+  return context === undefined ? { kind: 'image', name, span } : originOfContext(context, span)
+}
+
+function originOfContext([name, context]: readonly [string, NamedContext], span: Span): Origin {
+  if (context.kind === 'local') return { kind: 'context', name, ignore: context.ignore }
+  if (context.reference === 'scratch') return { kind: 'scratch' }
+  return { kind: 'image', name: context.reference, span }
+}
+
+/** The named context that answers to `name`; `alpine`, `alpine:latest` and `docker.io/library/alpine` are one name. */
+function contextNamed(name: string, options: PlanOptions): readonly [string, NamedContext] | undefined {
+  if (/^(?:scratch|context)$/i.test(name)) return undefined
+  const wanted = familiarName(name)
+  return Object.entries(options.contexts).find(([key]) => familiarName(key) === wanted)
+}
+
+function familiarName(name: string): string {
+  try {
+    return familiarReference(parseReference(name.toLowerCase())).replace(/:latest$/, '')
+  } catch (thrown) {
+    if (thrown instanceof SlipwayError) return name.toLowerCase()
+    throw thrown
+  }
+}
+
+function baseNameOf(stage: Stage, { escapeBy, args, report }: FromContext): string | undefined {
+  const word = stage.from.image
+  const { text, unmatched, diagnostics } = expandWith(word, args.values, escapeBy)
+  for (const diagnostic of diagnostics) report(diagnostic)
+  reportUndefined(unmatched, args, report)
+  if (text !== '' || diagnostics.length > 0) return text === '' ? undefined : text
+  const hint = unmatched.map((use) => nearest(use.name, args.names)).find((close) => close !== undefined)
+  report({
+    code: 'BlankBaseName',
+    severity: 'error',
+    message: `base name (${word.text}) should not be blank`,
+    span: word.span,
+    hint:
+      hint === undefined
+        ? 'give the ARG before FROM a default, or pass it with --build-arg'
+        : `did you mean ${hint}?`,
+  })
+  return undefined
+}
+
+function platformOf(stage: Stage, { escapeBy, options, args, report }: FromContext): Platform | undefined {
+  const word = stage.from.platform
+  if (word === undefined) return undefined
+  const { text, matched, unmatched, diagnostics } = expandWith(word, args.values, escapeBy)
+  for (const diagnostic of diagnostics) report(diagnostic)
+  if (diagnostics.length > 0) return undefined
+  reportUndefined(unmatched, args, report)
+  const only = matched.length === 1 && unmatched.length === 0 ? matched[0] : undefined
+  if (only === 'TARGETPLATFORM' && text === args.values.get('TARGETPLATFORM')) {
+    report({
+      code: 'RedundantTargetPlatform',
+      severity: 'warning',
+      message: `Setting platform to predefined ${word.text} in FROM is redundant as this is the default behavior`,
+      span: word.span,
+    })
+  }
+  if (text === '') {
+    report({
+      code: 'EmptyPlatform',
+      severity: 'error',
+      message: `empty platform value from expression ${word.text}`,
+      span: word.span,
+    })
+    return undefined
+  }
+  try {
+    const platform = parsePlatform(text, options.buildPlatform)
+    if (matched.length === 0 && unmatched.length === 0) reportConstant(stage, word, platform, report)
+    return platform
+  } catch (thrown) {
+    if (!(thrown instanceof SlipwayError)) throw thrown
+    report({
+      code: 'InvalidPlatform',
+      severity: 'error',
+      message: `failed to parse platform ${word.text}: ${thrown.message}`,
+      span: word.span,
+      ...(thrown.hint === undefined ? {} : { hint: thrown.hint }),
+    })
+    return undefined
+  }
+}
+
+function reportConstant(stage: Stage, word: Word, platform: Platform, report: Report): void {
+  const name = stage.name ?? ''
+  if (name.includes(platform.os) || name.includes(platform.architecture)) return
+  report({
+    code: 'FromPlatformFlagConstDisallowed',
+    severity: 'warning',
+    message: `FROM --platform flag should not use constant value "${word.text}"`,
+    span: word.span,
+    hint: `only a build for ${formatPlatform(platform)} will be right; use $BUILDPLATFORM or $TARGETPLATFORM, or name the stage after it`,
+  })
+}
+
+function reportUndefined(unmatched: readonly VariableUse[], args: GlobalArgs, report: Report): void {
+  for (const use of unmatched) {
+    const { name, span } = use
+    if (args.names.has(name) || toleratesUnset(use)) continue
+    const close = nearest(name, args.names)
+    report({
+      code: 'UndefinedArgInFrom',
+      severity: 'warning',
+      message: `FROM argument '${name}' is not declared${close === undefined ? '' : ` (did you mean ${close}?)`}`,
+      span,
+    })
+  }
+}
+
+/** Warns where FROM is no image name as long as no build arg is given (`defaults`: the global args without any). */
+export function reportInvalidDefaults(stages: Stages, defaults: GlobalArgs, report: Report): void {
+  for (const { from } of stages.stages) {
+    const { text, diagnostics } = expandWith(from.image, defaults.values, stages.escape)
+    if (diagnostics.length > 0 || isReference(text)) continue
+    report({
+      code: 'InvalidDefaultArgInFrom',
+      severity: 'warning',
+      message: `Default value for ARG ${from.image.text} results in empty or invalid base image name`,
+      span: from.image.span,
+    })
+  }
+}
+
+function isReference(text: string): boolean {
+  try {
+    parseReference(text)
+    return true
+  } catch (thrown) {
+    if (thrown instanceof SlipwayError) return false
+    throw thrown
+  }
+}

@@ -1,0 +1,139 @@
+// What a stage has become so far, and what an instruction may use to take it one further. Instructions
+// are functions from state to state; only the graph builder and the list of diagnostics grow on the side.
+import type { Diagnostic } from '../core/diagnostic.ts'
+import { formatPlatform, type Platform } from '../core/platform.ts'
+import type { Span } from '../core/span.ts'
+import type { Instruction, Word } from '../dockerfile/ast.ts'
+import type { GraphBuilder } from '../graph/builder.ts'
+import type { Op, OpNote, OpRef } from '../graph/op.ts'
+import type { ContainerConfig, History, ImageConfig, PlannedHistory } from '../image/types.ts'
+import type { PlanOptions } from './types.ts'
+
+/** An ARG in scope; without `value` it was declared and never given one. */
+export interface DeclaredArg {
+  readonly key: string
+  readonly value?: string
+}
+
+/** The image a chain of stages started from. */
+export interface BaseImage {
+  /** Without `config`, `history` and `created`. */
+  readonly image: ImageConfig
+  readonly history: readonly History[]
+}
+
+export interface StageState {
+  /** The root file system so far; null is the empty one. */
+  readonly root: OpRef | null
+  readonly base: BaseImage
+  readonly config: ContainerConfig
+  readonly author?: string
+  readonly history: readonly PlannedHistory[]
+  /** ENV and the ARGs that have a value, in the order of their last assignment: what words and RUN see. */
+  readonly env: ReadonlyMap<string, string>
+  /** In declaration order, those of the stages below first. */
+  readonly args: readonly DeclaredArg[]
+  readonly platform: Platform
+  /** Whether a WORKDIR of this Dockerfile has been seen in the chain of stages. */
+  readonly hasWorkdir: boolean
+  /** Whether this very stage has set CMD. */
+  readonly hasCmd: boolean
+  /** Steps labelled so far, for `[stage 2/5]`. */
+  readonly steps: number
+}
+
+/** What an instruction sees beside the state. One per stage, two when ONBUILD triggers run. */
+export interface LowerContext {
+  readonly options: PlanOptions
+  readonly graph: GraphBuilder
+  /** The Dockerfile's escape character. */
+  readonly escape: string
+  readonly stage: StageFacts
+  /** Whether the instruction is an ONBUILD trigger of the base. */
+  readonly isTrigger: boolean
+  readonly globalArgs: ReadonlyMap<string, string>
+  readonly targetPlatform: Platform
+  report(diagnostic: Diagnostic): void
+  /** The main build context. */
+  context(): OpRef
+  /** The file system COPY --from names; undefined when that was reported as a mistake. */
+  sourceOf(from: Word): OpRef | undefined
+}
+
+export interface StageFacts {
+  readonly index: number
+  /** As labels show it: the name, `stage-1`, or nothing when it is the only stage. */
+  readonly label: string
+  /** As slots keep it. */
+  readonly slot: string
+  /** How many labelled steps the stage has. */
+  readonly total: number
+  /** `--no-cache`. */
+  readonly isForced: boolean
+}
+
+/** An instruction's effect: the state after it. Mistakes are reported and leave the state as it was. */
+export type Lower<I extends Instruction> = (state: StageState, instruction: I, cx: LowerContext) => StageState
+
+export const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** `env` with one more assignment, which moves to the end. */
+export function withVariable(
+  env: ReadonlyMap<string, string>,
+  key: string,
+  value: string,
+): ReadonlyMap<string, string> {
+  const next = new Map(env)
+  next.delete(key)
+  return next.set(key, value)
+}
+
+/** The state with a history entry (field.md §1.6). Steps with files of their own say `# buildkit` in `text` themselves. */
+export function withHistory(
+  state: StageState,
+  text: string,
+  cx: LowerContext,
+  layer: 'layer' | 'no layer' = 'no layer',
+): StageState {
+  const entry: PlannedHistory = {
+    ...(cx.options.epoch === undefined ? {} : { created: cx.options.epoch }),
+    created_by: text,
+    comment: 'buildkit.dockerfile.v0',
+    layer: layer === 'layer',
+  }
+  return { ...state, history: [...state.history, entry] }
+}
+
+export function withConfig(state: StageState, change: Partial<ContainerConfig>): StageState {
+  return { ...state, config: { ...state.config, ...change } }
+}
+
+/** The note of the stage's next step. */
+export function noteOf(state: StageState, title: string, span: Span, cx: LowerContext): OpNote {
+  return {
+    slot: { stage: cx.stage.slot, ordinal: state.steps },
+    label: labelOf(state, cx),
+    title: cx.isTrigger ? `ONBUILD ${title}` : title,
+    span,
+    ...(cx.stage.isForced ? { force: true } : {}),
+  }
+}
+
+function labelOf(state: StageState, cx: LowerContext): string {
+  const { label, total } = cx.stage
+  const width = 1 + Math.floor(Math.log10(Math.max(1, total)))
+  const count = `${String(state.steps + 1).padStart(width)}/${total}`
+  const platform = cx.options.isMultiPlatform ? formatPlatform(state.platform) : ''
+  return `[${[platform, label, count].filter((part) => part !== '').join(' ')}]`
+}
+
+/** The state after `op` became its root as the stage's next labelled step. */
+export function withStep(state: StageState, op: Op, note: OpNote, cx: LowerContext): StageState {
+  return { ...state, root: cx.graph.add(op, note), steps: state.steps + 1 }
+}
+
+/** `RUN apt-get update`: the instruction on one line, as written. */
+export function titleOf(instruction: Instruction): string {
+  const text = instruction.original.replace(/\s*\n\s*/g, ' ')
+  return `${instruction.kind} ${text}`.trim()
+}

@@ -1,0 +1,70 @@
+// The finished stage as the image to make.
+import { normalisePlatform } from '../core/platform.ts'
+import type { ContainerConfig, ImageConfig } from '../image/types.ts'
+import type { StageState } from './state.ts'
+import type { PlanOptions, Target } from './types.ts'
+
+/** The target of a build whose last state is `state`: command-line labels on top, the asked platform, empty members left out. */
+export function targetOf(state: StageState, options: PlanOptions): Target {
+  const { image, history } = state.base
+  const labels = { ...state.config.Labels, ...options.labels }
+  const container = withoutEmpty({ ...state.config, Labels: labels })
+  const config: ImageConfig = {
+    ...image,
+    ...platformMembers(image, options),
+    ...(state.author === undefined ? {} : { author: state.author }),
+    config: container,
+  }
+  return {
+    root: state.root,
+    baseLayers: image.rootfs.diff_ids.length,
+    config,
+    baseHistory: history,
+    history: state.history,
+  }
+}
+
+function platformMembers(
+  image: ImageConfig,
+  { targetPlatform }: PlanOptions,
+): { os: string; architecture: string; variant?: string } {
+  const own = {
+    os: image.os,
+    architecture: image.architecture,
+    ...(image.variant ? { variant: image.variant } : {}),
+  }
+  if (targetPlatform === undefined) return normalisePlatform(own)
+  // A base for another platform keeps nothing of it: the image says what was asked for.
+  const isSame = own.os === targetPlatform.os && own.architecture === targetPlatform.architecture
+  return normalisePlatform(isSame ? { ...own, ...targetPlatform } : targetPlatform)
+}
+
+/** Members slipway and BuildKit write, in their usual order, without the empty ones. */
+const members = [
+  'User',
+  'ExposedPorts',
+  'Env',
+  'Entrypoint',
+  'Cmd',
+  'Volumes',
+  'WorkingDir',
+  'Labels',
+  'StopSignal',
+  'ArgsEscaped',
+  'Healthcheck',
+  'OnBuild',
+  'Shell',
+] as const
+
+function withoutEmpty(config: ContainerConfig): ContainerConfig {
+  return Object.fromEntries(
+    members.flatMap((key) => {
+      const value = config[key]
+      const isEmpty =
+        !value ||
+        (Array.isArray(value) && value.length === 0) ||
+        (typeof value === 'object' && Object.keys(value).length === 0)
+      return isEmpty ? [] : [[key, value]]
+    }),
+  )
+}

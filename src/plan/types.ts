@@ -1,0 +1,110 @@
+// What a plan is made from and what it says: options, pins, requests for pins, the target. All plain JSON.
+import type { Digest } from '../core/digest.ts'
+import type { Platform } from '../core/platform.ts'
+import type { SourceFile, Span } from '../core/span.ts'
+import type { Graph, NetworkMode, OpRef } from '../graph/op.ts'
+import type { ImageConfig, PlannedImage } from '../image/types.ts'
+
+/** `--build-context name=…`: replaces a stage or base image of that name, or is a source for COPY --from. */
+export type NamedContext =
+  | {
+      readonly kind: 'image'
+      /** As typed; `scratch` is the empty image. */
+      readonly reference: string
+    }
+  | {
+      /** A directory the local op driver knows under the context's name. */
+      readonly kind: 'local'
+      /** Lines of its own `.dockerignore`. */
+      readonly ignore: readonly string[]
+    }
+
+export interface PlanOptions {
+  /** The sources the stages' spans point into; they travel with the graph. */
+  readonly files: readonly SourceFile[]
+  /** Where RUN steps execute. */
+  readonly buildPlatform: Platform
+  /** `--platform`. Absent: the build platform, and the image keeps what its base says. */
+  readonly targetPlatform?: Platform
+  /** Whether the same file is planned for other platforms beside this one: labels and slots then name the platform. */
+  readonly isMultiPlatform: boolean
+  /** Stage name or index; absent is the last stage. */
+  readonly target?: string
+  readonly buildArgs: Readonly<Record<string, string>>
+  /** Put on the image after every LABEL instruction. */
+  readonly labels: Readonly<Record<string, string>>
+  /** For every RUN without a `--network` of its own. */
+  readonly network: NetworkMode
+  readonly noCache: boolean
+  /** Stage names or indexes whose steps run although a record exists. */
+  readonly noCacheFilter: readonly string[]
+  /** `--add-host`. */
+  readonly hosts: readonly { readonly name: string; readonly ip: string }[]
+  readonly contexts: Readonly<Record<string, NamedContext>>
+  /** Lines of the main context's ignore file. */
+  readonly ignore: readonly string[]
+  /** SOURCE_DATE_EPOCH as RFC 3339: the time of every history entry. */
+  readonly epoch?: string
+  /** Proxy variables of the user's configuration (`http_proxy` or `HTTP_PROXY`…); build args of these names win. */
+  readonly proxies: Readonly<Record<string, string>>
+  /** Tells the slots of different builds apart; part of no key. */
+  readonly buildName: string
+  /** Entitlements granted on the command line. */
+  readonly allow: readonly 'security.insecure'[]
+}
+
+/** The options of a plain build of one file for one platform. */
+export function defaultPlanOptions(buildPlatform: Platform, files: readonly SourceFile[]): PlanOptions {
+  return {
+    files,
+    buildPlatform,
+    isMultiPlatform: false,
+    buildArgs: {},
+    labels: {},
+    network: 'default',
+    noCache: false,
+    noCacheFilter: [],
+    hosts: [],
+    contexts: {},
+    ignore: [],
+    proxies: {},
+    buildName: '',
+    allow: [],
+  }
+}
+
+/** An image name resolved: what FROM or COPY --from stands for in this build. */
+export interface Pin {
+  /** The digest of the single-platform manifest. */
+  readonly manifest: Digest
+  readonly config: ImageConfig
+  readonly layers: number
+}
+
+/** By `pinKey`. Together they are the lock file of a build. */
+export type Pins = Readonly<Record<string, Pin>>
+
+export interface PinRequest {
+  readonly kind: 'image'
+  /** The full reference (`docker.io/library/debian:12`). */
+  readonly reference: string
+  readonly platform: Platform
+  /** Where it is asked for first. */
+  readonly span: Span
+  /** What to tell the user should the image not exist. */
+  readonly hint?: string
+}
+
+/** The image to make of a graph's root; the empty file system when `root` is null. */
+export interface Target extends PlannedImage {
+  readonly root: OpRef | null
+}
+
+export interface Ready {
+  readonly kind: 'ready'
+  readonly graph: Graph
+  readonly target: Target
+}
+
+/** Either a whole plan, or the pins without which it cannot go on. */
+export type Planned = Ready | { readonly kind: 'needs'; readonly pins: readonly PinRequest[] }

@@ -1,0 +1,52 @@
+// Build args that no ARG asks for: nearly always a misspelt name.
+import { type Diagnostic, nearest } from '../core/diagnostic.ts'
+import type { Stages } from '../dockerfile/ast.ts'
+import { isProxyName } from './proxies.ts'
+
+/** Build args the builder reads itself (field.md §1.5 "Builtin build-args"). */
+const builtin: ReadonlySet<string> = new Set([
+  'BUILDKIT_BUILD_NAME',
+  'BUILDKIT_CACHE_MOUNT_NS',
+  'BUILDKIT_CONTEXT_KEEP_GIT_DIR',
+  'BUILDKIT_DOCKERFILE_CHECK',
+  'BUILDKIT_INLINE_CACHE',
+  'BUILDKIT_MULTI_PLATFORM',
+  'BUILDKIT_SANDBOX_HOSTNAME',
+  'BUILDKIT_SBOM_SCAN_CONTEXT',
+  'BUILDKIT_SBOM_SCAN_STAGE',
+  'BUILDKIT_SYNTAX',
+  'SOURCE_DATE_EPOCH',
+])
+
+/** One warning that names every build arg without an ARG; `globals` are the names known before the first FROM. */
+export function unusedBuildArgs(
+  stages: Stages,
+  buildArgs: Readonly<Record<string, string>>,
+  globals: ReadonlySet<string>,
+): Diagnostic[] {
+  const declared = new Set(globals)
+  // Stages that are not built count too: an argument is no mistake because another target uses it.
+  for (const instruction of stages.stages.flatMap((stage) => stage.instructions)) {
+    const inner = instruction.kind === 'ONBUILD' ? instruction.trigger : instruction
+    if (inner.kind === 'ARG') for (const pair of inner.pairs) declared.add(pair.key.text)
+  }
+  const unused = Object.keys(buildArgs)
+    .filter((key) => !declared.has(key) && !builtin.has(key) && !isProxyName(key))
+    .sort()
+  if (unused.length === 0) return []
+  const close = unused.flatMap((key) => {
+    const name = nearest(key, declared)
+    return name === undefined ? [] : [name]
+  })
+  return [
+    {
+      code: 'UnusedBuildArg',
+      severity: 'warning',
+      message: `One or more build-args [${unused.join(' ')}] were not consumed`,
+      hint:
+        close.length === 0
+          ? `declare it where it is used: ARG ${unused[0]}`
+          : `did you mean ${[...new Set(close)].join(', ')}?`,
+    },
+  ]
+}

@@ -1,0 +1,96 @@
+// fixtures/plan/<case>/Dockerfile → graph, target and diagnostics as text. UPDATE_GOLDEN=1 writes what is found.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { type Diagnostic, formatDiagnostic, hasErrors } from '../../src/core/diagnostic.ts'
+import { formatPlatform } from '../../src/core/platform.ts'
+import { checkGraph } from '../../src/graph/check.ts'
+import { printGraph } from '../../src/graph/print.ts'
+import { plan } from '../../src/plan/plan.ts'
+import type { Planned } from '../../src/plan/types.ts'
+import { readCase, sharedPins, stagesOf } from './support.ts'
+
+const root = resolve(import.meta.dirname, '../../fixtures/plan')
+const cases = readdirSync(root, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map((entry) => entry.name)
+
+const isUpdate = process.env.UPDATE_GOLDEN === '1'
+
+describe('plan', () => {
+  it('never rewrites its goldens where it is judged by them', () => {
+    expect(isUpdate && process.env.CI !== undefined).toBe(false)
+  })
+
+  it.each(cases)('%s', (name) => {
+    const { text, options, pins } = readCase(join(root, name), sharedPins(root))
+    const { stages, files, diagnostics: parsed } = stagesOf(text)
+    expect(parsed.filter((d) => d.severity === 'error' && d.code !== 'NoStages')).toEqual([])
+    const { value, diagnostics } = plan(stages, { ...options, files }, pins)
+    if (value.kind === 'ready' && !hasErrors(diagnostics)) {
+      expect(checkGraph(value.graph, value.target.root === null ? [] : [value.target.root])).toEqual([])
+      const made = value.target.history.filter((entry) => entry.layer).length
+      expect(made).toBe(layersAbove(value))
+    }
+    expect(JSON.parse(JSON.stringify(value))).toEqual(value)
+    expect(JSON.parse(JSON.stringify(stages))).toEqual(stages)
+    check(name, 'diagnostics.txt', printDiagnostics(diagnostics, files))
+    check(name, 'graph.txt', hasErrors(diagnostics) ? 'none\n' : printPlanned(value))
+    check(name, 'config.json', hasErrors(diagnostics) ? 'null\n' : printTarget(value))
+  })
+})
+
+/** Layers the ops from the target's root down to its base image make. */
+function layersAbove(planned: Extract<Planned, { kind: 'ready' }>): number {
+  const { graph, target } = planned
+  let layers = 0
+  let ref = target.root
+  while (ref !== null) {
+    const op = graph.ops[ref]
+    switch (op?.kind) {
+      case 'exec':
+        ref = op.root === null ? null : (op.inputs[op.root] ?? null)
+        layers++
+        break
+      case 'file':
+        ref = op.base === null ? null : (op.inputs[op.base] ?? null)
+        layers++
+        break
+      case 'merge':
+        // COPY --link: the chain goes on below, the files beside it are one layer.
+        ref = op.inputs[0] ?? null
+        layers += op.inputs.length - 1
+        break
+      default:
+        return layers
+    }
+  }
+  return layers
+}
+
+function printPlanned(planned: Planned): string {
+  if (planned.kind === 'ready') {
+    return printGraph(planned.graph, planned.target.root === null ? [] : [planned.target.root])
+  }
+  const lines = planned.pins.map(
+    (pin) =>
+      `${pin.reference} ${formatPlatform(pin.platform)} at ${pin.span.start}${pin.hint === undefined ? '' : ` (${pin.hint})`}`,
+  )
+  return `needs\n${lines.join('\n')}\n`
+}
+
+function printTarget(planned: Planned): string {
+  if (planned.kind === 'needs') return 'null\n'
+  const { root: ref, ...image } = planned.target
+  return `${JSON.stringify(image, null, 2)}\n`
+}
+
+function printDiagnostics(diagnostics: readonly Diagnostic[], files: Parameters<typeof formatDiagnostic>[1]) {
+  return diagnostics.map((diagnostic) => `${formatDiagnostic(diagnostic, files)}\n`).join('\n')
+}
+
+function check(name: string, file: string, found: string): void {
+  const path = join(root, name, file)
+  if (isUpdate) writeFileSync(path, found)
+  expect(found, file).toBe(existsSync(path) ? readFileSync(path, 'utf8') : undefined)
+}
