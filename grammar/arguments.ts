@@ -2,7 +2,7 @@
 // Input is logical text: continuations, comments and here-document bodies are already taken out.
 // Every rule accepts any text (what is wrong is left to the caller, who has better words for it than a parser).
 import { createToken, EmbeddedActionsParser, type IToken, Lexer, type TokenType } from 'chevrotain'
-import { blankClass, type EscapeCharacter, escapeClass, spaceClass } from './characters.ts'
+import { anyClass, blankClass, type EscapeCharacter, escapeClass, spaceClass } from './characters.ts'
 import { lazilyFor } from './lazily.ts'
 
 /** Text between two offsets of the input; `text` is what it means (quotes or escapes may be gone). */
@@ -84,15 +84,15 @@ function defineTokens(escapeBy: EscapeCharacter): Tokens {
       push_mode: 'rest',
     }),
     FlagOpen: createToken({ name: 'FlagOpen', pattern: /--/, push_mode: 'flag' }),
-    Rest: createToken({ name: 'Rest', pattern: /[\s\S]+/ }),
+    Rest: createToken({ name: 'Rest', pattern: new RegExp(`${anyClass}+`) }),
     FlagBlank: createToken({ name: 'FlagBlank', pattern: new RegExp(`[${spaceClass}]+`), pop_mode: true }),
     FlagQuoted: quoted('FlagQuoted', ['"', "'"], escapeBy),
-    FlagEscape: createToken({ name: 'FlagEscape', pattern: new RegExp(`${e}[^]?`) }),
+    FlagEscape: createToken({ name: 'FlagEscape', pattern: new RegExp(`${e}${anyClass}?`) }),
     FlagPlain: createToken({ name: 'FlagPlain', pattern: new RegExp(`[^${spaceClass}'"${e}]+`) }),
     WordBlank: createToken({ name: 'WordBlank', pattern: new RegExp(`[${spaceClass}]+`) }),
     WordSingle: createToken({ name: 'WordSingle', pattern: /'[^']*'?/ }),
     WordDouble: quoted('WordDouble', ['"'], escapeBy),
-    WordEscape: createToken({ name: 'WordEscape', pattern: new RegExp(`${e}[^]?`) }),
+    WordEscape: createToken({ name: 'WordEscape', pattern: new RegExp(`${e}${anyClass}?`) }),
     WordPlain: createToken({ name: 'WordPlain', pattern: new RegExp(`[^${spaceClass}'"${e}]+`) }),
     ListBlank: createToken({
       name: 'ListBlank',

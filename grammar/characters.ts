@@ -6,6 +6,9 @@ export const spaceClass = '\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\
 /** What BuildKit splits unquoted words at: ASCII blanks, never a line end. */
 export const blankClass = '\\t\\v\\f\\r '
 
+/** Any character at all. chevrotain's lexer optimiser reads `[\s\S]` as blanks only, so it must not be spelled that way. */
+export const anyClass = '[^]'
+
 /** The two characters that `# escape=` may name. */
 export type EscapeCharacter = '\\' | '`'
 

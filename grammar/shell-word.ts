@@ -1,7 +1,7 @@
 // The grammar of a word with variables: quotes, escapes, `$name`, `${name}` and `${name<operator>word}`.
 // It accepts any text; the first thing that is wrong is found by `faultOf`. Nothing is expanded here.
 import { createToken, EmbeddedActionsParser, type IToken, Lexer, type TokenType } from 'chevrotain'
-import { type EscapeCharacter, escapeClass } from './characters.ts'
+import { anyClass, type EscapeCharacter, escapeClass } from './characters.ts'
 import { lazilyFor } from './lazily.ts'
 
 /** A part of a word, with its offsets in the text. `Double.parts` and the operands are words themselves. */
@@ -66,14 +66,17 @@ function defineTokens(escapeBy: EscapeCharacter, quotes: boolean) {
   const one = (text: string): [string] => [text]
   const t = {
     Plain: createToken({ name: 'Plain', pattern: new RegExp(`[^$<}/${q}${e}]+`) }),
-    Other: createToken({ name: 'Other', pattern: /[\s\S]/ }),
+    Other: createToken({ name: 'Other', pattern: new RegExp(anyClass) }),
     Glued: createToken({ name: 'Glued', pattern: /<<[\t\r ]*/ }),
-    Escaped: createToken({ name: 'Escaped', pattern: new RegExp(`${e}[^]?`) }),
+    Escaped: createToken({ name: 'Escaped', pattern: new RegExp(`${e}${anyClass}?`) }),
     SingleQuoted: createToken({ name: 'SingleQuoted', pattern: /'[^']*'?/ }),
     DoubleOpen: createToken({ name: 'DoubleOpen', pattern: /"/, push_mode: 'double' }),
     DoubleClose: createToken({ name: 'DoubleClose', pattern: /"/, pop_mode: true }),
     DoublePlain: createToken({ name: 'DoublePlain', pattern: new RegExp(`[^$"${e}]+`) }),
-    DoubleEscaped: createToken({ name: 'DoubleEscaped', pattern: new RegExp(`${e}(?:["$${e}]|(?![^]))`) }),
+    DoubleEscaped: createToken({
+      name: 'DoubleEscaped',
+      pattern: new RegExp(`${e}(?:["$${e}]|(?!${anyClass}))`),
+    }),
     Name: createToken({
       name: 'Name',
       start_chars_hint: ['$'],
