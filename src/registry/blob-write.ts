@@ -115,7 +115,12 @@ async function tryMount(
 /** One PUT with everything, or after a broken one a PATCH with the rest and an empty PUT. The registry checks the digest. */
 async function sendKnown(
   { place, act, body }: UploadRequest,
-  session: { readonly location: URL; readonly received: number; readonly digest: Digest; readonly size: number },
+  session: {
+    readonly location: URL
+    readonly received: number
+    readonly digest: Digest
+    readonly size: number
+  },
 ): Promise<void> {
   const { digest, size, received } = session
   let { location } = session
@@ -197,7 +202,12 @@ async function statusOf(
   location: URL,
 ): Promise<{ readonly location: URL; readonly received: number } | undefined> {
   try {
-    const answer = await place.transport.send({ ...common(place, act), method: 'GET', url: location, wanted: [204] })
+    const answer = await place.transport.send({
+      ...common(place, act),
+      method: 'GET',
+      url: location,
+      wanted: [204],
+    })
     const end = Number(/^(?:bytes=)?0-(\d+)$/.exec(answer.header('range') ?? '')?.[1] ?? 0)
     // `0-0` is what registries say for nothing as well as for one byte.
     if (!Number.isSafeInteger(end) || end === 0) {

@@ -115,7 +115,8 @@ function toCredentials(entry: Entry): Credentials | undefined {
   if (text(entry.identitytoken) !== '') return { kind: 'refresh', token: text(entry.identitytoken) }
   const decoded = Buffer.from(text(entry.auth), 'base64').toString('utf8').replace(/\0+$/, '')
   const colon = decoded.indexOf(':')
-  if (colon > 0) return { kind: 'password', username: decoded.slice(0, colon), password: decoded.slice(colon + 1) }
+  if (colon > 0)
+    return { kind: 'password', username: decoded.slice(0, colon), password: decoded.slice(colon + 1) }
   if (text(entry.username) === '') return undefined
   return { kind: 'password', username: text(entry.username), password: text(entry.password) }
 }
@@ -137,7 +138,10 @@ async function askHelper(
     })
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name)) throw fail('its name has unexpected characters')
   const { code, output } = await runHelper(program, serverUrl, environment).catch((thrown: unknown) => {
-    throw fail(errnoOf(thrown) === 'ENOENT' ? 'the program is not installed' : String(errnoOf(thrown)), thrown)
+    throw fail(
+      errnoOf(thrown) === 'ENOENT' ? 'the program is not installed' : String(errnoOf(thrown)),
+      thrown,
+    )
   })
   if (code !== 0) {
     if (/credentials not found|no credentials server URL/i.test(output)) return undefined

@@ -103,7 +103,11 @@ async function openWire(
     proxies.httpProxy || proxies.httpsProxy
       ? (await import('undici/lib/dispatcher/env-http-proxy-agent.js')).default
       : undefined
-  const common = { maxHeaderSize: maxHeaderBytes, headersTimeout: timeouts.headersMs, bodyTimeout: timeouts.idleMs }
+  const common = {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: timeouts.headersMs,
+    bodyTimeout: timeouts.idleMs,
+  }
   const open = new Map<string, Dispatcher>()
   const make = (checked: boolean, proxied: boolean): Dispatcher => {
     const security = checked ? trusted : { rejectUnauthorized: false }

@@ -23,25 +23,47 @@ const statuses: Readonly<Record<number, Kind>> = {
     hint: 'the account in docker’s config.json may not do this; log in as another one: docker login',
   },
   404: { code: 'ERR_REGISTRY_NOT_FOUND', reason: 'not found' },
-  429: { code: 'ERR_REGISTRY_BUSY', reason: 'too many requests', hint: 'wait, or log in for a higher limit: docker login' },
+  429: {
+    code: 'ERR_REGISTRY_BUSY',
+    reason: 'too many requests',
+    hint: 'wait, or log in for a higher limit: docker login',
+  },
 }
 
 const network: Readonly<Record<string, Kind>> = {
-  ECONNREFUSED: { code: 'ERR_REGISTRY_UNREACHABLE', reason: 'connection refused', hint: 'is the registry running, and is the port right?' },
-  ENOTFOUND: { code: 'ERR_REGISTRY_UNREACHABLE', reason: 'no such host', hint: 'check the registry’s name and the DNS set-up' },
-  EAI_AGAIN: { code: 'ERR_REGISTRY_UNREACHABLE', reason: 'the host name could not be resolved', hint: 'check the network and the DNS set-up' },
+  ECONNREFUSED: {
+    code: 'ERR_REGISTRY_UNREACHABLE',
+    reason: 'connection refused',
+    hint: 'is the registry running, and is the port right?',
+  },
+  ENOTFOUND: {
+    code: 'ERR_REGISTRY_UNREACHABLE',
+    reason: 'no such host',
+    hint: 'check the registry’s name and the DNS set-up',
+  },
+  EAI_AGAIN: {
+    code: 'ERR_REGISTRY_UNREACHABLE',
+    reason: 'the host name could not be resolved',
+    hint: 'check the network and the DNS set-up',
+  },
   EHOSTUNREACH: { code: 'ERR_REGISTRY_UNREACHABLE', reason: 'no route to host' },
   ENETUNREACH: { code: 'ERR_REGISTRY_UNREACHABLE', reason: 'network unreachable' },
   ECONNRESET: { code: 'ERR_REGISTRY_INTERRUPTED', reason: 'connection reset' },
   EPIPE: { code: 'ERR_REGISTRY_INTERRUPTED', reason: 'connection closed by the registry' },
   UND_ERR_SOCKET: { code: 'ERR_REGISTRY_INTERRUPTED', reason: 'connection closed by the registry' },
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: { code: 'ERR_REGISTRY_INTERRUPTED', reason: 'the answer was cut short' },
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: {
+    code: 'ERR_REGISTRY_INTERRUPTED',
+    reason: 'the answer was cut short',
+  },
   UND_ERR_ABORTED: { code: 'ERR_REGISTRY_INTERRUPTED', reason: 'the request was aborted' },
   ETIMEDOUT: { code: 'ERR_REGISTRY_TIMEOUT', reason: 'connection timed out' },
   UND_ERR_CONNECT_TIMEOUT: { code: 'ERR_REGISTRY_TIMEOUT', reason: 'connection timed out' },
   UND_ERR_HEADERS_TIMEOUT: { code: 'ERR_REGISTRY_TIMEOUT', reason: 'the registry does not answer' },
   UND_ERR_BODY_TIMEOUT: { code: 'ERR_REGISTRY_TIMEOUT', reason: 'the registry stopped sending' },
-  UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: { code: 'ERR_DIGEST_MISMATCH', reason: 'the content does not have the size it should have' },
+  UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: {
+    code: 'ERR_DIGEST_MISMATCH',
+    reason: 'the content does not have the size it should have',
+  },
   UND_ERR_HEADERS_OVERFLOW: { code: 'ERR_REGISTRY_ANSWER', reason: 'the answer’s header is too large' },
 }
 
@@ -138,7 +160,10 @@ export function statusFailure(
   status: number,
   facts: { readonly said?: string; readonly retryAfter?: string } = {},
 ): SlipwayError {
-  const kind = statuses[status] ?? { code: 'ERR_REGISTRY_ANSWER', reason: status >= 500 ? 'server error' : 'refused' }
+  const kind = statuses[status] ?? {
+    code: 'ERR_REGISTRY_ANSWER',
+    reason: status >= 500 ? 'server error' : 'refused',
+  }
   const said = facts.said === undefined || facts.said.toLowerCase() === kind.reason ? '' : `: ${facts.said}`
   const wait = facts.retryAfter === undefined ? '' : `; the registry asks to wait ${facts.retryAfter}`
   return new SlipwayError({
@@ -179,7 +204,13 @@ export function describeErrors(text: string): string {
     // Proxies answer in HTML, which helps nobody.
     return /^\s*</.test(text) ? '' : oneLine(text)
   }
-  const document = value as { errors?: unknown; error?: unknown; message?: unknown; details?: unknown; error_description?: unknown } | null
+  const document = value as {
+    errors?: unknown
+    error?: unknown
+    message?: unknown
+    details?: unknown
+    error_description?: unknown
+  } | null
   const errors: unknown[] = Array.isArray(document?.errors) ? document.errors.slice(0, 3) : []
   const said = errors.map((entry) => {
     const error = entry as { code?: unknown; message?: unknown } | null

@@ -48,7 +48,8 @@ export async function headManifest(place: Place, reference: string): Promise<Des
   if (answer.status !== 200 || digest === undefined || !isManifestLike(type)) return undefined
   if (!Number.isSafeInteger(size) || size <= 0) return undefined
   const descriptor = { mediaType: type, digest: parseDigest(digest), size }
-  if (isDigest(reference) && descriptor.digest !== reference) throw mismatch(act, reference, descriptor.digest)
+  if (isDigest(reference) && descriptor.digest !== reference)
+    throw mismatch(act, reference, descriptor.digest)
   return descriptor
 }
 
@@ -66,7 +67,10 @@ export async function fetchManifest(
   const bytes = await readBounded(act, answer)
   const found = digestOf(bytes)
   const claimed = answer.header('docker-content-digest')
-  for (const expected of [isDigest(reference) ? reference : undefined, isDigest(claimed) ? claimed : undefined]) {
+  for (const expected of [
+    isDigest(reference) ? reference : undefined,
+    isDigest(claimed) ? claimed : undefined,
+  ]) {
     if (expected !== undefined && expected !== found) throw mismatch(act, expected, found)
   }
   const document = parseDocument(bytes, answer.header('content-type'))

@@ -15,7 +15,10 @@ import type { Access, Repository, RetryPolicy } from './types.ts'
 export function openRepository(
   at: { readonly registry: string; readonly path: string },
   access: Access,
-  use: { readonly transport: (signal: AbortSignal | undefined) => Promise<Transport>; readonly retry: RetryPolicy },
+  use: {
+    readonly transport: (signal: AbortSignal | undefined) => Promise<Transport>
+    readonly retry: RetryPolicy
+  },
 ): Repository {
   const name = `${at.registry}/${at.path}`
   const scopes = [scopeOf(at.path, access.push ? 'pull,push' : 'pull')]
@@ -65,7 +68,11 @@ export function openRepository(
       if (!isManifestLike(expected.mediaType)) {
         const stream = body instanceof Uint8Array ? Readable.from([body], { objectMode: false }) : body
         const size = body instanceof Uint8Array ? body.byteLength : expected.size
-        const stored = await uploader.upload(here, { ...expected, ...(size === undefined ? {} : { size }) }, stream)
+        const stored = await uploader.upload(
+          here,
+          { ...expected, ...(size === undefined ? {} : { size }) },
+          stream,
+        )
         return { mediaType: expected.mediaType, ...stored }
       }
       const check = verifier(`push manifest to ${name}`, { size: maxManifestBytes, ...expected })
@@ -88,8 +95,7 @@ export function openRepository(
       const tag = tagOf(text)
       // A name that is only a digest is what `put` has already given.
       if (tag === undefined) return
-      const bytes =
-        documents.get(descriptor.digest) ?? (await fetchManifest(here, descriptor.digest)).bytes
+      const bytes = documents.get(descriptor.digest) ?? (await fetchManifest(here, descriptor.digest)).bytes
       await putManifest(here, tag, { mediaType: descriptor.mediaType, digest: descriptor.digest, bytes })
     },
   }

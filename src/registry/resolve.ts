@@ -3,10 +3,17 @@ import type { Context } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
-import { formatReference, type ImageRef } from '../core/reference.ts'
 import { normalisePlatform, type Platform } from '../core/platform.ts'
+import { formatReference, type ImageRef } from '../core/reference.ts'
 import { isIndexType, mediaType } from '../image/media-type.ts'
-import { maxConfigBytes, maxManifestBytes, parseConfig, parseDocument, parseIndex, parseManifest } from '../image/parse.ts'
+import {
+  maxConfigBytes,
+  maxManifestBytes,
+  parseConfig,
+  parseDocument,
+  parseIndex,
+  parseManifest,
+} from '../image/parse.ts'
 import type { ImageConfig, Manifest } from '../image/types.ts'
 import { readSmall } from '../store/collect.ts'
 import type { ContentStore } from '../store/types.ts'

@@ -56,7 +56,13 @@ function epochSeconds(text: string): number | undefined {
   const y = Number(year) - (month < 2 ? 1 : 0)
   const m = (month + 10) % 12
   const days =
-    365 * y + Math.floor(y / 4) - Math.floor(y / 100) + Math.floor(y / 400) +
-    Math.floor((m * 306 + 5) / 10) + Number(day) - 1 - 719_468
+    365 * y +
+    Math.floor(y / 4) -
+    Math.floor(y / 100) +
+    Math.floor(y / 400) +
+    Math.floor((m * 306 + 5) / 10) +
+    Number(day) -
+    1 -
+    719_468
   return days * 86_400 + Number(hour) * 3600 + Number(minute) * 60 + Number(second)
 }

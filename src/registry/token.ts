@@ -89,8 +89,7 @@ function checkRealm(act: string, realm: string | undefined, home: URL): URL {
   const plain = url.protocol === 'http:' && home.protocol === 'http:'
   if (url.protocol !== 'https:' && !plain) return refuse(`${url.protocol}// is not allowed here`)
   if (url.username !== '' || url.password !== '') return refuse('its address contains credentials')
-  const isSame =
-    url.hostname === home.hostname || (isLoopback(url.hostname) && isLoopback(home.hostname))
+  const isSame = url.hostname === home.hostname || (isLoopback(url.hostname) && isLoopback(home.hostname))
   if (!isSame && (isPrivateLiteral(url.hostname) || plain)) {
     return refuse(plain ? 'plain HTTP to another host' : 'it is inside a private network')
   }

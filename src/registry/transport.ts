@@ -66,9 +66,15 @@ export async function withRetries<A extends RawAnswer>(
       options.debug?.('http', { method: ask.method, url: shown(ask.url), status: answer.status, attempt })
       if (ask.wanted.includes(answer.status)) return answer
       const retryAfter = answer.header('retry-after')
-      const askedMs = isTransientStatus(answer.status) ? retryAfterMs(retryAfter, answer.header('date')) : undefined
+      const askedMs = isTransientStatus(answer.status)
+        ? retryAfterMs(retryAfter, answer.header('date'))
+        : undefined
       const isLong = askedMs !== undefined && askedMs > maxRetryAfterMs
-      failure = await answerFailure(ask.act, answer, isLong ? { retryAfter: `${Math.ceil(askedMs / 1000)} s` } : {})
+      failure = await answerFailure(
+        ask.act,
+        answer,
+        isLong ? { retryAfter: `${Math.ceil(askedMs / 1000)} s` } : {},
+      )
       if (isLong) throw failure
       waitMs = askedMs ?? waitMs
     } catch (thrown) {
@@ -108,7 +114,8 @@ async function follow(
 
 /** A Location header as a URL that may be followed: http(s), no downgrade from https, no user info. */
 export function resolveLocation(act: string, location: string, from: URL): URL {
-  if (!URL.canParse(location, from.href)) throw badAnswer(act, 'the registry sent an address that is not a URL')
+  if (!URL.canParse(location, from.href))
+    throw badAnswer(act, 'the registry sent an address that is not a URL')
   const url = new URL(location, from)
   if (url.protocol !== 'https:' && url.protocol !== from.protocol) {
     throw badAnswer(act, `redirect from ${from.protocol}// to ${url.protocol}// refused`)

@@ -66,7 +66,11 @@ function parse(text: string, path: string): IndexDocument {
   }
   if (value?.schemaVersion !== 2 || !Array.isArray(value.manifests)) throw damaged('it is not an OCI index')
   for (const entry of value.manifests as readonly (Partial<Descriptor> | null)[]) {
-    if (!isDigest(entry?.digest) || typeof entry?.mediaType !== 'string' || !Number.isSafeInteger(entry.size)) {
+    if (
+      !isDigest(entry?.digest) ||
+      typeof entry?.mediaType !== 'string' ||
+      !Number.isSafeInteger(entry.size)
+    ) {
       throw damaged('one of its entries is not a descriptor')
     }
   }

@@ -22,7 +22,11 @@ export async function withLock<T>(native: Native, request: LockRequest, body: ()
 }
 
 /** Runs `body` while holding the lock alone, or returns undefined at once when somebody else has it. */
-export async function tryLock<T>(native: Native, path: string, body: () => Promise<T>): Promise<T | undefined> {
+export async function tryLock<T>(
+  native: Native,
+  path: string,
+  body: () => Promise<T>,
+): Promise<T | undefined> {
   const lock = await onDisk('lock', path, () => tryAcquireLock(native, path))
   if (lock === undefined) return undefined
   try {

@@ -83,7 +83,10 @@ export function openMemoryStore(): ContentStore {
       return entries.length < before
     },
     path(digest) {
-      throw new SlipwayError({ code: 'ERR_BLOB_NO_PATH', message: `find file of ${digest}: the store has no files` })
+      throw new SlipwayError({
+        code: 'ERR_BLOB_NO_PATH',
+        message: `find file of ${digest}: the store has no files`,
+      })
     },
     async sizeOf(digest) {
       return blobs.get(digest)?.byteLength

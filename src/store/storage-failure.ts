@@ -2,12 +2,20 @@
 import { errnoOf, SlipwayError } from '../core/error.ts'
 
 const reasons: Readonly<Record<string, readonly [code: string, reason: string, hint: string]>> = {
-  ENOSPC: ['ERR_STORE_FULL', 'no space left on device', 'free some space, or choose another place with --root'],
+  ENOSPC: [
+    'ERR_STORE_FULL',
+    'no space left on device',
+    'free some space, or choose another place with --root',
+  ],
   EDQUOT: ['ERR_STORE_FULL', 'disk quota exceeded', 'free some space, or choose another place with --root'],
   EFBIG: ['ERR_STORE_FULL', 'the file is too large for this file system or limit', 'see ulimit -f'],
   EROFS: ['ERR_STORE_READ_ONLY', 'the file system is read-only', 'choose another place with --root'],
   EACCES: ['ERR_STORE_DENIED', 'permission denied', 'the state directory must belong to the user who builds'],
-  EPERM: ['ERR_STORE_DENIED', 'operation not permitted', 'the state directory must belong to the user who builds'],
+  EPERM: [
+    'ERR_STORE_DENIED',
+    'operation not permitted',
+    'the state directory must belong to the user who builds',
+  ],
   EMFILE: ['ERR_STORE_FILES', 'too many open files', 'raise ulimit -n'],
   ENFILE: ['ERR_STORE_FILES', 'too many open files in the system', 'raise fs.file-max'],
   EIO: ['ERR_STORE_IO', 'input/output error', 'the disk may be failing; see dmesg'],

@@ -35,7 +35,8 @@ export function verifier(act: string, expected: Expected): Verifier {
     finish() {
       if (expected.size !== undefined && received !== expected.size) throw wrongSize(act, expected, received)
       const found = digestOfHex(hash.digest('hex'))
-      if (expected.digest !== undefined && found !== expected.digest) throw mismatch(act, expected.digest, found)
+      if (expected.digest !== undefined && found !== expected.digest)
+        throw mismatch(act, expected.digest, found)
       return found
     },
   }

@@ -125,7 +125,9 @@ async function checkReachable(
   }
   if (what === 'blob') return []
   if (depth >= maxDocumentDepth || size > maxDocumentBytes) {
-    return [{ kind: 'manifest', message: `${image}: manifest ${digest} is too large or nested too deep`, digest }]
+    return [
+      { kind: 'manifest', message: `${image}: manifest ${digest} is too large or nested too deep`, digest },
+    ]
   }
   try {
     const children = childrenOf(descriptor, await readFile(paths.blob(digest)))
