@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Context } from './core/context.ts'
 import { type Platform, platformOfHost } from './core/platform.ts'
 import type { Registry } from './registry/types.ts'
-import { overlaySnapshotter } from './snapshot/overlay-snapshotter.ts'
+import { openOverlaySnapshotter } from './snapshot/overlay-snapshotter.ts'
 import type { Snapshotter } from './snapshot/types.ts'
 import { openContentStore } from './store/layout-store.ts'
 import type { ContentStore } from './store/types.ts'
@@ -49,7 +49,7 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
     platform: platformOfHost(options.os, options.architecture),
     native,
     store,
-    snapshotter: overlaySnapshotter(directory, native),
+    snapshotter: await openOverlaySnapshotter(directory, native),
     registry() {
       registry ??= import('./registry/registry.ts').then(({ openRegistry }) =>
         openRegistry({

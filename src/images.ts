@@ -71,17 +71,18 @@ export async function pull(
   const ref = parseReference(text)
   const wanted = platform === undefined ? host.platform : parsePlatform(platform, host.platform)
   const { pullImage } = await import('./registry/pull.ts')
-  const pulled = await pullImage(await host.registry(), ref, wanted, host.store, cx)
-  return { name: formatReference(ref), digest: pulled.manifest.digest, sizeBytes: pulled.manifest.size }
+  const pulled = await pullImage(await host.registry(), { ref, platform: wanted, store: host.store }, cx)
+  return { name: formatReference(ref), digest: pulled.descriptor.digest, sizeBytes: pulled.descriptor.size }
 }
 
 /** Uploads an image of the store; built layers are compressed on the way. */
 export async function push(host: Host, text: string, cx: Context): Promise<Transferred> {
   const ref = parseReference(text)
   const image = await findImage(host.store, text)
-  const { pushStored } = await import('./export/push-stored.ts')
-  const pushed = await pushStored(host.store, await host.registry(), image, formatReference(ref), cx)
-  return { name: formatReference(ref), digest: pushed.digest, sizeBytes: pushed.size }
+  const name = formatReference(ref)
+  const { pushStored } = await import('./push-stored.ts')
+  const pushed = await pushStored(host, image, name, cx)
+  return { name, digest: pushed.digest, sizeBytes: pushed.size }
 }
 
 export async function tag(host: Host, source: string, target: string): Promise<void> {

@@ -1,6 +1,7 @@
 // Starts an image of the local store in the build sandbox: the check that what was built runs.
 import type { Context } from './core/context.ts'
 import { SlipwayError } from './core/error.ts'
+import { limit } from './core/limit.ts'
 import type { Host } from './host.ts'
 import { findImage } from './local-images.ts'
 import { nativeSandbox } from './sandbox/native-sandbox.ts'
@@ -48,10 +49,11 @@ export async function runImage(host: Host, request: RunRequest, cx: Context): Pr
     return { descriptor, diffId }
   })
   const ids = await unpackLayers(layers, {
-    reader: host.store,
     snapshotter: host.snapshotter,
+    content: host.store,
     native: host.native,
-    cx,
+    signal: cx.signal,
+    limit: limit(host.options.cpus),
   })
   await using active = await host.snapshotter.prepare(ids)
   const sandbox = nativeSandbox({ native: host.native })

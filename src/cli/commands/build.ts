@@ -174,6 +174,7 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     allow: flags.allow ?? [],
     noCache: flags.cache ? flags.cacheFilter : 'all',
     pull: flags.pull === true,
+    stdoutIsTerminal: process.stdout.isTTY === true,
     network: oneOf('--network', flags.network ?? 'default', ['default', 'host', 'none'] as const),
     ...(flags.shmSize === undefined ? {} : { shmSizeBytes: bytes('--shm-size', flags.shmSize) }),
     ...(flags.jobs === undefined ? {} : { jobs: positive('--jobs', flags.jobs) }),

@@ -1,0 +1,59 @@
+// `--build-context name=source`: what each means to the plan, and where the local ones are.
+import { statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { readRegular } from './build-input.ts'
+import { errnoOf, SlipwayError } from './core/error.ts'
+import { parseIgnoreFile } from './dockerfile/ignore-file.ts'
+import type { NamedContext } from './plan/types.ts'
+
+export interface NamedContexts {
+  readonly plan: Readonly<Record<string, NamedContext>>
+  /** Absolute paths of the local ones. */
+  readonly directories: Readonly<Record<string, string>>
+}
+
+const imageSchemes = ['docker-image://', 'container-image://']
+const maxIgnoreFileBytes = 8 << 20
+
+/** Throws ERR_CONTEXT_MISSING and ERR_CONTEXT_UNSUPPORTED, naming the context. */
+export function namedContexts(sources: Readonly<Record<string, string>>): NamedContexts {
+  const plan: Record<string, NamedContext> = {}
+  const directories: Record<string, string> = {}
+  for (const [name, source] of Object.entries(sources)) {
+    const scheme = imageSchemes.find((s) => source.startsWith(s))
+    if (scheme !== undefined) {
+      plan[name] = { kind: 'image', reference: source.slice(scheme.length) }
+      continue
+    }
+    if (/^[a-z][a-z0-9+.-]*:/i.test(source) || source.startsWith('git@')) {
+      throw new SlipwayError({
+        code: 'ERR_CONTEXT_UNSUPPORTED',
+        message: `open context ${name}: ${source} is not supported yet`,
+        hint: 'give a directory or docker-image://REFERENCE',
+      })
+    }
+    const directory = resolve(source)
+    checkDirectory(name, directory)
+    const ignore = readRegular(join(directory, '.dockerignore'), maxIgnoreFileBytes, 'ignore file')
+    const text = ignore?.toString('utf8') ?? ''
+    plan[name] = { kind: 'local', ignore: parseIgnoreFile(text, '.dockerignore').value }
+    directories[name] = directory
+  }
+  return { plan, directories }
+}
+
+function checkDirectory(name: string, directory: string): void {
+  try {
+    if (statSync(directory).isDirectory()) return
+  } catch (cause) {
+    throw new SlipwayError({
+      code: 'ERR_CONTEXT_MISSING',
+      message: `open context ${name}: ${directory}: ${errnoOf(cause) === 'ENOENT' ? 'no such directory' : errnoOf(cause)}`,
+      cause,
+    })
+  }
+  throw new SlipwayError({
+    code: 'ERR_CONTEXT_MISSING',
+    message: `open context ${name}: ${directory}: not a directory`,
+  })
+}

@@ -1,0 +1,165 @@
+// From a solved graph to the places the user asked for. What an exporter does is src/export's.
+import { type Context, task } from './core/context.ts'
+import type { Digest } from './core/digest.ts'
+import { SlipwayError } from './core/error.ts'
+import { formatReference, parseReference } from './core/reference.ts'
+import { archiveExporter } from './export/archive.ts'
+import { checkOutput } from './export/check-output.ts'
+import { type Output, parseOutput } from './export/output.ts'
+import { pushExporter } from './export/push-image.ts'
+import { storeExporter } from './export/store-image.ts'
+import { treeExporter } from './export/tree.ts'
+import type { Exported } from './export/types.ts'
+import type { Host } from './host.ts'
+import { assemble } from './image/assemble.ts'
+import type { Image } from './image/types.ts'
+import { convertWith, imageLayers } from './image-layers.ts'
+import type { LayerSource } from './ops/layers.ts'
+import type { Target } from './plan/types.ts'
+import { pushWith } from './push-with.ts'
+import type { Result } from './solve/types.ts'
+
+export interface Outputs {
+  readonly list: readonly Output[]
+  /** Full references of `-t`. */
+  readonly names: readonly string[]
+}
+
+export interface OutputRequest {
+  readonly tags: readonly string[]
+  readonly outputs: readonly string[]
+  readonly stdoutIsTerminal: boolean
+}
+
+/** What the command line asks for, refused now if it could not be written later: nothing has been built yet. */
+export async function openOutputs(request: OutputRequest): Promise<Outputs> {
+  const names = [...new Set(request.tags.map((tag) => formatReference(withoutDigest(tag))))]
+  const list = (request.outputs.length === 0 ? ['type=image'] : request.outputs).map(parseOutput)
+  for (const output of list) {
+    await checkOutput(output, { stdoutIsTerminal: request.stdoutIsTerminal })
+    if (output.type === 'image' && output.push && namesOf(output, names).length === 0) {
+      throw new SlipwayError({
+        code: 'ERR_OUTPUT_INVALID',
+        message: 'push image: it has no name',
+        hint: 'name it with --tag REGISTRY/REPOSITORY:TAG',
+      })
+    }
+  }
+  return { list, names }
+}
+
+function withoutDigest(tag: string): ReturnType<typeof parseReference> {
+  const ref = parseReference(tag)
+  if (ref.digest === undefined) return ref
+  throw new SlipwayError({
+    code: 'ERR_REFERENCE_INVALID',
+    message: `invalid tag ${JSON.stringify(tag)}: a digest cannot be chosen`,
+  })
+}
+
+function namesOf(output: { readonly names: readonly string[] }, names: readonly string[]): readonly string[] {
+  return output.names.length > 0 ? output.names : names
+}
+
+export interface ExportRequest {
+  readonly outputs: Outputs
+  readonly target: Target
+  readonly result: Result | null
+  readonly layers: LayerSource
+  readonly host: Host
+  readonly epoch: string | undefined
+}
+
+export interface Made {
+  readonly imageId?: Digest
+  readonly metadata: Readonly<Record<string, unknown>>
+}
+
+/** Writes every output, one after the other; the first failure ends it. */
+export async function exportBuild(request: ExportRequest, cx: Context): Promise<Made> {
+  const { outputs, host, result, target, epoch } = request
+  let assembled: Promise<Image> | undefined
+  const image = (): Promise<Image> => {
+    assembled ??= imageLayers(host, result, request.layers, cx).then((layers) =>
+      assemble(target, layers, epoch === undefined ? {} : { epoch }),
+    )
+    return assembled
+  }
+  let made: Made = { metadata: {} }
+  for (const output of outputs.list) {
+    if (output.type === 'cacheonly') continue
+    const exported = await task(cx, `export:${titleOf(output)}`, titleOf(output), () =>
+      exportOne(output, image, request, cx),
+    )
+    if (exported.config !== undefined) made = describe(exported)
+  }
+  return made
+}
+
+async function exportOne(
+  output: Exclude<Output, { type: 'cacheonly' }>,
+  image: () => Promise<Image>,
+  { outputs, host, result, layers, epoch }: ExportRequest,
+  cx: Context,
+): Promise<Exported> {
+  const convert = convertWith(host)
+  switch (output.type) {
+    case 'local':
+    case 'tar': {
+      const directories = await layers.directories(result?.layers ?? [], cx)
+      await treeExporter(output, {
+        native: host.native,
+        stdout: process.stdout,
+        ...(epoch === undefined ? {} : { epoch }),
+      }).export(directories, cx)
+      return { names: [] }
+    }
+    case 'oci':
+    case 'docker': {
+      const names = namesOf(output, outputs.names)
+      return archiveExporter(output, names, { store: host.store, convert, stdout: process.stdout }).export(
+        await image(),
+        cx,
+      )
+    }
+    case 'image': {
+      const names = namesOf(output, outputs.names)
+      if (!output.push) return storeExporter(host.store, names).export(await image(), cx)
+      const push = pushWith(host)
+      return pushExporter(
+        { names, form: output.form, store: output.store },
+        { store: host.store, convert, push },
+      ).export(await image(), cx)
+    }
+  }
+}
+
+function titleOf(output: Output): string {
+  switch (output.type) {
+    case 'image':
+      return output.push ? 'exporting to registry' : 'exporting to image'
+    case 'oci':
+    case 'docker':
+      return `exporting to ${output.type} image format`
+    case 'local':
+      return 'exporting to client directory'
+    case 'tar':
+      return 'exporting to client tarball'
+    case 'cacheonly':
+      return 'nothing to export'
+  }
+}
+
+/** The keys buildx writes to a metadata file. */
+function describe({ manifest, config, names }: Exported): Made {
+  return {
+    ...(config === undefined ? {} : { imageId: config.digest }),
+    metadata: {
+      ...(config === undefined ? {} : { 'containerimage.config.digest': config.digest }),
+      ...(manifest === undefined
+        ? {}
+        : { 'containerimage.descriptor': manifest, 'containerimage.digest': manifest.digest }),
+      ...(names.length === 0 ? {} : { 'image.name': names.join(',') }),
+    },
+  }
+}

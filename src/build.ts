@@ -1,0 +1,138 @@
+// A build from request to report: every arrow of the picture in the README, in order. Nothing else happens here.
+
+import { namedContexts } from './build-contexts.ts'
+import { type BuildInput, type InputRequest, readInput } from './build-input.ts'
+import { exportBuild, openOutputs } from './build-outputs.ts'
+import { ignorePatterns, readStages } from './build-stages.ts'
+import { openLocalCache } from './cache/local-cache.ts'
+import type { Context } from './core/context.ts'
+import { task } from './core/context.ts'
+import { type Diagnostic, hasErrors } from './core/diagnostic.ts'
+import type { Digest } from './core/digest.ts'
+import type { StepInfo } from './core/event.ts'
+import { type Platform, parsePlatform } from './core/platform.ts'
+import type { SourceFile } from './core/span.ts'
+import { openDrivers } from './drivers.ts'
+import type { Graph } from './graph/op.ts'
+import { type HostOptions, openHost } from './host.ts'
+import { resolvePin } from './pins.ts'
+import { planWithPins } from './plan/plan-with-pins.ts'
+import type { PlanOptions } from './plan/types.ts'
+import { solve } from './solve/solver.ts'
+
+/** What the user asked for, checked as far as it can be without reading anything. */
+export interface BuildRequest extends InputRequest {
+  /** As typed; only for messages. */
+  readonly contextName: string
+  readonly tags: readonly string[]
+  /** `-o` values. */
+  readonly outputs: readonly string[]
+  readonly target?: string
+  readonly platforms: readonly string[]
+  readonly buildArgs: Readonly<Record<string, string>>
+  readonly contexts: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+  readonly hosts: readonly { readonly name: string; readonly ip: string }[]
+  readonly allow: readonly string[]
+  /** Stages whose steps run although a record exists. */
+  readonly noCache: readonly string[] | 'all'
+  readonly pull: boolean
+  readonly network: 'default' | 'host' | 'none'
+  readonly shmSizeBytes?: number
+  readonly jobs?: number
+  /** SOURCE_DATE_EPOCH, seconds. */
+  readonly epoch?: number
+  readonly stdoutIsTerminal: boolean
+}
+
+export interface BuildReport {
+  readonly failed: boolean
+  readonly diagnostics: readonly Diagnostic[]
+  readonly files: readonly SourceFile[]
+  readonly dockerfile: string
+  /** The config digest, when an image was made. */
+  readonly imageId?: Digest
+  /** The metadata file's content, with buildx's keys. */
+  readonly metadata: Readonly<Record<string, unknown>>
+}
+
+/** Builds. Mistakes in the Dockerfile come back in a failed report, all of them; what the world does wrong is thrown. */
+export async function build(request: BuildRequest, options: HostOptions, cx: Context): Promise<BuildReport> {
+  const outputs = await openOutputs(request)
+  const input = await task(cx, 'internal:definition', '[internal] load build definition', async () =>
+    readInput(request),
+  )
+  const { stages, diagnostics, files } = readStages(input)
+  const report = { failed: false, files, dockerfile: input.dockerfile.name, metadata: {} }
+  if (stages === undefined || hasErrors(diagnostics)) return { ...report, failed: true, diagnostics }
+
+  await using host = await openHost(options, cx)
+  const contexts = namedContexts(request.contexts)
+  const planOptions = planOptionsFrom(request, input, files, host.platform, contexts.plan)
+  const planned = await planWithPins(stages, planOptions, (pin) => resolvePin(host, pin, request.pull, cx))
+  const all = [...diagnostics, ...planned.diagnostics]
+  if (hasErrors(all)) return { ...report, failed: true, diagnostics: all }
+  const { graph, target } = planned.value
+  cx.emit({ type: 'graph', steps: stepsOf(graph), files: graph.files })
+
+  const { drivers, layers } = openDrivers(host, {
+    directoryOf: (name) => contexts.directories[name] ?? request.context ?? '/nonexistent',
+    ...(request.shmSizeBytes === undefined ? {} : { shmSizeBytes: request.shmSizeBytes }),
+  })
+  const cache = await openLocalCache(host.directory, {
+    native: host.native,
+    buildName: planOptions.buildName,
+    hasSnapshot: host.snapshotter.has,
+    sync: host.snapshotter.flush,
+  })
+  try {
+    const jobs = request.jobs ?? options.cpus
+    const result = await solve(graph, target.root, { cache, drivers, cx, jobs })
+    const made = await exportBuild({ outputs, target, result, layers, host, epoch: planOptions.epoch }, cx)
+    return { ...report, diagnostics: all, ...made }
+  } finally {
+    // Steps that ended well stay known although a later one failed.
+    await cache.flush()
+  }
+}
+
+function planOptionsFrom(
+  request: BuildRequest,
+  input: BuildInput,
+  files: readonly SourceFile[],
+  host: Platform,
+  contexts: PlanOptions['contexts'],
+): PlanOptions {
+  const [platform] = request.platforms
+  return {
+    files,
+    buildPlatform: host,
+    ...(platform === undefined ? {} : { targetPlatform: parsePlatform(platform, host) }),
+    isMultiPlatform: false,
+    ...(request.target === undefined ? {} : { target: request.target }),
+    buildArgs: request.buildArgs,
+    labels: request.labels,
+    network: request.network,
+    noCache: request.noCache === 'all',
+    noCacheFilter: request.noCache === 'all' ? [] : request.noCache,
+    hosts: request.hosts,
+    contexts,
+    ignore: ignorePatterns(input),
+    ...(request.epoch === undefined
+      ? {}
+      : { epoch: new Date(request.epoch * 1000).toISOString().replace('.000Z', 'Z') }),
+    proxies: {},
+    buildName: `${request.context ?? '-'}\n${request.file ?? ''}`,
+    allow: request.allow.flatMap((name) => (name === 'security.insecure' ? [name] : [])),
+  }
+}
+
+function stepsOf(graph: Graph): StepInfo[] {
+  return Object.entries(graph.notes).map(([step, note]) => ({
+    step,
+    label: note.label,
+    title: note.title,
+    inputs: graph.ops[step as Digest]?.inputs ?? [],
+    ...(note.span === undefined ? {} : { span: note.span }),
+  }))
+}

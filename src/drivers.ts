@@ -1,0 +1,46 @@
+// The driver of every op kind, wired to this machine.
+import { join } from 'node:path'
+import { fetchBlobs } from './fetch-blob.ts'
+import type { Host } from './host.ts'
+import { execDriver } from './ops/exec.ts'
+import { fileDriver } from './ops/file.ts'
+import { imageDriver } from './ops/image.ts'
+import { type LayerSource, openLayerSource } from './ops/layers.ts'
+import { localDriver } from './ops/local.ts'
+import { mergeDriver } from './ops/merge.ts'
+import { nativeSandbox } from './sandbox/native-sandbox.ts'
+import type { Drivers } from './solve/types.ts'
+
+export interface DriverOptions {
+  /** The absolute path of the main (`context`) or a named context. */
+  directoryOf(name: string): string
+  readonly shmSizeBytes?: number
+}
+
+/** One driver per op kind, and the layer source they share. */
+export function openDrivers(
+  host: Host,
+  options: DriverOptions,
+): { readonly drivers: Drivers; readonly layers: LayerSource } {
+  const { native, store, snapshotter } = host
+  const layers = openLayerSource({
+    native,
+    store,
+    snapshotter,
+    fetch: (layer, cx) => fetchBlobs(host, [layer], cx),
+  })
+  const drivers: Drivers = {
+    image: imageDriver(store),
+    local: localDriver(),
+    merge: mergeDriver(),
+    exec: execDriver({ snapshotter, layers, sandbox: nativeSandbox({ native }) }),
+    file: fileDriver({
+      native,
+      layers,
+      snapshotter,
+      directoryOf: options.directoryOf,
+      statCacheDirectory: join(host.directory, 'stat-cache'),
+    }),
+  }
+  return { drivers, layers }
+}

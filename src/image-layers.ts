@@ -1,0 +1,111 @@
+// The layers of a result as an image has them: a base image's as they came, a step's as the tar of its snapshot,
+// made once and remembered.
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import type { Context } from './core/context.ts'
+import { isDigest } from './core/digest.ts'
+import { errnoOf, invariant } from './core/error.ts'
+import { limit } from './core/limit.ts'
+import type { ConvertLayer } from './export/packed-image.ts'
+import { fetchBlobs } from './fetch-blob.ts'
+import type { Host } from './host.ts'
+import type { ImageLayer } from './image/types.ts'
+import { decompress } from './layer/compression.ts'
+import { convertLayer, layerMediaType } from './layer/convert-layer.ts'
+import { writeLayer } from './layer/write-layer.ts'
+import type { BlobRef, LayerSource } from './ops/layers.ts'
+import type { LayerRef, Result } from './solve/types.ts'
+
+type SnapshotRef = Extract<LayerRef, { kind: 'snapshot' }>
+
+/** Bottom first. Postcondition: every layer's blob is in the store. */
+export async function imageLayers(
+  host: Host,
+  result: Result | null,
+  source: LayerSource,
+  cx: Context,
+): Promise<readonly ImageLayer[]> {
+  const layers = result?.layers ?? []
+  await fetchBlobs(
+    host,
+    layers.filter((layer): layer is BlobRef => layer.kind === 'blob'),
+    cx,
+  )
+  const slots = limit(host.options.cpus)
+  return Promise.all(
+    layers.map(async (layer, index) => {
+      invariant(layer.kind !== 'directory', 'a local directory became a layer of an image')
+      if (layer.kind === 'blob') return { diffId: layer.diffId, descriptor: layer.descriptor }
+      return (
+        (await recall(host, layer)) ??
+        (await slots(
+          () => make(host, layer, () => source.directories(layers.slice(0, index), cx), cx),
+          cx.signal,
+        ))
+      )
+    }),
+  )
+}
+
+async function make(
+  host: Host,
+  layer: SnapshotRef,
+  lower: () => Promise<readonly string[]>,
+  cx: Context,
+): Promise<ImageLayer> {
+  const { diffId, descriptor } = await writeLayer(host.snapshotter.path(layer.id), {
+    lower,
+    store: host.store,
+    native: host.native,
+    signal: cx.signal,
+  })
+  const directory = join(host.directory, 'layers')
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const text = JSON.stringify({ diffId, size: descriptor.size })
+  // Need not survive a power cut: without it the tar is made once more.
+  await writeFile(join(directory, `${layer.id}.json`), text, { mode: 0o600 })
+  return { diffId, descriptor, created: layer.created }
+}
+
+/** What `make` remembered, if the blob is still there. */
+async function recall(host: Host, layer: SnapshotRef): Promise<ImageLayer | undefined> {
+  let text: string
+  try {
+    text = await readFile(join(host.directory, 'layers', `${layer.id}.json`), 'utf8')
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return undefined
+    throw thrown
+  }
+  const match = /^\{"diffId":"(sha256:[0-9a-f]{64})","size":(\d+)\}$/.exec(text)
+  const diffId = match?.[1]
+  if (!isDigest(diffId)) return undefined
+  const descriptor = { mediaType: layerMediaType('uncompressed'), digest: diffId, size: Number(match?.[2]) }
+  return (await host.store.has(descriptor)) ? { diffId, descriptor, created: layer.created } : undefined
+}
+
+/** How exporters bring layers into another compression; the result is remembered in the store. */
+export function convertWith(host: Host): ConvertLayer {
+  const variants = join(host.directory, 'variants')
+  const slots = limit(1)
+  return async (layer, { compression, level }, cx) => {
+    const plain = { mediaType: layerMediaType('uncompressed'), digest: layer.diffId }
+    return slots(async () => {
+      const isPlain = layer.descriptor.digest === layer.diffId
+      const descriptor = isPlain
+        ? layer.descriptor
+        : await host.store.put(
+            plain,
+            Readable.from(decompress(await host.store.open(layer.descriptor, { signal: cx.signal }))),
+            { signal: cx.signal },
+          )
+      return convertLayer(descriptor, {
+        store: host.store,
+        variants,
+        compression,
+        ...(level === undefined ? {} : { level }),
+        signal: cx.signal,
+      })
+    }, cx.signal)
+  }
+}
