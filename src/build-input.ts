@@ -9,6 +9,8 @@ const maxDockerfileBytes = 16 << 20
 const maxIgnoreFileBytes = 8 << 20
 
 export interface InputRequest {
+  /** The context as typed. */
+  readonly contextName: string
   /** Absolute path of the context directory; undefined when the Dockerfile comes alone on standard input. */
   readonly context?: string
   /** Path given with --file, `-` for standard input. */
@@ -24,7 +26,7 @@ export interface BuildInput {
 /** The Dockerfile and the ignore file that goes with it. Throws ERR_CONTEXT_*, ERR_DOCKERFILE_*. */
 export function readInput(request: InputRequest): BuildInput {
   const { context } = request
-  if (context !== undefined) checkContext(context)
+  if (context !== undefined) checkContext(context, request.contextName)
   if (context === undefined || request.file === '-') {
     if (context === undefined && request.file !== undefined && request.file !== '-') {
       throw new SlipwayError({
@@ -63,8 +65,14 @@ export function readInput(request: InputRequest): BuildInput {
   })
 }
 
-function checkContext(context: string): void {
-  if (/^(https?|git|ssh):\/\//.test(context) || context.includes('git@')) return
+function checkContext(context: string, typed: string): void {
+  if (/^(https?|git|ssh):\/\//.test(typed) || typed.startsWith('git@') || typed.startsWith('github.com/')) {
+    throw new SlipwayError({
+      code: 'ERR_CONTEXT_UNSUPPORTED',
+      message: `open context ${typed}: git and URL contexts are not supported yet`,
+      hint: 'clone or download it and name the directory',
+    })
+  }
   try {
     if (statSync(context).isDirectory()) return
   } catch (thrown) {

@@ -22,8 +22,6 @@ import { solve } from './solve/solver.ts'
 
 /** What the user asked for, checked as far as it can be without reading anything. */
 export interface BuildRequest extends InputRequest {
-  /** As typed; only for messages. */
-  readonly contextName: string
   readonly tags: readonly string[]
   /** `-o` values. */
   readonly outputs: readonly string[]

@@ -1,6 +1,7 @@
 // The driver of every op kind, wired to this machine.
 import { join } from 'node:path'
-import { fetchBlobs } from './fetch-blob.ts'
+import { limit } from './core/limit.ts'
+import { fetchBlob } from './fetch-blob.ts'
 import type { Host } from './host.ts'
 import { execDriver } from './ops/exec.ts'
 import { fileDriver } from './ops/file.ts'
@@ -10,6 +11,9 @@ import { localDriver } from './ops/local.ts'
 import { mergeDriver } from './ops/merge.ts'
 import { nativeSandbox } from './sandbox/native-sandbox.ts'
 import type { Drivers } from './solve/types.ts'
+
+/** More gain nothing from one registry and annoy it (BuildKit's number too). */
+const parallelTransfers = 4
 
 export interface DriverOptions {
   /** The absolute path of the main (`context`) or a named context. */
@@ -23,11 +27,12 @@ export function openDrivers(
   options: DriverOptions,
 ): { readonly drivers: Drivers; readonly layers: LayerSource } {
   const { native, store, snapshotter } = host
+  const transfers = limit(parallelTransfers)
   const layers = openLayerSource({
     native,
     store,
     snapshotter,
-    fetch: (layer, cx) => fetchBlobs(host, [layer], cx),
+    fetch: (layer, cx) => transfers(() => fetchBlob(host, layer, cx), cx.signal),
   })
   const drivers: Drivers = {
     image: imageDriver(store),

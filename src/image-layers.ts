@@ -8,13 +8,13 @@ import { isDigest } from './core/digest.ts'
 import { errnoOf, invariant } from './core/error.ts'
 import { limit } from './core/limit.ts'
 import type { ConvertLayer } from './export/packed-image.ts'
-import { fetchBlobs } from './fetch-blob.ts'
+import { fetchBlob } from './fetch-blob.ts'
 import type { Host } from './host.ts'
 import type { ImageLayer } from './image/types.ts'
 import { decompress } from './layer/compression.ts'
 import { convertLayer, layerMediaType } from './layer/convert-layer.ts'
 import { writeLayer } from './layer/write-layer.ts'
-import type { BlobRef, LayerSource } from './ops/layers.ts'
+import type { LayerSource } from './ops/layers.ts'
 import type { LayerRef, Result } from './solve/types.ts'
 
 type SnapshotRef = Extract<LayerRef, { kind: 'snapshot' }>
@@ -27,16 +27,14 @@ export async function imageLayers(
   cx: Context,
 ): Promise<readonly ImageLayer[]> {
   const layers = result?.layers ?? []
-  await fetchBlobs(
-    host,
-    layers.filter((layer): layer is BlobRef => layer.kind === 'blob'),
-    cx,
-  )
   const slots = limit(host.options.cpus)
   return Promise.all(
     layers.map(async (layer, index) => {
       invariant(layer.kind !== 'directory', 'a local directory became a layer of an image')
-      if (layer.kind === 'blob') return { diffId: layer.diffId, descriptor: layer.descriptor }
+      if (layer.kind === 'blob') {
+        await slots(() => fetchBlob(host, layer, cx), cx.signal)
+        return { diffId: layer.diffId, descriptor: layer.descriptor }
+      }
       return (
         (await recall(host, layer)) ??
         (await slots(

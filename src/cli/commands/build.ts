@@ -157,7 +157,7 @@ function buildFailure(thrown: unknown): unknown {
 function requestFrom(path: string, flags: Flags): BuildRequest {
   const epoch = process.env.SOURCE_DATE_EPOCH
   return {
-    context: path === '-' ? undefined : resolve(path),
+    ...(path === '-' ? {} : { context: resolve(path) }),
     contextName: path,
     ...(flags.file === undefined
       ? {}
