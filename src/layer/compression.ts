@@ -1,8 +1,6 @@
 // Which compression a layer's bytes have, and turning them into the plain tar and back. Everything
 // streams; the formats themselves are in gzip.ts and zstd.ts.
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
+import { createGunzip, type Gunzip } from 'node:zlib'
 import { SlipwayError } from '../core/error.ts'
 import { gzip } from './gzip.ts'
 import { unzstd, zstd } from './zstd.ts'
@@ -63,25 +61,54 @@ async function* resume(
 }
 
 async function* gunzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  // Node reads on at a further member and tolerates zeros behind the last; other trailing bytes are an error.
   const inflate = createGunzip({ chunkSize: 256 * 1024 })
-  const fed = pipeline(Readable.from(source, { objectMode: false, highWaterMark: 1024 * 1024 }), inflate)
-  fed.catch(() => undefined) // reported by the loop below, which sees the same error
+  const fed = feed(source, inflate)
+  fed.catch((cause: Error) => inflate.destroy(cause)) // the loop below sees the same error
   try {
     for await (const chunk of inflate) yield chunk as Buffer
     await fed
   } catch (cause) {
     const code = (cause as { code?: unknown }).code
-    if (typeof code === 'string' && code.startsWith('Z_'))
-      throw new SlipwayError({
-        code: 'ERR_LAYER_CORRUPT',
-        message: `gzip layer: ${(cause as Error).message}`,
-        cause,
-      })
+    if (typeof code === 'string' && code.startsWith('Z_')) throw corrupt((cause as Error).message, cause)
     throw cause
   } finally {
     inflate.destroy()
   }
+}
+
+/** Gives all of `source` to `inflate`. Node reads on at a further gzip member, and takes zeros for the end of the data. */
+async function feed(source: AsyncIterable<Uint8Array>, inflate: Gunzip): Promise<void> {
+  let given = 0
+  let isPadding = false
+  for await (const chunk of source) {
+    let padding = chunk
+    if (!isPadding) {
+      await write(inflate, chunk)
+      given += chunk.length
+      const unread = given - inflate.bytesWritten
+      isPadding = unread > 0
+      if (!isPadding && inflate.destroyed) return
+      padding = chunk.subarray(chunk.length - unread)
+    }
+    if (padding.some((byte) => byte !== 0)) throw corrupt('there is something behind its end')
+  }
+  if (!isPadding) inflate.end()
+}
+
+function write(inflate: Gunzip, chunk: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onClose = (): void => resolve()
+    inflate.once('close', onClose)
+    inflate.write(chunk, (error) => {
+      inflate.off('close', onClose)
+      if (error) reject(error)
+      else resolve()
+    })
+  })
+}
+
+function corrupt(reason: string, cause?: unknown): SlipwayError {
+  return new SlipwayError({ code: 'ERR_LAYER_CORRUPT', message: `gzip layer: ${reason}`, cause })
 }
 
 export interface CompressOptions {

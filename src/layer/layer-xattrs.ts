@@ -1,0 +1,11 @@
+// Which extended attributes travel in layers.
+
+/** Whether a layer slipway writes carries this attribute: content, not the host's labels nor overlayfs's bookkeeping. */
+export function isWrittenXattr(name: string): boolean {
+  return name === 'security.capability' || (name.startsWith('user.') && !name.startsWith('user.overlay.'))
+}
+
+/** Whether an attribute found in a layer is set on disk. `trusted.*` and `user.overlay.*` would steer overlayfs, `security.ima`, `evm` and `selinux` the host. */
+export function isUnpackedXattr(name: string): boolean {
+  return isWrittenXattr(name) || name === 'system.posix_acl_access' || name === 'system.posix_acl_default'
+}

@@ -1,0 +1,279 @@
+// Snapshots as plain directories for overlayfs: `snapshots/<id>/fs` when committed, `active/<random>/{fs,work}`
+// while being made. Nothing is mounted here. Other processes work in the same directories at the same time.
+import { randomBytes } from 'node:crypto'
+import type { Stats } from 'node:fs'
+import { lstatSync } from 'node:fs'
+import { chmod, chown, lstat, mkdir, readdir, rename, unlink, utimes } from 'node:fs/promises'
+import { errnoOf, invariant } from '../core/error.ts'
+import { onDisk, storageFailure } from '../store/storage-failure.ts'
+import { acquireLock, type Lock, syncFileSystem, tryAcquireLock } from '../sys/lock.ts'
+import type { Native } from '../sys/native.ts'
+import { durabilityOf, markDurable, markUnsynced } from './durability.ts'
+import { removeTree } from './remove-tree.ts'
+import type { Active, SnapshotId, Snapshotter } from './types.ts'
+
+export interface OverlaySnapshotter extends Snapshotter {
+  /** Removes what processes that died left half-made or half-removed; what living ones work on stays. Done by itself before the first layer is made. */
+  sweep(): Promise<void>
+  /** Ids of all committed snapshots. */
+  list(): Promise<readonly SnapshotId[]>
+}
+
+const idPattern = /^[A-Za-z0-9]{1,128}$/
+
+/** The snapshots below `root` (made with mode 0700 when missing; one file system). */
+export async function openOverlaySnapshotter(root: string, native: Native): Promise<OverlaySnapshotter> {
+  const directories: Directories = {
+    root,
+    snapshots: `${root}/snapshots`,
+    active: `${root}/active`,
+    locks: `${root}/locks`,
+  }
+  for (const path of [directories.snapshots, directories.active, directories.locks]) {
+    await onDisk('create', path, () => mkdir(path, { recursive: true, mode: 0o700 }))
+  }
+  return new Overlay(directories, native)
+}
+
+interface Directories {
+  readonly root: string
+  readonly snapshots: string
+  readonly active: string
+  readonly locks: string
+}
+
+class Overlay implements OverlaySnapshotter {
+  readonly #directories: Directories
+  readonly #native: Native
+  /** Snapshots that this process made or relies on and that are not known to be on disk. */
+  readonly #unsynced = new Set<SnapshotId>()
+  /** One per id in this process; the file lock is for the other processes. */
+  readonly #making = new Map<SnapshotId, Promise<void>>()
+  #swept: Promise<void> | undefined
+
+  constructor(directories: Directories, native: Native) {
+    this.#directories = directories
+    this.#native = native
+  }
+
+  async prepare(parents: readonly SnapshotId[]): Promise<Active> {
+    this.#swept ??= this.sweep()
+    await this.#swept
+    const workspace = await this.#workspace()
+    try {
+      const { path } = workspace
+      const lower = parents.map((id) => this.path(id))
+      await onDisk('create', path, async () => {
+        await mkdir(`${path}/fs`, { mode: 0o755 })
+        await mkdir(`${path}/work`, { mode: 0o700 })
+        // The merged root is the top layer's root, so that one has to carry on what it was.
+        const below = lower.at(-1)
+        if (below === undefined) await chmod(`${path}/fs`, 0o755)
+        else await copyMetadata(await lstat(below), `${path}/fs`)
+      })
+      return {
+        lower,
+        upper: `${path}/fs`,
+        work: `${path}/work`,
+        commit: (id = randomBytes(16).toString('hex')) => this.#commit(workspace, id),
+        [Symbol.asyncDispose]: () => this.#discard(workspace),
+      }
+    } catch (thrown) {
+      await this.#discard(workspace)
+      throw thrown
+    }
+  }
+
+  async has(id: SnapshotId): Promise<boolean> {
+    const directory = this.#directory(id)
+    if (lstatSync(`${directory}/fs`, { throwIfNoEntry: false }) === undefined) return false
+    const durability = durabilityOf(directory)
+    if (durability === 'unsynced') this.#unsynced.add(id)
+    return durability !== 'doubtful'
+  }
+
+  path(id: SnapshotId): string {
+    return `${this.#directory(id)}/fs`
+  }
+
+  async remove(id: SnapshotId): Promise<void> {
+    this.#unsynced.delete(id)
+    const directory = this.#directory(id)
+    const workspace = await this.#workspace()
+    try {
+      await rename(directory, `${workspace.path}/removed`)
+    } catch (thrown) {
+      if (errnoOf(thrown) !== 'ENOENT') throw storageFailure('remove', directory, thrown)
+    } finally {
+      await this.#discard(workspace)
+    }
+  }
+
+  async ensure(
+    id: SnapshotId,
+    signal: AbortSignal,
+    body: (active: Active) => Promise<void>,
+    parents: readonly SnapshotId[] = [],
+  ): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted()
+      if (await this.has(id)) return
+      const other = this.#making.get(id)
+      if (other === undefined) break
+      // If the other attempt fails it is not our failure: the next turn makes our own.
+      await settled(other, signal)
+    }
+    const making = this.#make(id, { signal, body, parents })
+    this.#making.set(id, making)
+    try {
+      await making
+    } finally {
+      this.#making.delete(id)
+    }
+  }
+
+  async flush(): Promise<void> {
+    if (this.#unsynced.size === 0) return
+    const ids = [...this.#unsynced]
+    const { root } = this.#directories
+    await onDisk('sync', root, () => syncFileSystem(this.#native, root))
+    for (const id of ids) {
+      markDurable(this.#directory(id))
+      this.#unsynced.delete(id)
+    }
+  }
+
+  async list(): Promise<readonly SnapshotId[]> {
+    const names = await onDisk('list', this.#directories.snapshots, () =>
+      readdir(this.#directories.snapshots),
+    )
+    const present = await Promise.all(names.map((name) => idPattern.test(name) && this.has(name)))
+    return names.filter((_, index) => present[index])
+  }
+
+  async sweep(): Promise<void> {
+    const { active, snapshots } = this.#directories
+    for (const name of await onDisk('list', active, () => readdir(active))) {
+      const lock = await tryAcquireLock(this.#native, this.#lockPath(name))
+      if (lock !== undefined)
+        await this.#discard({ path: `${active}/${name}`, name, lock, isReleased: false })
+    }
+    for (const id of await onDisk('list', snapshots, () => readdir(snapshots))) {
+      if (idPattern.test(id) && durabilityOf(this.#directory(id)) === 'doubtful') await this.remove(id)
+    }
+  }
+
+  async #make(
+    id: SnapshotId,
+    task: {
+      readonly signal: AbortSignal
+      readonly body: (active: Active) => Promise<void>
+      readonly parents: readonly SnapshotId[]
+    },
+  ): Promise<void> {
+    this.#directory(id)
+    const path = `${this.#directories.locks}/snapshot-${id}`
+    const lock = await onDisk('lock', path, () => acquireLock(this.#native, path, { signal: task.signal }))
+    try {
+      if (await this.has(id)) return
+      await using active = await this.prepare(task.parents)
+      await task.body(active)
+      task.signal.throwIfAborted()
+      await active.commit(id)
+    } finally {
+      lock.release()
+    }
+  }
+
+  /** A new directory that no sweep touches while this process lives. */
+  async #workspace(): Promise<Workspace> {
+    const name = randomBytes(16).toString('hex')
+    // Locked before it exists: a directory whose lock is free belongs to nobody.
+    const lock = await onDisk('lock', this.#lockPath(name), () =>
+      acquireLock(this.#native, this.#lockPath(name), {}),
+    )
+    const path = `${this.#directories.active}/${name}`
+    const workspace: Workspace = { path, name, lock, isReleased: false }
+    try {
+      await onDisk('create', path, () => mkdir(path, { mode: 0o700 }))
+      return workspace
+    } catch (thrown) {
+      await this.#discard(workspace)
+      throw thrown
+    }
+  }
+
+  async #commit(workspace: Workspace, id: SnapshotId): Promise<SnapshotId> {
+    const target = this.#directory(id)
+    await onDisk('commit', target, async () => {
+      await removeTree(`${workspace.path}/work`)
+      markUnsynced(workspace.path)
+      for (;;) {
+        try {
+          await rename(workspace.path, target)
+          break
+        } catch (thrown) {
+          if (errnoOf(thrown) !== 'ENOTEMPTY' && errnoOf(thrown) !== 'EEXIST') throw thrown
+          // Equal ids mean equal content, so the one that is there will do if it can be trusted.
+          if (await this.has(id)) return await removeTree(workspace.path)
+          await this.remove(id)
+        }
+      }
+      this.#unsynced.add(id)
+    })
+    await this.#release(workspace)
+    return id
+  }
+
+  async #discard(workspace: Workspace): Promise<void> {
+    try {
+      await onDisk('remove', workspace.path, () => removeTree(workspace.path))
+    } finally {
+      await this.#release(workspace)
+    }
+  }
+
+  async #release(workspace: Workspace): Promise<void> {
+    if (workspace.isReleased) return
+    workspace.isReleased = true
+    const { name, lock } = workspace
+    // Nobody else ever makes this name, so the file may go while it is still locked.
+    await unlink(this.#lockPath(name)).catch((thrown: unknown) => {
+      if (errnoOf(thrown) !== 'ENOENT') throw storageFailure('remove', this.#lockPath(name), thrown)
+    })
+    lock.release()
+  }
+
+  #directory(id: SnapshotId): string {
+    invariant(idPattern.test(id), `snapshot id ${JSON.stringify(id)}`)
+    return `${this.#directories.snapshots}/${id}`
+  }
+
+  #lockPath(name: string): string {
+    return `${this.#directories.locks}/active-${name}`
+  }
+}
+
+interface Workspace {
+  readonly path: string
+  readonly name: string
+  readonly lock: Lock
+  isReleased: boolean
+}
+
+async function copyMetadata(from: Stats, to: string): Promise<void> {
+  await chown(to, from.uid, from.gid)
+  await chmod(to, from.mode & 0o7777)
+  await utimes(to, from.mtime, from.mtime)
+}
+
+/** Resolves when `task` has ended in whatever way, or when the signal is aborted. */
+async function settled(task: Promise<void>, signal: AbortSignal): Promise<void> {
+  let stop = (): void => undefined
+  const aborted = new Promise<void>((resolve) => {
+    stop = resolve
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  await Promise.race([task.catch(() => undefined), aborted])
+  signal.removeEventListener('abort', stop)
+}
