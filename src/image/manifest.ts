@@ -3,7 +3,7 @@ import type { Descriptor } from '../core/descriptor.ts'
 import { invariant } from '../core/error.ts'
 import { type Encoded, encodeConfig, encodeManifest } from './encode.ts'
 import { asOciLayerType, layerCompression, mediaType } from './media-type.ts'
-import type { ImageConfig } from './types.ts'
+import type { ImageConfig, Manifest } from './types.ts'
 
 /** Which media types the documents carry; the bytes of layers are the same. */
 export type ManifestFormat = 'oci' | 'docker'
@@ -33,6 +33,16 @@ export function describeImage(
     ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
   })
   return { config: encodedConfig, manifest }
+}
+
+/** The same image with its layers in another compression: everything else, the config above all, stays. */
+export function replaceLayers(manifest: Manifest, layers: readonly Descriptor[]): Encoded {
+  invariant(layers.length === manifest.layers.length, 'a converted image has as many layers as before')
+  const format = manifest.mediaType === mediaType.dockerManifest ? 'docker' : 'oci'
+  return encodeManifest({
+    ...manifest,
+    layers: layers.map((layer) => ({ ...layer, mediaType: layerType(layer.mediaType, format) })),
+  })
 }
 
 function layerType(type: string, format: ManifestFormat): string {

@@ -1,0 +1,40 @@
+// Layers in the compression an output wants. Built layers are plain tars and go straight through the compressor;
+// a base image's layer is unpacked to its plain form first, which also proves its diff id.
+import { Readable } from 'node:stream'
+import type { Descriptor } from '../core/descriptor.ts'
+import { limit } from '../core/limit.ts'
+import { layerCompression, mediaType } from '../image/media-type.ts'
+import type { ImageLayer } from '../image/types.ts'
+import { decompress } from '../layer/compression.ts'
+import { convertLayer } from '../layer/convert-layer.ts'
+import type { ContentStore } from '../store/types.ts'
+import type { ConvertLayer } from './packed-image.ts'
+
+/** Converts within `store`; `variants` is the directory where results are remembered. */
+export function layerConverter(store: ContentStore, variants: string): ConvertLayer {
+  // One at a time: the compressor itself uses the cores.
+  const turn = limit(1)
+  return (layer, { compression, level }, cx) =>
+    turn(async () => {
+      const plain = await plainLayer(store, layer, cx.signal)
+      return convertLayer(plain, {
+        store,
+        variants,
+        compression,
+        ...(level === undefined ? {} : { level }),
+        signal: cx.signal,
+      })
+    }, cx.signal)
+}
+
+async function plainLayer(store: ContentStore, layer: ImageLayer, signal: AbortSignal): Promise<Descriptor> {
+  if (layerCompression(layer.descriptor.mediaType) === 'uncompressed') return layer.descriptor
+  const body = await store.open(layer.descriptor, { signal })
+  const bytes = Readable.from(decompress(body), { objectMode: false, highWaterMark: 1 << 20 })
+  try {
+    return await store.put({ mediaType: mediaType.ociLayer, digest: layer.diffId }, bytes, { signal })
+  } finally {
+    bytes.destroy()
+    body.destroy()
+  }
+}
