@@ -69,6 +69,11 @@ export async function resolveImage(
   }
   const manifest = parseManifest(current.bytes, current.descriptor.mediaType)
   const config = parseConfig(await documents.read(manifest.config, maxConfigBytes))
+  if (documents.hasFetched()) {
+    // A push can then mount or fetch layers that no step has needed here (see push.ts).
+    const origin = repository.name
+    await Promise.all(manifest.layers.map((layer) => store.addOrigin(layer.digest, origin)))
+  }
   const { os, architecture, variant } = config
   const found = normalisePlatform({ os, architecture, ...(variant === undefined ? {} : { variant }) })
   return {
@@ -89,6 +94,8 @@ interface Found {
 interface Documents {
   find(ref: ImageRef): Promise<Found>
   read(descriptor: Descriptor, limitBytes: number): Promise<Buffer>
+  /** Whether anything came from the repository. */
+  hasFetched(): boolean
 }
 
 /** Small contents of a repository, kept in the store: read there first, and put there when they were fetched. */
@@ -114,11 +121,13 @@ function openDocuments(repository: Repository, store: ContentStore, signal: Abor
     const stored = await readStored(descriptor, limitBytes)
     if (stored !== undefined) return stored
     const bytes = await readSmall(repository, descriptor, { limitBytes, signal })
+    hasFetched = true
     await store.put(descriptor, bytes, { signal })
     return bytes
   }
   return {
     read,
+    hasFetched: () => hasFetched,
     async find(ref) {
       const known = ref.digest === undefined ? undefined : await findStored(ref.digest)
       if (known !== undefined) return known
@@ -127,6 +136,7 @@ function openDocuments(repository: Repository, store: ContentStore, signal: Abor
       const stored = described && (await readStored(described, maxManifestBytes))
       if (described !== undefined && stored !== undefined) return { descriptor: described, bytes: stored }
       const fetched = await repository.resolve(reference, { signal })
+      hasFetched = true
       await store.put(fetched.descriptor, fetched.bytes, { signal })
       return fetched
     },

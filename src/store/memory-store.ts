@@ -1,5 +1,5 @@
 // A content store without a disk: for tests, and for images on their way from one place to another.
-import { Readable } from 'node:stream'
+import { addAbortSignal, Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
@@ -48,8 +48,8 @@ export function openMemoryStore(): ContentStore {
       options.signal?.throwIfAborted()
       const check = verifier('store blob', expected)
       const chunks: Uint8Array[] = []
+      if (!(body instanceof Uint8Array) && options.signal) addAbortSignal(options.signal, body)
       for await (const chunk of body instanceof Uint8Array ? [body] : body) {
-        options.signal?.throwIfAborted()
         check.update(chunk as Uint8Array)
         chunks.push(chunk as Uint8Array)
       }
