@@ -217,6 +217,14 @@ static pid_t start_process(const struct container *container, const struct user 
 	return length == 0 ? pid : -1;
 }
 
+// Process 1 lives as long as the step: it must hold neither its pipes nor the host's directories.
+static int keep_status_only(void)
+{
+	enum { STATUS = 4 };
+	if (syscall(SYS_close_range, 0u, STATUS - 1u, 0u) < 0 || syscall(SYS_close_range, STATUS + 1u, ~0u, 0u) < 0) return fail_errno("close files", NULL);
+	return 0;
+}
+
 static void report_exit(int status)
 {
 	status_begin();
@@ -243,7 +251,7 @@ int container_main(const struct container *container)
 		status_failure();
 		return 1;
 	}
-	if (privileges_keep_kill() < 0) {
+	if (privileges_keep_kill() < 0 || keep_status_only() < 0) {
 		status_failure();
 		return 1;
 	}

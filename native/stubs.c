@@ -59,6 +59,20 @@ int stubs_fill_layer(int layer, const struct run_request *request)
 	return 0;
 }
 
+// The path of the open file `fd` below the directory `root`.
+static int resolved_path(int root, int fd, char *path, size_t size)
+{
+	char link[32], base[PATH_MAX], full[PATH_MAX];
+	snprintf(link, sizeof link, "/proc/self/fd/%d", root);
+	ssize_t base_length = readlink(link, base, sizeof base);
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	ssize_t length = readlink(link, full, sizeof full);
+	if (base_length < 0 || length <= base_length || (size_t)(length - base_length) >= size || memcmp(full, base, (size_t)base_length) != 0) return -1;
+	memcpy(path, full + base_length, (size_t)(length - base_length));
+	path[length - base_length] = 0;
+	return 0;
+}
+
 struct making {
 	int root, upper;
 	struct stubs *stubs;
@@ -90,9 +104,15 @@ static void note(struct making *making, const char *path)
 	close(fd);
 }
 
-static void note_directory(void *context, const char *path)
+// `path` was made in the merged view; links on the way lead elsewhere in the upper directory.
+static void note_made(void *context, const char *path)
 {
-	note(context, path);
+	struct making *making = context;
+	char resolved[PATH_MAX];
+	int fd = inroot_open(making->root, path, O_PATH, 0);
+	if (fd < 0) return;
+	if (resolved_path(making->root, fd, resolved, sizeof resolved) == 0) note(making, resolved);
+	close(fd);
 }
 
 // The modification time of the nearest directory above `target` that exists.
@@ -116,34 +136,18 @@ static struct timespec time_above(int root, const char *target)
 	return time;
 }
 
-// The path of the open file `fd` below the directory `root`.
-static int resolved_path(int root, int fd, char *path, size_t size)
-{
-	char link[32], base[PATH_MAX], full[PATH_MAX];
-	snprintf(link, sizeof link, "/proc/self/fd/%d", root);
-	ssize_t base_length = readlink(link, base, sizeof base);
-	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-	ssize_t length = readlink(link, full, sizeof full);
-	if (base_length < 0 || length <= base_length || (size_t)(length - base_length) >= size || memcmp(full, base, (size_t)base_length) != 0) return -1;
-	memcpy(path, full + base_length, (size_t)(length - base_length));
-	path[length - base_length] = 0;
-	return 0;
-}
-
 int stubs_open_target(int root, int upper, const struct request_mount *mount, struct stubs *stubs)
 {
 	int fd = inroot_open(root, mount->target, O_PATH, 0);
 	if (fd >= 0) return fd;
 	if (errno != ENOENT) return fail_errno("open mount point", mount->target);
 	struct making making = { .root = root, .upper = upper, .stubs = stubs, .before = time_above(root, mount->target), .first = true };
-	struct inroot_mkdirs options = { .made = note_directory, .context = &making };
+	struct inroot_mkdirs options = { .made = note_made, .context = &making };
 	bool directory = is_directory(mount);
 	if (make_place(root, mount->target, directory, options) < 0) return fail_errno("make mount point", mount->target);
+	if (!directory) note_made(&making, mount->target);
 	fd = inroot_open(root, mount->target, O_PATH, 0);
-	if (fd < 0) return fail_errno("open mount point", mount->target);
-	char path[PATH_MAX];
-	if (!directory && resolved_path(root, fd, path, sizeof path) == 0) note(&making, path);
-	return fd;
+	return fd < 0 ? fail_errno("open mount point", mount->target) : fd;
 }
 
 static bool same_time(struct timespec a, struct timespec b)

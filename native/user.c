@@ -164,7 +164,8 @@ static int find_group(struct user *user, struct slice group, struct slice name)
 static void add_member_groups(struct user *user, struct slice group, struct slice name)
 {
 	struct slice fields[GROUP_FIELDS];
-	while (user->group_count < USER_MAX_GROUPS && next_entry(&group, fields, GROUP_FIELDS)) {
+	// One place is kept for the primary group.
+	while (user->group_count < USER_MAX_GROUPS - 1 && next_entry(&group, fields, GROUP_FIELDS)) {
 		uint32_t gid;
 		if (parse_id(fields[2], &gid) && lists_member(fields[3], name)) user->groups[user->group_count++] = gid;
 	}
@@ -204,7 +205,16 @@ static int find_home(struct user *user, int root)
 	return 0;
 }
 
-int user_lookup(struct user *user, int root, const char *name)
+// The primary group is one of the supplementary ones, as after a login; without that, giving it up by
+// newgrp would gain what a group is denied (CVE-2022-36109).
+static void add_primary_group(struct user *user)
+{
+	for (size_t i = 0; i < user->group_count; i++)
+		if (user->groups[i] == user->gid) return;
+	if (user->group_count < USER_MAX_GROUPS) user->groups[user->group_count++] = user->gid;
+}
+
+static int find_everything(struct user *user, int root, const char *name)
 {
 	*user = (struct user){ .home = "/" };
 	struct slice rest = { name, strlen(name) };
@@ -227,4 +237,11 @@ int user_lookup(struct user *user, int root, const char *name)
 	if (passwd.length) free((char *)passwd.at);
 	if (group.length) free((char *)group.at);
 	return result;
+}
+
+int user_lookup(struct user *user, int root, const char *name)
+{
+	if (find_everything(user, root, name) < 0) return -1;
+	add_primary_group(user);
+	return 0;
 }

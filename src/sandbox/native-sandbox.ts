@@ -52,18 +52,29 @@ async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun): Prom
   }
 }
 
-/** SIGTERM goes to the process, SIGKILL to the helper, which takes everything inside with it. */
+/** How long the helper may take to clear up after it was told that time is up. */
+const clearUpMs = 10_000
+
+/**
+ * SIGTERM goes on to the process. SIGXCPU makes the helper kill everything inside and wait for its end; killing the
+ * helper itself would do the same, but nobody would know when.
+ */
 function cancelWith(run: HelperRun, helper: HelperProcess, killed: AbortController): () => void {
   const { signal } = run.cx
-  let timer: NodeJS.Timeout | undefined
+  const timers: NodeJS.Timeout[] = []
+  const after = (milliseconds: number, act: () => void): void => {
+    timers.push(setTimeout(act, milliseconds))
+  }
+  const graceMs = run.graceMs ?? 1000
   const cancel = (): void => {
     helper.child.kill('SIGTERM')
-    timer = setTimeout(() => killed.abort(), run.graceMs ?? 1000)
+    after(graceMs, () => helper.child.kill('SIGXCPU'))
+    after(graceMs + clearUpMs, () => killed.abort())
   }
   if (signal.aborted) cancel()
   else signal.addEventListener('abort', cancel, { once: true })
   return () => {
-    clearTimeout(timer)
+    for (const timer of timers) clearTimeout(timer)
     signal.removeEventListener('abort', cancel)
   }
 }

@@ -1,0 +1,69 @@
+// A directory of image-like layers made from the host's static busybox, for tests that run real processes.
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+const busybox = '/bin/busybox'
+
+/** Why tests that run containers must skip here; undefined when they can run. */
+export function containersMissing(): string | undefined {
+  if (process.getuid?.() !== 0) return 'needs root'
+  if (!existsSync(busybox)) return 'needs busybox-static'
+  return undefined
+}
+
+export interface Layers {
+  /** Removed by `remove`. */
+  readonly directory: string
+  /** /bin with all of busybox, and an empty /etc, /proc, /sys, /dev and /tmp. */
+  readonly base: string
+  /** A new layer with these files (text; `null` makes a directory, `{ link }` a symbolic link, `{ whiteout }` hides). */
+  layer(files: Readonly<Record<string, LayerFile>>): string
+  /** Fresh upper and work directories. */
+  writable(): { readonly upper: string; readonly work: string }
+  remove(): void
+}
+
+export type LayerFile = string | null | { readonly link: string } | { readonly whiteout: true }
+
+export function makeLayers(): Layers {
+  const directory = mkdtempSync(join(tmpdir(), 'slipway-sandbox-'))
+  let count = 0
+  const next = (): string => {
+    const path = join(directory, String(count++))
+    mkdirSync(path)
+    return path
+  }
+  const layer = (files: Readonly<Record<string, LayerFile>>): string => {
+    const path = next()
+    for (const [name, content] of Object.entries(files)) writeEntry(join(path, name), content)
+    return path
+  }
+  const base = layer({ bin: null, etc: null, proc: null, sys: null, dev: null, tmp: null })
+  copyFileSync(busybox, join(base, 'bin/busybox'))
+  for (const name of execFileSync(busybox, ['--list'], { encoding: 'utf8' }).split('\n')) {
+    if (name !== '' && name !== 'busybox') symlinkSync('busybox', join(base, 'bin', name))
+  }
+  return {
+    directory,
+    base,
+    layer,
+    writable() {
+      const path = next()
+      const [upper, work] = [join(path, 'fs'), join(path, 'work')]
+      mkdirSync(upper)
+      mkdirSync(work)
+      return { upper, work }
+    },
+    remove: () => rmSync(directory, { recursive: true, force: true }),
+  }
+}
+
+function writeEntry(path: string, content: LayerFile): void {
+  mkdirSync(dirname(path), { recursive: true })
+  if (content === null) mkdirSync(path, { recursive: true })
+  else if (typeof content === 'string') writeFileSync(path, content)
+  else if ('link' in content) symlinkSync(content.link, path)
+  else execFileSync('mknod', [path, 'c', '0', '0'])
+}
