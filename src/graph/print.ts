@@ -100,7 +100,7 @@ function describeAction(action: FileAction, input: (index: number) => string): s
       return `mkfile ${quote(action.path)}${action.name === undefined ? '' : ` name=${quote(action.name)}`} mode=${octal(action.mode)}${owner} content=${JSON.stringify(action.content)}`
     case 'copy':
       return [
-        `${action.instruction.toLowerCase()} ${input(action.from)} ${action.sources.map(quote).join(' ')} -> ${quote(action.destination)}${owner}`,
+        `${action.instruction.toLowerCase()} ${input(action.from)} ${action.sources.map(quoteWord).join(' ')} -> ${quoteWord(action.destination)}${owner}`,
         action.mode === undefined ? '' : ` mode=${action.mode}`,
         ...action.exclude.map((pattern) => ` exclude=${quote(pattern)}`),
         action.parents ? ' parents' : '',
@@ -135,6 +135,11 @@ function member(name: string, value: string, standard: string): string[] {
 
 function octal(mode: number): string {
   return `0${mode.toString(8)}`
+}
+
+/** As `quote`, where a blank would look like the end. */
+function quoteWord(text: string): string {
+  return text.includes(' ') ? JSON.stringify(text) : quote(text)
 }
 
 /** As it is when nothing can be mistaken, else as a JSON string. */

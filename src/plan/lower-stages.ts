@@ -53,7 +53,7 @@ export function lowerStages(
       targetPlatform,
       report,
       context: () => addLocal('context', options.ignore, graph, slotOf('context', options, targetPlatform)),
-      sourceOf: (from) => sourceOf(from, origins.get(from), info),
+      sourceOf: (from) => sourceOf(from, origins.get(from)),
     }
     let state = startState(info.base, info, cx)
     if (state === undefined) continue
@@ -82,7 +82,7 @@ export function lowerStages(
     }
   }
 
-  function sourceOf(from: Word, origin: Origin | undefined, user: StageInfo): OpRef | undefined {
+  function sourceOf(from: Word, origin: Origin | undefined): OpRef | undefined {
     switch (origin?.kind) {
       case undefined:
         return undefined
@@ -106,24 +106,13 @@ export function lowerStages(
         )
       }
       case 'stage':
-        return stageSource(origin.index, from, user)
+        return stageSource(origin.index)
     }
   }
 
-  function stageSource(index: number, from: Word, user: StageInfo): OpRef | undefined {
+  function stageSource(index: number): OpRef | undefined {
     const source = infos[index]
     if (source === undefined) return undefined
-    if (index >= user.stage.index) {
-      report({
-        code: 'ForwardReference',
-        severity: 'error',
-        message: `cannot copy from stage "${from.text}", it needs to be defined before current stage "${user.stage.name ?? user.stage.index}"`,
-        span: from.span,
-        notes: [{ span: source.stage.from.span, text: 'defined here' }],
-        hint: 'move that stage up',
-      })
-      return undefined
-    }
     // A stage that is a directory of the caller is read as one: no layer has to be made of it.
     if (source.isReplaced && source.base?.kind === 'context') {
       return addLocal(

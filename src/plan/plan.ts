@@ -4,8 +4,9 @@ import type { Stages } from '../dockerfile/ast.ts'
 import { graphBuilder } from '../graph/builder.ts'
 import { emptyState } from './base.ts'
 import { globalArgs } from './global-args.ts'
+import { checkEarly } from './lower/table.ts'
 import { lowerStages } from './lower-stages.ts'
-import { reach } from './reach.ts'
+import { instructionsOf, reach } from './reach.ts'
 import { type Edge, reportCycles, sourceReader } from './sources.ts'
 import { readStages, reportInvalidDefaults, type StageInfo } from './stages.ts'
 import { targetOf } from './target.ts'
@@ -22,21 +23,25 @@ export function plan(stages: Stages, options: PlanOptions, pins: Pins): Outcome<
   const done = (value: Planned): Outcome<Planned> => ({ value, diagnostics: inOrder([...found.values()]) })
 
   const args = globalArgs(stages, options, options.buildArgs, report)
-  reportInvalidDefaults(
-    stages,
-    globalArgs(stages, options, {}, () => undefined),
-    report,
-  )
   const infos = readStages(stages, options, args, report)
+  const defaults = globalArgs(stages, options, {}, () => undefined)
+  reportInvalidDefaults(infos, defaults, stages.escape, report)
   const sourcesOf = sourceReader(infos, options, report)
   const edges = infos.map((info) => edgesOf(info, sourcesOf))
-  reportCycles(infos, (index) => edges[index] ?? [], report)
   const target = targetIndex(infos, options, report)
-  if (target === undefined || hasErrors([...found.values()])) return done(nothing(options))
+  const isCircular = reportCycles(infos, (index) => edges[index] ?? [], report)
+  if (target === undefined || isCircular) return done(nothing(options))
 
   const reached = reach(target, infos, { pins, sourcesOf, platform: targetPlatform(options), report })
-  if (hasErrors([...found.values()])) return done(nothing(options))
-  if (reached.missing.length > 0) return done({ kind: 'needs', pins: reached.missing })
+  const instructions = reached.stages.flatMap((index) => {
+    const info = infos[index]
+    return info === undefined ? [] : instructionsOf(info, reached.triggersOf(index))
+  })
+  for (const instruction of instructions) checkEarly(instruction, options, report)
+  if (reached.missing.length > 0) {
+    const isHopeless = hasErrors([...found.values()])
+    return done(isHopeless ? nothing(options) : { kind: 'needs', pins: reached.missing })
+  }
 
   const graph = graphBuilder()
   const states = lowerStages(infos, reached, {
@@ -47,7 +52,9 @@ export function plan(stages: Stages, options: PlanOptions, pins: Pins): Outcome<
     escape: stages.escape,
     report,
   })
-  for (const diagnostic of unusedBuildArgs(stages, options.buildArgs, args.names)) report(diagnostic)
+  for (const diagnostic of unusedBuildArgs(stages, instructions, options.buildArgs, args.names)) {
+    report(diagnostic)
+  }
   const final = states.get(target)
   if (final === undefined) return done(nothing(options))
   const image = targetOf(final, options)

@@ -4,6 +4,7 @@ import { type Diagnostic, nearest } from '../core/diagnostic.ts'
 import { SlipwayError } from '../core/error.ts'
 import type { Platform } from '../core/platform.ts'
 import { formatReference, parseReference } from '../core/reference.ts'
+import type { Word } from '../dockerfile/ast.ts'
 import type { StageInstruction } from './lower/table.ts'
 import { triggersOfImage, triggersOfStage } from './onbuild.ts'
 import { pinKey } from './pin-key.ts'
@@ -86,9 +87,10 @@ export function reach(
     reached.add(index)
     if (info.base?.kind === 'stage') waiting.push(info.base.index)
     if (info.base?.kind === 'image') imageOf(info.base, info.platform)
-    for (const { origin } of instructionsOf(info, triggersOf(index)).flatMap(given.sourcesOf)) {
-      if (origin.kind === 'stage') waiting.push(origin.index)
-      else imageOf(origin, given.platform)
+    for (const { from, origin } of instructionsOf(info, triggersOf(index)).flatMap(given.sourcesOf)) {
+      if (origin.kind !== 'stage') imageOf(origin, given.platform)
+      else if (origin.index < index) waiting.push(origin.index)
+      else given.report(forwardReference(from, info, infos[origin.index]))
     }
   }
   return {
@@ -96,6 +98,17 @@ export function reach(
     triggersOf,
     imageOf,
     missing: [...missing.values()],
+  }
+}
+
+function forwardReference(from: Word, user: StageInfo, source: StageInfo | undefined): Diagnostic {
+  return {
+    code: 'ForwardReference',
+    severity: 'error',
+    message: `cannot copy from stage "${from.text}", it needs to be defined before current stage "${user.stage.name ?? user.stage.index}"`,
+    span: from.span,
+    notes: source === undefined ? [] : [{ span: source.stage.from.span, text: 'defined here' }],
+    hint: 'move that stage up',
   }
 }
 

@@ -73,12 +73,13 @@ export interface Edge {
   readonly from: Word
 }
 
-/** One error for each circle among the stages' edges; a base is always an earlier stage and closes none by itself. */
+/** Whether the stages' edges close a circle; each that does is reported. A base is always an earlier stage and closes none by itself. */
 export function reportCycles(
   infos: readonly StageInfo[],
   edgesOf: (index: number) => readonly Edge[],
   report: (diagnostic: Diagnostic) => void,
-): void {
+): boolean {
+  let isCircular = false
   const nameOf = (index: number): string => infos[index]?.stage.name ?? `stage-${index}`
   const done = new Set<number>()
   const visit = (index: number, path: readonly Edge[]): void => {
@@ -94,6 +95,7 @@ export function reportCycles(
               .slice(0, -1)
               .map((e) => nameOf(e.to))
               .join(' → ')}`
+      isCircular = true
       report({
         code: 'CircularDependency',
         severity: 'error',
@@ -109,4 +111,5 @@ export function reportCycles(
     for (const edge of edgesOf(index)) visit(edge.to, [...path, edge])
   }
   for (const { stage } of infos) visit(stage.index, [{ to: stage.index, from: stage.from.image }])
+  return isCircular
 }

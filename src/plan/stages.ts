@@ -118,18 +118,22 @@ function baseNameOf(stage: Stage, { escapeBy, args, report }: FromContext): stri
   for (const diagnostic of diagnostics) report(diagnostic)
   reportUndefined(unmatched, args, report)
   if (text !== '' || diagnostics.length > 0) return text === '' ? undefined : text
-  const hint = unmatched.map((use) => nearest(use.name, args.names)).find((close) => close !== undefined)
   report({
     code: 'BlankBaseName',
     severity: 'error',
     message: `base name (${word.text}) should not be blank`,
     span: word.span,
-    hint:
-      hint === undefined
-        ? 'give the ARG before FROM a default, or pass it with --build-arg'
-        : `did you mean ${hint}?`,
+    hint: blankHint(unmatched, args),
   })
   return undefined
+}
+
+function blankHint(unmatched: readonly VariableUse[], args: GlobalArgs): string {
+  const [use] = unmatched
+  if (use === undefined) return 'name an image, a stage or scratch'
+  const close = args.names.has(use.name) ? undefined : nearest(use.name, args.names)
+  if (close !== undefined) return `did you mean ${close}?`
+  return `give ARG ${use.name} before the first FROM a default, or pass --build-arg ${use.name}=…`
 }
 
 function platformOf(stage: Stage, { escapeBy, options, args, report }: FromContext): Platform | undefined {
@@ -201,15 +205,23 @@ function reportUndefined(unmatched: readonly VariableUse[], args: GlobalArgs, re
 }
 
 /** Warns where FROM is no image name as long as no build arg is given (`defaults`: the global args without any). */
-export function reportInvalidDefaults(stages: Stages, defaults: GlobalArgs, report: Report): void {
-  for (const { from } of stages.stages) {
-    const { text, diagnostics } = expandWith(from.image, defaults.values, stages.escape)
-    if (diagnostics.length > 0 || isReference(text)) continue
+export function reportInvalidDefaults(
+  infos: readonly StageInfo[],
+  defaults: GlobalArgs,
+  escapeBy: string,
+  report: Report,
+): void {
+  for (const { stage, base } of infos) {
+    const { image } = stage.from
+    const { text, matched, unmatched, diagnostics } = expandWith(image, defaults.values, escapeBy)
+    const isConstant = matched.length + unmatched.length === 0
+    // What is wrong with these build args too has been reported as an error.
+    if (base === undefined || isConstant || diagnostics.length > 0 || isReference(text)) continue
     report({
       code: 'InvalidDefaultArgInFrom',
       severity: 'warning',
-      message: `Default value for ARG ${from.image.text} results in empty or invalid base image name`,
-      span: from.image.span,
+      message: `Default value for ARG ${image.text} results in empty or invalid base image name`,
+      span: image.span,
     })
   }
 }

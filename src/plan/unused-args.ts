@@ -1,6 +1,7 @@
 // Build args that no ARG asks for: nearly always a misspelt name.
 import { type Diagnostic, nearest } from '../core/diagnostic.ts'
 import type { Stages } from '../dockerfile/ast.ts'
+import type { StageInstruction } from './lower/table.ts'
 import { isProxyName } from './proxies.ts'
 
 /** Build args the builder reads itself (field.md §1.5 "Builtin build-args"). */
@@ -18,15 +19,16 @@ const builtin: ReadonlySet<string> = new Set([
   'SOURCE_DATE_EPOCH',
 ])
 
-/** One warning that names every build arg without an ARG; `globals` are the names known before the first FROM. */
+/** One warning that names every build arg without an ARG; `reached` are the instructions that run, triggers of base images among them, `globals` the names known before the first FROM. */
 export function unusedBuildArgs(
   stages: Stages,
+  reached: readonly StageInstruction[],
   buildArgs: Readonly<Record<string, string>>,
   globals: ReadonlySet<string>,
 ): Diagnostic[] {
   const declared = new Set(globals)
   // Stages that are not built count too: an argument is no mistake because another target uses it.
-  for (const instruction of stages.stages.flatMap((stage) => stage.instructions)) {
+  for (const instruction of [...stages.stages.flatMap((stage) => stage.instructions), ...reached]) {
     const inner = instruction.kind === 'ONBUILD' ? instruction.trigger : instruction
     if (inner.kind === 'ARG') for (const pair of inner.pairs) declared.add(pair.key.text)
   }

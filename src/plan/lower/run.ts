@@ -1,5 +1,6 @@
 // RUN: a process on the root file system so far. A sole here-document is a script; one that begins with
 // `#!` is a file of its own; otherwise here-documents are handed to the shell as they were written.
+import type { Diagnostic } from '../../core/diagnostic.ts'
 import type { Heredoc, Run } from '../../dockerfile/ast.ts'
 import { readHeredocWord } from '../../dockerfile/heredoc.ts'
 import type { ExecMount, ExecOp, NetworkMode, OpNote } from '../../graph/op.ts'
@@ -13,11 +14,12 @@ import {
   withHistory,
   withStep,
 } from '../state.ts'
+import type { PlanOptions } from '../types.ts'
 import { behindShell } from './shell.ts'
-import { reportUnsupported } from './unsupported.ts'
+import { unsupported } from './unsupported.ts'
 
 export const lowerRun: Lower<Run> = (state, instruction, cx) => {
-  if (!reportFlags(instruction, cx)) return state
+  if (!checkRun(instruction, cx.options, cx.report)) return state
   const { args, mounts } = commandOf(instruction, state)
   const op: ExecOp = {
     kind: 'exec',
@@ -36,31 +38,31 @@ export const lowerRun: Lower<Run> = (state, instruction, cx) => {
   return withHistory(after, `RUN ${[...argsText(state), ...args].join(' ')} # buildkit`, cx, 'layer')
 }
 
-/** False when a flag asks for something that cannot be done. */
-function reportFlags(instruction: Run, cx: LowerContext): boolean {
-  for (const mount of instruction.mounts) {
-    reportUnsupported(
-      'RUN --mount',
-      mount.span,
-      'COPY the files or leave the mount out; it would change what the step sees, so it is not ignored',
-      cx,
-    )
+/** Whether the flags of a RUN can be honoured; each that cannot is reported. */
+export function checkRun(
+  { mounts, devices, security }: Run,
+  options: PlanOptions,
+  report: (diagnostic: Diagnostic) => void,
+): boolean {
+  for (const mount of mounts) {
+    const hint =
+      'COPY the files or leave the mount out; it changes what the step sees, so it cannot be ignored'
+    report(unsupported('RUN --mount', mount.span, hint))
   }
-  for (const device of instruction.devices) {
-    reportUnsupported('RUN --device', device.span, 'leave the flag out', cx)
+  for (const device of devices) {
+    report(unsupported('RUN --device', device.span, 'leave the flag out'))
   }
-  const { security } = instruction
-  if (security?.text === 'insecure' && !cx.options.allow.includes('security.insecure')) {
-    cx.report({
+  const isDenied = security?.text === 'insecure' && !options.allow.includes('security.insecure')
+  if (isDenied) {
+    report({
       code: 'MissingEntitlement',
       severity: 'error',
       message: 'RUN --security=insecure needs the entitlement security.insecure',
       span: security.span,
       hint: 'pass --allow security.insecure if you trust this Dockerfile with the whole machine',
     })
-    return false
   }
-  return instruction.mounts.length === 0 && instruction.devices.length === 0
+  return !isDenied && mounts.length === 0 && devices.length === 0
 }
 
 function networkOf({ network }: Run, cx: LowerContext): NetworkMode {

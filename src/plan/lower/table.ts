@@ -1,7 +1,9 @@
 // Which function lowers which instruction; the compiler finds a missing one.
+import type { Diagnostic } from '../../core/diagnostic.ts'
 import type { Instruction } from '../../dockerfile/ast.ts'
 import type { Lower, LowerContext, StageState } from '../state.ts'
-import { lowerAdd } from './add.ts'
+import type { PlanOptions } from '../types.ts'
+import { checkAdd, lowerAdd } from './add.ts'
 import { lowerArg } from './arg.ts'
 import { lowerCmd } from './cmd.ts'
 import { lowerCopy } from './copy.ts'
@@ -12,7 +14,7 @@ import { lowerHealthcheck } from './healthcheck.ts'
 import { lowerLabel } from './label.ts'
 import { lowerMaintainer } from './maintainer.ts'
 import { lowerOnbuild } from './onbuild.ts'
-import { lowerRun } from './run.ts'
+import { checkRun, lowerRun } from './run.ts'
 import { lowerShell } from './shell.ts'
 import { lowerStopsignal } from './stopsignal.ts'
 import { lowerUser } from './user.ts'
@@ -45,6 +47,16 @@ const table: { readonly [K in StageInstruction['kind']]: Lower<Extract<StageInst
 /** The state after one instruction. */
 export function lower(state: StageState, instruction: StageInstruction, cx: LowerContext): StageState {
   return (table[instruction.kind] as Lower<StageInstruction>)(state, instruction, cx)
+}
+
+/** Reports what shows without a state, so that no registry is asked for a build that cannot be. Lowering may report it again. */
+export function checkEarly(
+  instruction: StageInstruction,
+  options: PlanOptions,
+  report: (diagnostic: Diagnostic) => void,
+): void {
+  if (instruction.kind === 'RUN') checkRun(instruction, options, report)
+  if (instruction.kind === 'ADD') checkAdd(instruction, report)
 }
 
 export function isStageInstruction(instruction: Instruction): instruction is StageInstruction {

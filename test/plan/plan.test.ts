@@ -1,0 +1,132 @@
+import { resolve } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { hasErrors } from '../../src/core/diagnostic.ts'
+import { printGraph } from '../../src/graph/print.ts'
+import { plan } from '../../src/plan/plan.ts'
+import { planWithPins } from '../../src/plan/plan-with-pins.ts'
+import type { Pin, PinRequest, PlanOptions } from '../../src/plan/types.ts'
+import { optionsWith, sharedPins, stagesOf } from './support.ts'
+
+const root = resolve(import.meta.dirname, '../../fixtures/plan')
+const pins = sharedPins(root)
+
+function graphOf(text: string, change: Partial<PlanOptions> = {}) {
+  const { stages, files } = stagesOf(text)
+  const { value, diagnostics } = plan(stages, optionsWith(change, files), pins)
+  expect(diagnostics.filter((d) => d.severity === 'error')).toEqual([])
+  if (value.kind !== 'ready') throw new Error(`needs ${value.pins.map((pin) => pin.reference).join(' ')}`)
+  return value
+}
+
+describe('plan', () => {
+  it('does not change when stages that are not needed do', () => {
+    const line = fc.constantFrom(
+      'RUN make',
+      'COPY --from=nginx / /x',
+      'ENV A=1',
+      'WORKDIR /x',
+      'RUN --mount=type=cache,target=/c true',
+      'ADD https://example.com/x /',
+      'USER nobody',
+    )
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 6 }), fc.array(line, { maxLength: 6 }), (before, after) => {
+        const text = (extra: readonly string[], later: readonly string[]): string =>
+          [
+            'FROM debian:12 AS tools',
+            'RUN tools',
+            'FROM golang:1.22 AS unused',
+            ...extra,
+            'FROM debian:12 AS final',
+            'COPY --from=tools /t /t',
+            'RUN final',
+            'FROM nginx AS later',
+            ...later,
+            '',
+          ].join('\n')
+        const changed = graphOf(text(before, after), { target: 'final' })
+        const plain = graphOf(text([], []), { target: 'final' })
+        expect(changed.graph.ops).toEqual(plain.graph.ops)
+        expect(changed.target).toEqual(plain.target)
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  it('gives an edited step a new identity and keeps those below it', () => {
+    const text = 'FROM debian:12\nRUN one\nRUN two\n'
+    const [before, after] = [text, text.replace('two', 'three')].map((t) => Object.keys(graphOf(t).graph.ops))
+    expect(after?.slice(0, 2)).toEqual(before?.slice(0, 2))
+    expect(after?.[2]).not.toBe(before?.[2])
+  })
+
+  it('keeps proxies, hosts, titles and places out of the identity', () => {
+    const plain = graphOf('FROM debian:12\nRUN one\n')
+    const other = graphOf('# comment\nfrom debian:12\n\nrun   one\n', {
+      buildArgs: { HTTP_PROXY: 'http://p' },
+      hosts: [{ name: 'x', ip: '10.0.0.1' }],
+      buildName: 'other',
+      noCache: true,
+    })
+    expect(other.graph.ops).toEqual(plain.graph.ops)
+    expect(other.target).toEqual(plain.target)
+  })
+
+  it('is the same text for the same input', () => {
+    const text = 'FROM debian:12 AS a\nRUN a\nFROM nginx\nCOPY --from=a / /\nCOPY . .\n'
+    const [first, second] = [graphOf(text), graphOf(text)].map(({ graph, target }) =>
+      printGraph(graph, target.root === null ? [] : [target.root]),
+    )
+    expect(second).toBe(first)
+  })
+})
+
+describe('planWithPins', () => {
+  const resolveFrom = (asked: string[][]) => {
+    let turn: string[] | undefined
+    return async (request: PinRequest): Promise<Pin> => {
+      if (turn === undefined) {
+        turn = []
+        asked.push(turn)
+        setImmediate(() => {
+          turn = undefined
+        })
+      }
+      turn.push(request.reference)
+      await new Promise((done) => setImmediate(done))
+      const pin = pins[`${request.reference} linux/amd64`]
+      if (pin === undefined) throw new Error(`no ${request.reference}`)
+      return pin
+    }
+  }
+
+  it('asks for what is missing at once, and again for what triggers of a base bring', async () => {
+    const { stages, files } = stagesOf('FROM nginx AS n\nFROM onbuild:1\nCOPY --from=n / /n\nRUN true\n')
+    const asked: string[][] = []
+    const { value, diagnostics } = await planWithPins(stages, optionsWith({}, files), resolveFrom(asked))
+    expect(hasErrors(diagnostics)).toBe(false)
+    expect(asked.map((turn) => turn.sort())).toEqual([
+      ['docker.io/library/nginx:latest', 'docker.io/library/onbuild:1'],
+      ['docker.io/library/debian:12'],
+    ])
+    expect(Object.keys(value.pins)).toHaveLength(3)
+    const again = plan(stages, optionsWith({}, files), value.pins)
+    expect(again.value).toEqual({ kind: 'ready', graph: value.graph, target: value.target })
+  })
+
+  it('asks for nothing that known pins tell, nor for a file that cannot be built', async () => {
+    const asked: string[][] = []
+    const known = stagesOf('FROM debian:12\nRUN true\n')
+    await planWithPins(known.stages, optionsWith({}, known.files), resolveFrom(asked), pins)
+    const broken = stagesOf('FROM missing:1\nRUN --mount=type=cache,target=/x true\n')
+    const { diagnostics } = await planWithPins(broken.stages, optionsWith({}), resolveFrom(asked))
+    expect(asked).toEqual([])
+    expect(diagnostics.map((d) => d.code)).toEqual(['NotSupportedYet'])
+  })
+
+  it('rejects with what resolving throws', async () => {
+    const { stages } = stagesOf('FROM missing:1\n')
+    await expect(planWithPins(stages, optionsWith({}), resolveFrom([]))).rejects.toThrow(/no docker.io/)
+  })
+})
