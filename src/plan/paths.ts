@@ -1,22 +1,24 @@
 // Lexical paths of instructions, as BuildKit joins and cleans them. Always `/`; nothing is looked up.
-import { posix } from 'node:path'
 
 /** WORKDIR's new value: an absolute path stays as written, a relative one is joined to the current directory. */
 export function joinWorkdir(current: string, path: string): string {
-  if (path === '') return posix.join('/', current)
-  return path.startsWith('/') ? path : posix.join('/', current, path)
+  return path.startsWith('/') ? path : cleanAbsolute(`${current}/${path}`)
 }
 
-/** An absolute, clean path without a trailing slash. */
+/** An absolute path without `.`, `..`, double or trailing slashes; `..` stops at the root. */
 export function cleanAbsolute(path: string): string {
-  const clean = posix.join('/', path)
-  return clean.length > 1 && clean.endsWith('/') ? clean.slice(0, -1) : clean
+  const parts: string[] = []
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop()
+    else if (part !== '' && part !== '.') parts.push(part)
+  }
+  return `/${parts.join('/')}`
 }
 
 /** COPY's destination: absolute and clean, ending in `/` when the words mean a directory (`dir/`, `dir/.`, `.`, nothing). */
 export function destinationOf(workdir: string, path: string): string {
   const isDirectory = /(?:^|\/)\.?$/.test(path)
-  const clean = cleanAbsolute(path.startsWith('/') ? path : posix.join('/', workdir, path))
+  const clean = cleanAbsolute(path.startsWith('/') ? path : `${workdir}/${path}`)
   return isDirectory && clean !== '/' ? `${clean}/` : clean
 }
 
