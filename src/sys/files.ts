@@ -63,7 +63,7 @@ export async function applyFileOperations(
   helper.child.stderr?.setEncoding('latin1').on('data', (text: string) => {
     stderr = (stderr + text).slice(-2000)
   })
-  const sender = new Sender(helper.request, helper.ended)
+  const sender = new Sender(helper.request, helper.ended, options.signal)
   let end: HelperEnd
   try {
     sender.encoder.target(target, { reportLinks: options.missingLinkTargets === 'report' })
@@ -120,14 +120,20 @@ class Sender {
   readonly encoder = new FileEncoder()
   readonly #request: Writable
   readonly #ended: Promise<unknown>
-  stopped = false
+  readonly #signal: AbortSignal
+  #gone = false
 
-  constructor(request: Writable, ended: Promise<unknown>) {
+  constructor(request: Writable, ended: Promise<unknown>, signal: AbortSignal) {
     this.#request = request
+    this.#signal = signal
     const stop = (): void => {
-      this.stopped = true
+      this.#gone = true
     }
     this.#ended = ended.then(stop, stop)
+  }
+
+  get stopped(): boolean {
+    return this.#gone || this.#signal.aborted
   }
 
   /** A promise when the caller must wait before the next operation. */
@@ -141,7 +147,9 @@ class Sender {
 
   async flush(): Promise<void> {
     const pieces = this.encoder.take()
-    if (this.stopped || this.#request.destroyed) return
+    // Waiting also lets the event loop turn: a caller's endless generator would never do so.
+    if (this.#request.destroyed) await this.#ended
+    if (this.stopped) return
     this.#request.cork()
     let open = true
     for (const piece of pieces) open = this.#request.write(piece)
