@@ -57,14 +57,15 @@ export function localTree(options: LocalTreeOptions): SourceTree {
     }
     return found
   }
-  const isIgnored = (path: string): boolean => path !== '' && options.ignore?.matches(textOf(path)) === true
+  const verdictOf = (entry: SourceEntry) =>
+    entry.path === '' ? undefined : options.ignore?.(textOf(entry.path), entry.type === 'directory')
   const isVisible = async (entry: SourceEntry): Promise<boolean> => {
-    if (!isIgnored(entry.path)) return true
+    const verdict = verdictOf(entry)
+    if (verdict?.excluded !== true) return true
     // An ignored directory exists if a `!` pattern brings back something in it.
-    return (
-      entry.type === 'directory' && mayHoldVisible(options, entry.path) && (await walk(entry.path)).length > 0
-    )
+    return entry.type === 'directory' && !verdict.skip && (await walk(entry.path)).length > 0
   }
+  const isHidden = (link: SourceEntry): boolean => verdictOf(link)?.excluded === true
   const look = (path: string): SourceEntry | undefined => {
     try {
       return lookAt(options, path)
@@ -76,7 +77,7 @@ export function localTree(options: LocalTreeOptions): SourceTree {
     description: options.description,
     isLocal: true,
     async find(path, follow) {
-      const found = resolveInside(look, isIgnored, cleanPath(path), follow)
+      const found = resolveInside(look, isHidden, cleanPath(path), follow)
       return found !== undefined && (await isVisible(found)) ? found : undefined
     },
     async list(directory) {
@@ -105,7 +106,7 @@ export function localTree(options: LocalTreeOptions): SourceTree {
 
 function resolveInside(
   look: (path: string) => SourceEntry | undefined,
-  isIgnored: (path: string) => boolean,
+  isHidden: (link: SourceEntry) => boolean,
   path: string,
   follow: boolean,
 ): SourceEntry | undefined {
@@ -121,7 +122,7 @@ function resolveInside(
       continue
     }
     // An ignored link is not there, even if what it points to is.
-    if (isIgnored(next.path) || ++links > maxLinks) return undefined
+    if (isHidden(next) || ++links > maxLinks) return undefined
     const target = next.linkTarget ?? ''
     if (target.startsWith('/')) at = look('')
     rest.push(...target.split('/').reverse())
@@ -205,27 +206,25 @@ function readNames(options: LocalTreeOptions, path: string): string[] {
 
 /** Everything visible below a directory. */
 async function walkVisible(options: LocalTreeOptions, directory: string): Promise<SourceEntry[]> {
-  const hostPath = directory === '' ? options.root : `${options.root}/${directory}`
   const { ignore } = options
   if (ignore === undefined) return scanBelow(options, directory)
-  const names = readNames(options, directory).sort(compareBytes)
-  const paths = names.map((name) => joinPath(directory, name))
+  const paths = readNames(options, directory)
+    .sort(compareBytes)
+    .map((name) => joinPath(directory, name))
   // What is excluded as a whole (node_modules, .git) is mostly at the top and often most of the tree: not scanning it
   // is worth a scan per remaining directory.
-  const isWhole = paths.every((path) => !ignore.matches(textOf(path)) || mayHoldVisible(options, path))
-  if (isWhole) return keepVisible(await scanBelow(options, directory), ignore)
+  const kept = paths.filter((path) => !ignore(textOf(path), true).skip)
+  if (kept.length === paths.length) return keepVisible(await scanBelow(options, directory), ignore)
   const entries: SourceEntry[] = []
-  for (const [index, path] of paths.entries()) {
-    if (ignore.matches(textOf(path)) && !mayHoldVisible(options, path)) continue
+  for (const path of kept) {
     const entry = lookAt(options, path)
-    if (entry === undefined) throw changed({ ...rootless, path, hostPath: `${hostPath}/${names[index]}` })
+    // Gone since its name was read: as if the context had been listed a moment later.
+    if (entry === undefined) continue
     entries.push(entry)
     if (entry.type === 'directory') entries.push(...(await scanBelow(options, path)))
   }
   return keepVisible(entries, ignore)
 }
-
-const rootless = { type: 'file', mode: 0, uid: 0, gid: 0, size: 0, mtimeNs: 0n } as const
 
 async function scanBelow(options: LocalTreeOptions, directory: string): Promise<SourceEntry[]> {
   const hostPath = directory === '' ? options.root : `${options.root}/${directory}`
@@ -245,13 +244,9 @@ function keepVisible(entries: readonly SourceEntry[], ignore: IgnoreMatcher): So
   const open: SourceEntry[] = []
   for (const entry of entries) {
     while (open.length > 0 && !entry.path.startsWith(`${open.at(-1)?.path}/`)) open.pop()
-    if (!ignore.matches(textOf(entry.path))) visible.push(...open.splice(0), entry)
-    else if (entry.type === 'directory') open.push(entry)
+    const isDirectory = entry.type === 'directory'
+    if (!ignore(textOf(entry.path), isDirectory).excluded) visible.push(...open.splice(0), entry)
+    else if (isDirectory) open.push(entry)
   }
   return visible
-}
-
-/** Whether a `!` pattern might bring back something below an ignored directory. */
-function mayHoldVisible(options: LocalTreeOptions, path: string): boolean {
-  return options.ignore?.mayReinclude(textOf(path)) === true
 }

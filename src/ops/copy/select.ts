@@ -2,7 +2,8 @@
 // selection; where the files go is decided in plan-copy.ts.
 import { nearest } from '../../core/diagnostic.ts'
 import { SlipwayError } from '../../core/error.ts'
-import { globMatch, type IgnoreMatcher, ignoreMatcher } from '../../dockerfile/ignore-file.ts'
+import { type IgnoreMatcher, ignoreMatcher } from '../../dockerfile/ignore-file.ts'
+import { globMatch, hasGlob, isGlob } from '../../dockerfile/path-glob.ts'
 import type { FileAction } from '../../graph/op.ts'
 import { baseOf, cleanPath, joinPath, parentOf } from '../../layer/layer-path.ts'
 import { bytesOf, type SourceEntry, type SourceTree, textOf } from './source-tree.ts'
@@ -45,14 +46,14 @@ async function selectPlain(
   exclude: IgnoreMatcher | undefined,
   action: CopyAction,
 ): Promise<Selected[]> {
-  const swept = hasWildcard(source)
+  const swept = hasGlob(source)
   const selected: Selected[] = []
   for (const { path, name } of await expand(tree, source, action)) {
     const entry = await tree.find(path, true)
     if (entry === undefined) throw await notFound(tree, path, action)
     if (entry.type !== 'directory') {
       // The pattern is judged against the file's own name: there is no directory it could be relative to.
-      if (exclude?.matches(textOf(name)) === true) continue
+      if (exclude?.(textOf(name), false).excluded === true) continue
       if (isCopied(entry, tree)) selected.push({ entry, name, below: [] })
       else if (!swept) throw specialFile(entry, tree, path, action)
       continue
@@ -72,7 +73,7 @@ async function selectParents(
   const at = source.indexOf('/./')
   const pivotPattern = at === -1 ? '' : source.slice(0, at)
   const pattern = cleanPath(bytesOf(at === -1 ? source : source.slice(at + 3)))
-  const required = !hasWildcard(pivotPattern) && !hasWildcard(textOf(pattern))
+  const required = !hasGlob(pivotPattern) && !hasGlob(textOf(pattern))
   const include = pattern === '' ? undefined : matcherOf([textOf(pattern)], action)
   const selected: Selected[] = []
   for (const { path, name } of await expand(tree, pivotPattern, action)) {
@@ -101,9 +102,11 @@ async function belowOf(
       isCopied(entry, tree) ? [{ path: entry.path.slice(start), entry, implied: false }] : [],
     )
   }
-  const wanted = (path: string): boolean => {
+  const wanted = (path: string, isDirectory: boolean): boolean => {
     const text = textOf(path)
-    return (include === undefined || include.matches(text)) && exclude?.matches(text) !== true
+    // An include pattern is an ignore pattern read the other way round.
+    const isIncluded = include === undefined || include(text, isDirectory).excluded
+    return isIncluded && exclude?.(text, isDirectory).excluded !== true
   }
   const below: Below[] = []
   const open: Below[] = []
@@ -111,9 +114,10 @@ async function belowOf(
     if (!isCopied(entry, tree)) continue
     const path = entry.path.slice(start)
     while (open.length > 0 && !path.startsWith(`${open.at(-1)?.path}/`)) open.pop()
-    if (wanted(path)) {
+    const isDirectory = entry.type === 'directory'
+    if (wanted(path, isDirectory)) {
       below.push(...open.splice(0), { path, entry, implied: false })
-    } else if (entry.type === 'directory') {
+    } else if (isDirectory) {
       open.push({ path, entry, implied: true })
     }
   }
@@ -143,11 +147,12 @@ async function expand(
   action: CopyAction,
 ): Promise<{ path: string; name: string }[]> {
   const components = cleanPath(bytesOf(source)).split('/')
-  const firstWild = components.findIndex((component) => hasWildcard(component))
+  const firstWild = components.findIndex((component) => hasGlob(component))
   if (firstWild === -1) {
     const path = components.join('/')
     return [{ path, name: baseOf(path) }]
   }
+  if (!isGlob(source)) throw badPattern(source, action)
   const start = await tree.find(components.slice(0, firstWild).join('/'), true)
   // As in BuildKit (AllowEmptyWildcard), a pattern may match nothing.
   if (start === undefined || start.type !== 'directory') return []
@@ -158,20 +163,12 @@ async function expand(
     for (const directory of matches) {
       if (directory.type !== 'directory') continue
       for (const entry of await tree.list(directory)) {
-        if (matchComponent(pattern, textOf(baseOf(entry.path)), action)) next.push(entry)
+        if (globMatch(pattern, textOf(baseOf(entry.path)))) next.push(entry)
       }
     }
     matches = next
   }
   return matches.map(({ path }) => ({ path, name: baseOf(path) }))
-}
-
-function matchComponent(pattern: string, name: string, action: CopyAction): boolean {
-  try {
-    return globMatch(pattern, name)
-  } catch (cause) {
-    throw badPattern(pattern, action, cause)
-  }
 }
 
 function matcherOf(patterns: readonly string[], action: CopyAction): IgnoreMatcher {
@@ -182,12 +179,7 @@ function matcherOf(patterns: readonly string[], action: CopyAction): IgnoreMatch
   }
 }
 
-/** Whether Go's filepath.Match sees more than literal characters. */
-function hasWildcard(pattern: string): boolean {
-  return /(?:^|[^\\])(?:\\\\)*[*?[]/.test(pattern)
-}
-
-function badPattern(pattern: string, action: CopyAction, cause: unknown): SlipwayError {
+function badPattern(pattern: string, action: CopyAction, cause?: unknown): SlipwayError {
   return new SlipwayError({
     code: 'ERR_COPY_PATTERN',
     message: `${action.instruction} failed: syntax error in pattern ${JSON.stringify(pattern)}`,
