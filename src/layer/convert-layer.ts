@@ -45,7 +45,7 @@ export async function convertLayer(layer: Descriptor, options: ConvertOptions): 
       const compressed = compress(body, compression, level === undefined ? {} : { level })
       const stream = Readable.from(compressed, { objectMode: false, highWaterMark: 1024 * 1024 })
       try {
-        const made = await store.put({ mediaType: mediaTypes[compression] }, stream, { signal })
+        const made = await store.put({ mediaType: layerMediaType(compression) }, stream, { signal })
         await onDisk('create', variants, () => mkdir(variants, { recursive: true, mode: 0o700 }))
         // Need not survive a power cut: without it the layer is compressed once more.
         await onDisk('write', path, () => writeUnsynced(path, JSON.stringify(made), variants))
@@ -69,7 +69,7 @@ async function recall(path: string, { store, compression }: ConvertOptions): Pro
   }
   const { digest, size } = parseRecord(text)
   if (!isDigest(digest) || typeof size !== 'number' || !Number.isSafeInteger(size)) return undefined
-  const descriptor: Descriptor = { mediaType: mediaTypes[compression], digest, size }
+  const descriptor: Descriptor = { mediaType: layerMediaType(compression), digest, size }
   return (await store.has(descriptor)) ? descriptor : undefined
 }
 

@@ -1,0 +1,168 @@
+// An overlay upper directory as a layer's archive, in one pass: names in byte order, whiteouts and opaque
+// marks spelled as the image-spec wants them. Compressing it is convert-layer.ts's business.
+import { lstatSync } from 'node:fs'
+import { Readable } from 'node:stream'
+import type { Descriptor } from '../core/descriptor.ts'
+import type { Digest } from '../core/digest.ts'
+import { SlipwayError } from '../core/error.ts'
+import type { ContentWriter } from '../store/types.ts'
+import type { Native } from '../sys/native.ts'
+import { scanTree, type TreeEntry } from '../sys/scan-tree.ts'
+import { layerMediaType } from './convert-layer.ts'
+import { baseOf, joinPath, opaqueName, parentOf, whiteoutPrefix } from './layer-path.ts'
+import { isWrittenXattr } from './layer-xattrs.ts'
+import { printable, type TarEntry } from './tar-entry.ts'
+import { type TarInput, writeTar } from './tar-write.ts'
+
+export interface WriteLayerOptions {
+  /** Layer directories below, bottom first. */
+  readonly lower: readonly string[]
+  readonly store: ContentWriter
+  readonly native: Native
+  readonly signal: AbortSignal
+  /** Times later than this become this (SOURCE_DATE_EPOCH with rewrite-timestamp). */
+  readonly latestMtimeNs?: bigint
+}
+
+export interface WrittenLayer {
+  readonly diffId: Digest
+  /** The plain tar in the store. */
+  readonly descriptor: Descriptor
+}
+
+/**
+ * Writes the layer whose changes are in the directory `upper`, immutable by now.
+ * Postcondition: the archive is in the store. Throws ERR_LAYER_NAME_RESERVED when a file's name would read as a whiteout.
+ */
+export async function writeLayer(upper: string, options: WriteLayerOptions): Promise<WrittenLayer> {
+  const { native, signal, store } = options
+  const entries = await scanTree(native, upper, { xattrs: true })
+  const archive = Readable.from(writeTar(layerInputs(entries, upper, options)), {
+    objectMode: false,
+    highWaterMark: 1024 * 1024,
+  })
+  try {
+    const descriptor = await store.put({ mediaType: layerMediaType('uncompressed') }, archive, { signal })
+    return { diffId: descriptor.digest, descriptor }
+  } finally {
+    archive.destroy()
+  }
+}
+
+/** What goes into the archive. Like other builders' layers it has no entry for the root. */
+function* layerInputs(
+  entries: readonly TreeEntry[],
+  upper: string,
+  options: WriteLayerOptions,
+): Generator<TarInput, void, undefined> {
+  const root = Buffer.from(upper).toString('latin1')
+  const firstNames = new Map<string, string>()
+  for (const entry of inByteOrder(entries)) {
+    options.signal.throwIfAborted()
+    if (entry.path === '' || entry.type === 'socket') continue
+    const { path } = entry
+    if (baseOf(path).startsWith(whiteoutPrefix)) throw reservedName(path)
+    if (isWhiteout(entry)) {
+      yield { entry: marker(joinPath(parentOf(path), whiteoutPrefix + baseOf(path)), entry, options) }
+      continue
+    }
+    const metadata = metadataOf(entry, options)
+    const inode = `${entry.dev}:${entry.ino}`
+    const first = entry.nlink > 1 && entry.type !== 'directory' ? firstNames.get(inode) : undefined
+    if (first !== undefined) {
+      yield { entry: { ...metadata, type: 'hardlink', size: 0, linkTarget: first, xattrs: noXattrs } }
+      continue
+    }
+    if (entry.nlink > 1) firstNames.set(inode, path)
+    yield {
+      entry: metadata,
+      ...(entry.type === 'file' ? { body: { path: Buffer.from(`${root}/${path}`, 'latin1') } } : {}),
+    }
+    if (
+      entry.type === 'directory' &&
+      isOpaque(entry) &&
+      options.lower.some((layer) => hasDirectory(layer, path))
+    ) {
+      yield { entry: marker(joinPath(path, opaqueName), entry, options) }
+    }
+  }
+}
+
+const noXattrs: ReadonlyMap<string, Uint8Array> = new Map()
+
+/** Parents come before their children in byte order of the whole paths, too. */
+function inByteOrder(entries: readonly TreeEntry[]): readonly TreeEntry[] {
+  return [...entries].sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+function metadataOf(entry: TreeEntry, options: WriteLayerOptions): TarEntry {
+  const { path, type, mode, uid, gid } = entry
+  if (type === 'socket') throw new TypeError('bug in slipway: a socket in a layer')
+  const isDevice = type === 'char' || type === 'block'
+  return {
+    path,
+    type,
+    mode,
+    uid,
+    gid,
+    size: type === 'file' ? entry.size : 0,
+    mtimeNs: clamp(entry.mtimeNs, options),
+    ...(type === 'symlink' ? { linkTarget: entry.linkTarget ?? '' } : {}),
+    devMajor: isDevice ? entry.rdevMajor : 0,
+    devMinor: isDevice ? entry.rdevMinor : 0,
+    xattrs:
+      entry.xattrs === undefined
+        ? noXattrs
+        : new Map([...entry.xattrs].filter(([name]) => isWrittenXattr(name))),
+  }
+}
+
+/** An empty file that says something about its place. */
+function marker(path: string, { mtimeNs }: TreeEntry, options: WriteLayerOptions): TarEntry {
+  // Whole seconds: no reader keeps them, so they need not cost a pax header.
+  const seconds = clamp(mtimeNs, options) / 1_000_000_000n
+  return {
+    path,
+    type: 'file',
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    mtimeNs: seconds * 1_000_000_000n,
+    devMajor: 0,
+    devMinor: 0,
+    xattrs: noXattrs,
+  }
+}
+
+function clamp(mtimeNs: bigint, { latestMtimeNs }: WriteLayerOptions): bigint {
+  return latestMtimeNs !== undefined && mtimeNs > latestMtimeNs ? latestMtimeNs : mtimeNs
+}
+
+function isWhiteout(entry: TreeEntry): boolean {
+  return entry.type === 'char' && entry.rdevMajor === 0 && entry.rdevMinor === 0
+}
+
+function isOpaque(entry: TreeEntry): boolean {
+  return [...(entry.xattrs ?? [])].some(
+    ([name, value]) =>
+      /^(?:trusted|user)\.overlay\.opaque$/.test(name) && value.length === 1 && value[0] === 0x79,
+  )
+}
+
+/** Whether `path` is a directory of this one layer; links on the way lead nowhere. */
+function hasDirectory(layer: string, path: string): boolean {
+  let at = Buffer.from(layer).toString('latin1')
+  return path.split('/').every((part) => {
+    at = `${at}/${part}`
+    return lstatSync(Buffer.from(at, 'latin1'), { throwIfNoEntry: false })?.isDirectory() === true
+  })
+}
+
+function reservedName(path: string): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_LAYER_NAME_RESERVED',
+    message: `write layer: ${printable(`/${path}`)} cannot be stored, names beginning with .wh. mark deleted files in layers`,
+    hint: 'remove or rename it in the step that creates it',
+  })
+}
