@@ -1,6 +1,7 @@
 // One pattern of an ignore file, with the meaning moby/patternmatcher gives it. It turns patterns into Go regular
 // expressions, quirks included (`\d` is a digit), so the same text is made here and then run by simulating
 // all its states at once: time is length × pattern, never more, whoever wrote the pattern.
+// Differs: `{`, `|` and `}` are plain characters, as moby means them to be (its table of escapes overflows).
 import { matchGlob } from './path-glob.ts'
 
 /** A compiled pattern. Paths are relative, cleaned, with `/`. */
@@ -112,8 +113,10 @@ function translate(pattern: string): { kind: Kind; expression: string } {
 }
 
 type Test = (code: number) => boolean
-/** An item of an expression: one character, any number of them, or an optional run of directories. */
-type Item = { readonly kind: 'one' | 'many'; readonly test: Test } | { readonly kind: 'directories' }
+/** An item of an expression: one character, any number of them, an optional run of directories, or `^`. */
+type Item =
+  | { readonly kind: 'one' | 'many'; readonly test: Test }
+  | { readonly kind: 'directories' | 'start' }
 
 /** Reads the subset of Go's regular expressions that `translate` can make; undefined where Go finds a syntax error. */
 function parseExpression(expression: string): readonly Item[] | undefined {
@@ -124,6 +127,11 @@ function parseExpression(expression: string): readonly Item[] | undefined {
     if (characters[at] === '(') {
       items.push({ kind: 'directories' })
       at += '(.*/)?'.length
+      continue
+    }
+    if (characters[at] === '^') {
+      items.push({ kind: 'start' })
+      at++
       continue
     }
     const read = readItem(characters, at)
@@ -146,8 +154,6 @@ function readItem(characters: readonly string[], at: number): ReadTest | undefin
   if (character === '.') return { test: (code) => code !== 10, end: at + 1 }
   if (character === '[') return readClass(characters, at + 1)
   if (character === '\\') return readEscape(characters, at + 1)
-  // An anchor in the middle of a path holds nowhere.
-  if (character === '^') return { test: () => false, end: at + 1 }
   if (character === undefined || character === '*') return undefined
   return { test: equals(character), end: at + 1 }
 }
@@ -172,11 +178,13 @@ function readEscape(characters: readonly string[], at: number): ReadTest | undef
     const negated = character !== character.toLowerCase()
     return { test: (code) => class_.test(String.fromCodePoint(code)) !== negated, end: at + 1 }
   }
+  // Assertions: nobody means them, but `bin\Build` is written by people used to another system's paths.
+  if (/^[AbBz]$/.test(character)) return { test: () => false, end: at + 1 }
   const code = readEscapedCode(characters, at)
   return code === undefined ? undefined : { test: (c) => c === code, end: at + 1 }
 }
 
-/** Differs: `\x`, octal, `\p`, `\Q` and assertions are legal in Go and an error here; no ignore file means them. */
+/** Differs: `\x`, octal, `\p` and `\Q` are legal in Go and an error here; no ignore file means them. */
 function readEscapedCode(characters: readonly string[], at: number): number | undefined {
   const character = characters[at] ?? ''
   if (Object.hasOwn(controls, character)) return controls[character]
@@ -251,6 +259,8 @@ function readClassCode(characters: readonly string[], at: number): { code: numbe
 function run(items: readonly Item[], text: string): ReadonlySet<number> {
   let states = new Set<number>()
   enter(items, states, 0)
+  // Anchors hold before the first character only. (A set also iterates over what is added meanwhile.)
+  for (const state of states) if (items[state >> 1]?.kind === 'start') enter(items, states, (state >> 1) + 1)
   for (const character of text) {
     const code = character.codePointAt(0) ?? 0
     const next = new Set<number>()
@@ -266,14 +276,14 @@ function enter(items: readonly Item[], states: Set<number>, index: number): void
   for (let at = index; ; at++) {
     states.add(at * 2)
     const item = items[at]
-    if (item === undefined || item.kind === 'one') return
+    if (item === undefined || item.kind === 'one' || item.kind === 'start') return
   }
 }
 
 function step(items: readonly Item[], next: Set<number>, state: number, code: number): void {
   const index = state >> 1
   const item = items[index]
-  if (item === undefined) return
+  if (item === undefined || item.kind === 'start') return
   if (item.kind === 'directories') {
     if (code !== 10) next.add(index * 2 + 1)
     if (code === 47) enter(items, next, index + 1)

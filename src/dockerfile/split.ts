@@ -1,6 +1,6 @@
 // Cuts logical text into the instruction's name, its builder flags and its arguments. Knows no instruction.
 import { argumentsGrammar, type FlagText } from '../../grammar/arguments.ts'
-import { type EscapeCharacter, isBlank, isSpace, type Range, trimRange } from './characters.ts'
+import { type EscapeCharacter, isBlank, type Range, trimRange } from './characters.ts'
 
 /** The parts of an instruction as ranges of its text; the offsets of `flags` count from `flagsAt`. */
 export interface Split {
@@ -17,9 +17,9 @@ export function splitInstruction(text: string, range: Range, escapeBy: EscapeCha
   while (keywordEnd < end && !isBlank(text[keywordEnd])) keywordEnd++
   const keyword = { start, end: keywordEnd }
   let from = keywordEnd
-  while (from < end && isSpace(text[from])) from++
+  while (from < end && isBlank(text[from])) from++
   if (!text.startsWith('--', from)) {
-    return { keyword, flags: [], flagsAt: from, args: { start: from, end } }
+    return { keyword, flags: [], flagsAt: from, args: trimRange(text, { start: from, end }) }
   }
   const { flags, rest } = argumentsGrammar(escapeBy).flags(text.slice(from, end))
   return { keyword, flags, flagsAt: from, args: trimRange(text, { start: from + rest, end }) }

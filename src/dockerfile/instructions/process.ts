@@ -1,6 +1,6 @@
 // What a container runs: CMD, ENTRYPOINT, SHELL, HEALTHCHECK.
 import type { Cmd, Entrypoint, Healthcheck, Shell } from '../ast.ts'
-import { isSpace, trimRange } from '../characters.ts'
+import { isBlank } from '../characters.ts'
 import { readCommand } from '../command.ts'
 import { parseDuration } from '../duration.ts'
 import { type Flags, ignoreFlags, readFlags } from '../flags.ts'
@@ -44,9 +44,11 @@ export function readHealthcheck(text: InstructionText): Healthcheck | undefined 
   const { line, report } = text
   const { start, end } = text.split.args
   let typeEnd = start
-  while (typeEnd < end && !isSpace(line.text[typeEnd])) typeEnd++
+  while (typeEnd < end && !isBlank(line.text[typeEnd])) typeEnd++
   const type = line.text.slice(start, typeEnd).toUpperCase()
-  const rest = trimRange(line.text, { start: typeEnd, end })
+  let from = typeEnd
+  while (from < end && isBlank(line.text[from])) from++
+  const rest = { start: from, end }
   if (type === 'NONE') {
     if (rest.start < rest.end) {
       const span = spanIn(line, rest.start, rest.end)
