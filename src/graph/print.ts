@@ -114,7 +114,7 @@ function describeMount(mount: ExecMount): string {
 }
 
 function describeNote(note: OpNote, graph: Graph): string[] {
-  const slot = `# slot ${note.slot.stage}/${note.slot.ordinal}`
+  const slot = `# slot ${quote(note.slot.stage)}/${note.slot.ordinal}`
   const place = note.span === undefined ? '' : ` at ${placeOf(note.span, graph)}`
   return [
     `${slot}${place}${note.force ? ' forced' : ''}`,

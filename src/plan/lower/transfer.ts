@@ -1,6 +1,6 @@
 // What COPY and ADD share: sources and here-documents become the actions of one file op, on top of the
 // root or (--link) beside it.
-import type { Add, Copy, Word } from '../../dockerfile/ast.ts'
+import type { Add, Copy, Heredoc, Word } from '../../dockerfile/ast.ts'
 import type { FileAction, FileOp, OpRef } from '../../graph/op.ts'
 import { expandContent, expandIn } from '../expand.ts'
 import { destinationOf, sourceOf, sourceWithPivot } from '../paths.ts'
@@ -20,15 +20,32 @@ export function expandPaths(instruction: Copy | Add, state: StageState, cx: Lowe
   )
 }
 
-/** The state after `paths` of the file system `from` and the instruction's here-documents are copied. `from` is unused when there are no paths. */
+/** Where the paths are taken from. */
+export interface TransferSource {
+  /** Undefined only without paths. */
+  readonly from: OpRef | undefined
+  readonly paths: readonly SourcePath[]
+  readonly unpack: boolean
+}
+
+/** An instruction's words, expanded. */
+interface Wish {
+  readonly source: TransferSource
+  readonly heredocs: readonly Heredoc[]
+  /** As the history shows it. */
+  readonly written: string
+  readonly destination: string
+  readonly owner: string
+  readonly chmod: string
+  readonly mode: string | undefined
+  readonly parents: boolean
+}
+
+/** The state after the source's paths and the instruction's here-documents are copied. */
 export function transfer(
   state: StageState,
   instruction: Copy | Add,
-  source: {
-    readonly from: OpRef | undefined
-    readonly paths: readonly SourcePath[]
-    readonly unpack: boolean
-  },
+  source: TransferSource,
   cx: LowerContext,
 ): StageState {
   const owner = instruction.chown === undefined ? '' : expandIn(instruction.chown, state, cx)
@@ -39,60 +56,73 @@ export function transfer(
       code: 'InvalidChmod',
       severity: 'error',
       message: `invalid chmod parameter: '${chmod}'. it should be octal string and between 0 and 07777`,
-      ...(instruction.chmod === undefined ? {} : { span: instruction.chmod.span }),
+      span: instruction.chmod?.span ?? instruction.span,
       hint: 'a symbolic mode such as u=rwX,go=rX works too',
     })
     return state
   }
   const written = expandIn(instruction.destination, state, cx)
+  const wish: Wish = {
+    source,
+    heredocs: instruction.sources.flatMap((item) => (item.kind === 'heredoc' ? [item.heredoc] : [])),
+    written,
+    destination: destinationOf(state.config.WorkingDir ?? '/', written),
+    owner,
+    chmod,
+    mode,
+    parents: instruction.kind === 'COPY' && instruction.parents,
+  }
   const isLinked = instruction.link && isLinkable(instruction, owner, cx)
   const base = isLinked ? null : state.root
   const inputs = [
     ...(base === null ? [] : [base]),
     ...(source.from === undefined || source.paths.length === 0 ? [] : [source.from]),
   ]
-  const metadata = { ...(owner === '' ? {} : { owner }), ...(mode === undefined ? {} : { mode }) }
-  const destination = destinationOf(state.config.WorkingDir ?? '/', written)
-  const copies: FileAction[] =
-    source.paths.length === 0
-      ? []
-      : [
-          {
-            kind: 'copy',
-            from: inputs.length - 1,
-            sources: source.paths.map(({ text }) =>
-              instruction.kind === 'COPY' && instruction.parents ? sourceWithPivot(text) : sourceOf(text),
-            ),
-            destination,
-            ...metadata,
-            exclude: instruction.exclude.map((pattern) => pattern.text),
-            parents: instruction.kind === 'COPY' && instruction.parents,
-            unpack: source.unpack,
-            instruction: instruction.kind,
-          },
-        ]
-  const heredocs = instruction.sources.flatMap((item) => (item.kind === 'heredoc' ? [item.heredoc] : []))
-  const files = heredocs.map((heredoc): FileAction => {
-    const isInside = destination.endsWith('/') || instruction.sources.length > 1
-    return {
-      kind: 'mkfile',
-      ...(isInside
-        ? { path: `${destination.replace(/\/$/, '')}/${heredoc.name}` }
-        : { path: destination, name: heredoc.name }),
-      mode: mode === undefined ? 0o644 : applyChmod(mode, 0o644),
-      ...(owner === '' ? {} : { owner }),
-      content: expandContent(heredoc, state, cx),
-    }
-  })
   const op: FileOp = {
     kind: 'file',
     inputs,
     base: base === null ? null : 0,
-    actions: [...copies, ...files],
+    actions: [
+      ...(source.paths.length === 0 ? [] : [copyOf(wish, instruction, inputs.length - 1)]),
+      ...wish.heredocs.map((heredoc) => fileOf(wish, heredoc, expandContent(heredoc, state, cx))),
+    ],
   }
-  const text = [
-    instruction.kind,
-    ...(instruction.kind === 'COPY' && instruction.parents ? ['--parents'] : []),
+  const after = withFiles(state, instruction, op, isLinked, cx)
+  return withHistory(after, historyOf(wish, instruction.kind), cx, 'layer')
+}
+
+function copyOf(wish: Wish, instruction: Copy | Add, from: number): FileAction {
+  const { owner, mode, parents } = wish
+  return {
+    kind: 'copy',
+    from,
+    sources: wish.source.paths.map(({ text }) => (parents ? sourceWithPivot(text) : sourceOf(text))),
+    destination: wish.destination,
+    ...(owner === '' ? {} : { owner }),
+    ...(mode === undefined ? {} : { mode }),
+    exclude: instruction.exclude.map((pattern) => pattern.text),
+    parents,
+    unpack: wish.source.unpack,
+    instruction: instruction.kind,
+  }
+}
+
+function fileOf(wish: Wish, { name }: Heredoc, content: string): FileAction {
+  const { owner, mode, destination } = wish
+  const isInside = destination.endsWith('/') || wish.source.paths.length + wish.heredocs.length > 1
+  return {
+    kind: 'mkfile',
+    ...(isInside ? { path: `${destination.replace(/\/$/, '')}/${name}` } : { path: destination, name }),
+    mode: mode === undefined ? 0o644 : applyChmod(mode, 0o644),
+    ...(owner === '' ? {} : { owner }),
+    content,
+  }
+}
+
+function historyOf({ source, heredocs, written, owner, chmod, parents }: Wish, name: string): string {
+  return [
+    name,
+    ...(parents ? ['--parents'] : []),
     ...(owner === '' ? [] : [`--chown=${owner}`]),
     ...(chmod === '' ? [] : [`--chmod=${chmod}`]),
     ...source.paths.map((path) => path.text),
@@ -100,7 +130,6 @@ export function transfer(
     written,
     '# buildkit',
   ].join(' ')
-  return withHistory(withFiles(state, instruction, op, isLinked, cx), text, cx, 'layer')
 }
 
 /** Names in --chown are looked up in the image, which a linked layer must not depend on. */
