@@ -22,17 +22,23 @@ export async function writeLayoutDirectory(
   const files = layoutFiles(image, options)
   const known = await readEntries(dest)
   if (known === undefined) {
-    await mkdir(dirname(dest), { recursive: true })
-    await inPlaceOf(dest, async (temp) => {
-      await mkdir(`${temp}/blobs/sha256`, { recursive: true })
-      for (const file of files) await writeOne(temp, file, store, cx)
+    const made = await mkdir(dirname(dest), { recursive: true })
+    try {
       // rename(2) replaces an empty directory.
-    })
+      await inPlaceOf(dest, async (temp) => {
+        await mkdir(`${temp}/blobs/sha256`, { recursive: true })
+        for (const file of files) await writeOne(temp, file, store, cx)
+      })
+    } catch (thrown) {
+      if (made !== undefined) await rm(made, { recursive: true })
+      throw thrown
+    }
     return
   }
   const added: string[] = []
   try {
-    await mkdir(`${dest}/blobs/sha256`, { recursive: true })
+    const made = await mkdir(`${dest}/blobs/sha256`, { recursive: true })
+    if (made !== undefined) added.push(made)
     for (const file of files.filter(({ path }) => path !== 'index.json')) {
       if (await exists(`${dest}/${file.path}`)) continue
       await writeOne(dest, file, store, cx)
@@ -41,7 +47,7 @@ export async function writeLayoutDirectory(
     const entries = merged(known, indexEntries(image.manifest.descriptor, options))
     await writeFileWhole(`${dest}/index.json`, one(indexOf(entries)), cx.signal)
   } catch (thrown) {
-    for (const path of added) await rm(path, { force: true })
+    for (const path of added) await rm(path, { recursive: true, force: true })
     throw writeFailure(dest, thrown)
   }
 }
