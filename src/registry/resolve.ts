@@ -100,6 +100,7 @@ interface Documents {
 
 /** Small contents of a repository, kept in the store: read there first, and put there when they were fetched. */
 function openDocuments(repository: Repository, store: ContentStore, signal: AbortSignal): Documents {
+  let hasFetched = false
   const readStored = async (descriptor: Descriptor, limitBytes: number): Promise<Buffer | undefined> => {
     if (!(await store.has(descriptor))) return undefined
     try {
