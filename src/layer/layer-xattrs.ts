@@ -1,4 +1,5 @@
-// Which extended attributes travel in layers.
+// Which extended attributes travel in layers, and the one by which overlayfs marks an opaque directory.
+import type { Xattrs } from '../sys/file-operation.ts'
 
 /** Whether a layer slipway writes carries this attribute: content, not the host's labels nor overlayfs's bookkeeping. */
 export function isWrittenXattr(name: string): boolean {
@@ -8,4 +9,14 @@ export function isWrittenXattr(name: string): boolean {
 /** Whether an attribute found in a layer is set on disk. `trusted.*` and `user.overlay.*` would steer overlayfs, `security.ima`, `evm` and `selinux` the host. */
 export function isUnpackedXattr(name: string): boolean {
   return isWrittenXattr(name) || name === 'system.posix_acl_access' || name === 'system.posix_acl_default'
+}
+
+/** Whether these are the attributes of a directory that hides what lower layers have in it (Linux, filesystems/overlayfs.rst). */
+export function isOpaqueMark(xattrs: Xattrs): boolean {
+  return xattrs.some(
+    ([name, value]) =>
+      (name === 'trusted.overlay.opaque' || name === 'user.overlay.opaque') &&
+      value.length === 1 &&
+      value[0] === 0x79,
+  )
 }

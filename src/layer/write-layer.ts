@@ -7,10 +7,10 @@ import type { Digest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
 import type { ContentWriter } from '../store/types.ts'
 import type { Native } from '../sys/native.ts'
-import { scanTree, type TreeEntry } from '../sys/scan-tree.ts'
+import { scanTree, type TreeEntry } from '../sys/scan.ts'
 import { layerMediaType } from './convert-layer.ts'
 import { baseOf, joinPath, opaqueName, parentOf, whiteoutPrefix } from './layer-path.ts'
-import { isWrittenXattr } from './layer-xattrs.ts'
+import { isOpaqueMark, isWrittenXattr } from './layer-xattrs.ts'
 import { printable, type TarEntry } from './tar-entry.ts'
 import { type TarInput, writeTar } from './tar-write.ts'
 
@@ -36,7 +36,7 @@ export interface WrittenLayer {
  */
 export async function writeLayer(upper: string, options: WriteLayerOptions): Promise<WrittenLayer> {
   const { native, signal, store } = options
-  const entries = await scanTree(native, upper, { xattrs: true })
+  const entries = await scanTree(upper, { native, xattrs: true })
   const archive = Readable.from(writeTar(layerInputs(entries, upper, options)), {
     objectMode: false,
     highWaterMark: 1024 * 1024,
@@ -57,13 +57,13 @@ function* layerInputs(
 ): Generator<TarInput, void, undefined> {
   const root = Buffer.from(upper).toString('latin1')
   const firstNames = new Map<string, string>()
-  for (const entry of inByteOrder(entries)) {
+  for (const entry of entries) {
     options.signal.throwIfAborted()
     if (entry.path === '' || entry.type === 'socket') continue
     const { path } = entry
     if (baseOf(path).startsWith(whiteoutPrefix)) throw reservedName(path)
     if (isWhiteout(entry)) {
-      yield { entry: marker(joinPath(parentOf(path), whiteoutPrefix + baseOf(path)), entry, options) }
+      yield { entry: marker(joinPath(parentOf(path), whiteoutPrefix + baseOf(path))) }
       continue
     }
     const metadata = metadataOf(entry, options)
@@ -80,20 +80,15 @@ function* layerInputs(
     }
     if (
       entry.type === 'directory' &&
-      isOpaque(entry) &&
+      isOpaqueMark(entry.xattrs ?? []) &&
       options.lower.some((layer) => hasDirectory(layer, path))
     ) {
-      yield { entry: marker(joinPath(path, opaqueName), entry, options) }
+      yield { entry: marker(joinPath(path, opaqueName)) }
     }
   }
 }
 
 const noXattrs: ReadonlyMap<string, Uint8Array> = new Map()
-
-/** Parents come before their children in byte order of the whole paths, too. */
-function inByteOrder(entries: readonly TreeEntry[]): readonly TreeEntry[] {
-  return [...entries].sort((a, b) => (a.path < b.path ? -1 : 1))
-}
 
 function metadataOf(entry: TreeEntry, options: WriteLayerOptions): TarEntry {
   const { path, type, mode, uid, gid } = entry
@@ -111,28 +106,14 @@ function metadataOf(entry: TreeEntry, options: WriteLayerOptions): TarEntry {
     devMajor: isDevice ? entry.rdevMajor : 0,
     devMinor: isDevice ? entry.rdevMinor : 0,
     xattrs:
-      entry.xattrs === undefined
-        ? noXattrs
-        : new Map([...entry.xattrs].filter(([name]) => isWrittenXattr(name))),
+      entry.xattrs === undefined ? noXattrs : new Map(entry.xattrs.filter(([name]) => isWrittenXattr(name))),
   }
 }
 
-/** An empty file that says something about its place. */
-function marker(path: string, { mtimeNs }: TreeEntry, options: WriteLayerOptions): TarEntry {
-  // Whole seconds: no reader keeps them, so they need not cost a pax header.
-  const seconds = clamp(mtimeNs, options) / 1_000_000_000n
-  return {
-    path,
-    type: 'file',
-    mode: 0,
-    uid: 0,
-    gid: 0,
-    size: 0,
-    mtimeNs: seconds * 1_000_000_000n,
-    devMajor: 0,
-    devMinor: 0,
-    xattrs: noXattrs,
-  }
+/** An empty file that says something about its place. It has no time: the same changes always give the same archive. */
+function marker(path: string): TarEntry {
+  const nobody = { uid: 0, gid: 0, devMajor: 0, devMinor: 0 }
+  return { path, type: 'file', mode: 0, size: 0, mtimeNs: 0n, xattrs: noXattrs, ...nobody }
 }
 
 function clamp(mtimeNs: bigint, { latestMtimeNs }: WriteLayerOptions): bigint {
@@ -141,13 +122,6 @@ function clamp(mtimeNs: bigint, { latestMtimeNs }: WriteLayerOptions): bigint {
 
 function isWhiteout(entry: TreeEntry): boolean {
   return entry.type === 'char' && entry.rdevMajor === 0 && entry.rdevMinor === 0
-}
-
-function isOpaque(entry: TreeEntry): boolean {
-  return [...(entry.xattrs ?? [])].some(
-    ([name, value]) =>
-      /^(?:trusted|user)\.overlay\.opaque$/.test(name) && value.length === 1 && value[0] === 0x79,
-  )
 }
 
 /** Whether `path` is a directory of this one layer; links on the way lead nowhere. */

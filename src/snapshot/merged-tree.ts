@@ -15,9 +15,10 @@ import {
 } from 'node:fs'
 import { SlipwayError } from '../core/error.ts'
 import { baseOf, joinPath, parentOf } from '../layer/layer-path.ts'
+import { isOpaqueMark } from '../layer/layer-xattrs.ts'
 import { printable } from '../layer/tar-entry.ts'
 import type { Native } from '../sys/native.ts'
-import { readXattrs } from '../sys/xattrs.ts'
+import { readXattrs } from '../sys/scan.ts'
 
 export type MergedType = 'file' | 'directory' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket'
 
@@ -171,8 +172,8 @@ class LayerStack implements MergedTree {
 
   xattrs(entry: MergedEntry): ReadonlyMap<string, Uint8Array> {
     if (entry.hostPath === '') return new Map()
-    const all = readXattrs(this.#native, entry.hostPath)
-    return new Map([...all].filter(([name]) => !this.#overlay || !overlayXattr.test(name)))
+    const all = readXattrs(bytes(entry.hostPath), this.#native)
+    return new Map(all.filter(([name]) => !this.#overlay || !overlayXattr.test(name)))
   }
 
   /** The directory at a resolved path that was found before, or is found now. */
@@ -240,11 +241,7 @@ class LayerStack implements MergedTree {
 
   #isOpaque(host: string): boolean {
     if (!this.#overlay) return false
-    const xattrs = readXattrs(this.#native, host)
-    return ['trusted.overlay.opaque', 'user.overlay.opaque'].some((name) => {
-      const value = xattrs.get(name)
-      return value?.length === 1 && value[0] === 0x79
-    })
+    return isOpaqueMark(readXattrs(bytes(host), this.#native))
   }
 }
 

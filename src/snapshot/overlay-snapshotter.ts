@@ -6,8 +6,9 @@ import { lstatSync } from 'node:fs'
 import { chmod, chown, lstat, mkdir, readdir, rename, unlink, utimes } from 'node:fs/promises'
 import { errnoOf, invariant } from '../core/error.ts'
 import { onDisk, storageFailure } from '../store/storage-failure.ts'
-import { acquireLock, type Lock, syncFileSystem, tryAcquireLock } from '../sys/lock.ts'
+import { acquireLock, type Lock, tryLock } from '../sys/lock.ts'
 import type { Native } from '../sys/native.ts'
+import { syncFileSystem } from '../sys/sync.ts'
 import { durabilityOf, markDurable, markUnsynced } from './durability.ts'
 import { removeTree } from './remove-tree.ts'
 import type { Active, SnapshotId, Snapshotter } from './types.ts'
@@ -136,7 +137,7 @@ class Overlay implements OverlaySnapshotter {
     if (this.#unsynced.size === 0) return
     const ids = [...this.#unsynced]
     const { root } = this.#directories
-    await onDisk('sync', root, () => syncFileSystem(this.#native, root))
+    await onDisk('sync', root, () => syncFileSystem(root, this.#native))
     for (const id of ids) {
       markDurable(this.#directory(id))
       this.#unsynced.delete(id)
@@ -154,7 +155,7 @@ class Overlay implements OverlaySnapshotter {
   async sweep(): Promise<void> {
     const { active, snapshots } = this.#directories
     for (const name of await onDisk('list', active, () => readdir(active))) {
-      const lock = await tryAcquireLock(this.#native, this.#lockPath(name))
+      const lock = await tryLock(this.#lockPath(name), { native: this.#native })
       if (lock !== undefined)
         await this.#discard({ path: `${active}/${name}`, name, lock, isReleased: false })
     }
@@ -173,25 +174,20 @@ class Overlay implements OverlaySnapshotter {
   ): Promise<void> {
     this.#directory(id)
     const path = `${this.#directories.locks}/snapshot-${id}`
-    const lock = await onDisk('lock', path, () => acquireLock(this.#native, path, { signal: task.signal }))
-    try {
-      if (await this.has(id)) return
-      await using active = await this.prepare(task.parents)
-      await task.body(active)
-      task.signal.throwIfAborted()
-      await active.commit(id)
-    } finally {
-      lock.release()
-    }
+    await using _lock = await acquireLock(path, { native: this.#native, signal: task.signal })
+    if (await this.has(id)) return
+    await using active = await this.prepare(task.parents)
+    await task.body(active)
+    task.signal.throwIfAborted()
+    await active.commit(id)
   }
 
   /** A new directory that no sweep touches while this process lives. */
   async #workspace(): Promise<Workspace> {
     const name = randomBytes(16).toString('hex')
     // Locked before it exists: a directory whose lock is free belongs to nobody.
-    const lock = await onDisk('lock', this.#lockPath(name), () =>
-      acquireLock(this.#native, this.#lockPath(name), {}),
-    )
+    const lock = await tryLock(this.#lockPath(name), { native: this.#native })
+    invariant(lock !== undefined, 'a random name was used twice')
     const path = `${this.#directories.active}/${name}`
     const workspace: Workspace = { path, name, lock, isReleased: false }
     try {
@@ -241,7 +237,7 @@ class Overlay implements OverlaySnapshotter {
     await unlink(this.#lockPath(name)).catch((thrown: unknown) => {
       if (errnoOf(thrown) !== 'ENOENT') throw storageFailure('remove', this.#lockPath(name), thrown)
     })
-    lock.release()
+    await lock[Symbol.asyncDispose]()
   }
 
   #directory(id: SnapshotId): string {
