@@ -1,0 +1,260 @@
+// See addon-scan.h.
+#include "addon-scan.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+// A directory being listed: its names in one block, sorted.
+struct level {
+	int fd;
+	char *names;
+	uint32_t *order; // offsets into names
+	size_t count, next;
+	size_t path_length; // of the directory's own path
+};
+
+struct scan {
+	struct scan_result *result;
+	unsigned flags;
+	uint64_t left;
+	bool limited;
+	struct level *levels;
+	size_t depth, capacity;
+	char *path;
+	size_t path_capacity;
+};
+
+static bool fail(struct scan *scan, int error, const char *call)
+{
+	if (scan->result->error) return false;
+	scan->result->error = error;
+	scan->result->call = call;
+	scan->result->path = scan->path ? strdup(scan->path) : NULL;
+	return false;
+}
+
+// The block grown so that it holds `needed`, or NULL (the old one stays).
+static void *grown(void *block, size_t *capacity, size_t needed, size_t item)
+{
+	if (needed <= *capacity) return block;
+	size_t larger = *capacity ? *capacity : 64;
+	while (larger < needed) larger *= 2;
+	void *moved = realloc(block, larger * item);
+	if (moved) *capacity = larger;
+	return moved;
+}
+
+static bool reserve(struct scan *scan, size_t length)
+{
+	struct scan_result *result = scan->result;
+	void *rows = grown(result->rows, &result->capacity, result->length + length, 1);
+	if (!rows) return fail(scan, ENOMEM, "malloc");
+	result->rows = rows;
+	return true;
+}
+
+static bool append(struct scan *scan, const void *bytes, size_t length)
+{
+	if (!reserve(scan, length)) return false;
+	memcpy(scan->result->rows + scan->result->length, bytes, length);
+	scan->result->length += length;
+	return true;
+}
+
+static bool set_path(struct scan *scan, size_t parent_length, const char *name)
+{
+	size_t length = strlen(name);
+	char *path = grown(scan->path, &scan->path_capacity, parent_length + length + 2, 1);
+	if (!path) return fail(scan, ENOMEM, "malloc");
+	scan->path = path;
+	if (parent_length) path[parent_length++] = '/';
+	memcpy(path + parent_length, name, length + 1);
+	return true;
+}
+
+static int64_t nanoseconds(struct timespec time)
+{
+	int64_t value;
+	if (__builtin_mul_overflow((int64_t)time.tv_sec, (int64_t)1000000000, &value) || __builtin_add_overflow(value, (int64_t)time.tv_nsec, &value))
+		return time.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+	return value;
+}
+
+// Appends the attributes of `name` in `fd`; an attribute that vanishes is left out.
+static bool append_xattrs(struct scan *scan, int fd, const char *name)
+{
+	char path[64 + NAME_MAX + 1];
+	// The kernel gained listxattrat only in 6.13; the fd keeps the directory, the last name is not followed.
+	snprintf(path, sizeof path, "/proc/self/fd/%d/%.255s", fd, name);
+	ssize_t size = llistxattr(path, NULL, 0);
+	if (size == 0 || (size < 0 && (errno == ENOTSUP || errno == ENOENT))) return true;
+	if (size < 0) return fail(scan, errno, "llistxattr");
+	char names[XATTR_LIST_MAX];
+	static _Thread_local char value[XATTR_SIZE_MAX];
+	size = llistxattr(path, names, sizeof names);
+	if (size < 0) return errno == ENOENT ? true : fail(scan, errno, "llistxattr");
+	for (char *at = names; at < names + size; at += strlen(at) + 1) {
+		ssize_t length = lgetxattr(path, at, value, sizeof value);
+		if (length < 0 && (errno == ENODATA || errno == ENOENT || errno == ENOTSUP)) continue;
+		if (length < 0) return fail(scan, errno, "lgetxattr");
+		uint32_t lengths[2] = { (uint32_t)strlen(at), (uint32_t)length };
+		if (!append(scan, lengths, sizeof lengths) || !append(scan, at, lengths[0]) || !append(scan, value, lengths[1])) return false;
+	}
+	return true;
+}
+
+// Appends the row of `name` in directory `fd`, whose path is scan->path. false: failed.
+static bool append_row(struct scan *scan, int fd, const char *name, const struct stat *status)
+{
+	if (scan->limited && scan->left-- == 0) return fail(scan, E2BIG, "scan");
+	size_t start = scan->result->length;
+	struct scan_row row = {
+		.mode = status->st_mode,
+		.uid = status->st_uid,
+		.gid = status->st_gid,
+		.nlink = (uint32_t)status->st_nlink,
+		.rdev_major = major(status->st_rdev),
+		.rdev_minor = minor(status->st_rdev),
+		.path_length = (uint32_t)strlen(scan->path),
+		.size = (double)status->st_size,
+		.dev = (double)status->st_dev,
+		.ino = status->st_ino,
+		.mtime_ns = nanoseconds(status->st_mtim),
+		.ctime_ns = nanoseconds(status->st_ctim),
+	};
+	if (!append(scan, &row, sizeof row) || !append(scan, scan->path, row.path_length)) return false;
+	if (S_ISLNK(status->st_mode)) {
+		char target[PATH_MAX];
+		ssize_t length = readlinkat(fd, name, target, sizeof target);
+		if (length < 0 && (errno == ENOENT || errno == EINVAL)) {
+			// Gone since it was looked at: so is its row.
+			scan->result->length = start;
+			return true;
+		}
+		if (length < 0) return fail(scan, errno, "readlink");
+		row.link_length = (uint32_t)length;
+		if (!append(scan, target, (size_t)length)) return false;
+	}
+	if (scan->flags & SCAN_XATTRS) {
+		size_t before = scan->result->length;
+		if (!append_xattrs(scan, fd, name)) return false;
+		row.xattrs_length = (uint32_t)(scan->result->length - before);
+	}
+	static const char zeros[8];
+	if (!append(scan, zeros, -(scan->result->length - start) & 7)) return false;
+	row.row_length = (uint32_t)(scan->result->length - start);
+	memcpy(scan->result->rows + start, &row, sizeof row);
+	return true;
+}
+
+static int by_name(const void *a, const void *b, void *names)
+{
+	return strcmp((char *)names + *(const uint32_t *)a, (char *)names + *(const uint32_t *)b);
+}
+
+static bool read_names(struct scan *scan, struct level *level)
+{
+	size_t used = 0, names_capacity = 0, order_capacity = 0;
+	int own = fcntl(level->fd, F_DUPFD_CLOEXEC, 0);
+	DIR *directory = own < 0 ? NULL : fdopendir(own);
+	if (!directory) {
+		fail(scan, errno, "opendir");
+		if (own >= 0) close(own);
+		return false;
+	}
+	bool good = true;
+	struct dirent *entry;
+	while (good && (errno = 0, entry = readdir(directory))) {
+		const char *name = entry->d_name;
+		if (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]))) continue;
+		size_t length = strlen(name) + 1;
+		char *names = grown(level->names, &names_capacity, used + length, 1);
+		if (names) level->names = names;
+		uint32_t *order = grown(level->order, &order_capacity, level->count + 1, sizeof *order);
+		if (order) level->order = order;
+		if (!names || !order || used + length > UINT32_MAX) {
+			good = fail(scan, ENOMEM, "malloc");
+		} else {
+			memcpy(names + used, name, length);
+			order[level->count++] = (uint32_t)used;
+			used += length;
+		}
+	}
+	if (good && errno) good = fail(scan, errno, "readdir");
+	closedir(directory);
+	if (good && level->count > 1) qsort_r(level->order, level->count, sizeof *level->order, by_name, level->names);
+	return good;
+}
+
+static void leave(struct scan *scan)
+{
+	struct level *level = &scan->levels[--scan->depth];
+	close(level->fd);
+	free(level->names);
+	free(level->order);
+}
+
+// Takes `fd` over, whatever happens.
+static bool enter(struct scan *scan, int fd)
+{
+	struct level *levels = grown(scan->levels, &scan->capacity, scan->depth + 1, sizeof *levels);
+	if (!levels) {
+		close(fd);
+		return fail(scan, ENOMEM, "malloc");
+	}
+	scan->levels = levels;
+	struct level *level = &levels[scan->depth++];
+	*level = (struct level){ .fd = fd, .path_length = strlen(scan->path) };
+	return read_names(scan, level);
+}
+
+static bool visit(struct scan *scan)
+{
+	struct level *level = &scan->levels[scan->depth - 1];
+	if (level->next == level->count) {
+		leave(scan);
+		return true;
+	}
+	const char *name = level->names + level->order[level->next++];
+	struct stat status;
+	if (!set_path(scan, level->path_length, name)) return false;
+	if (fstatat(level->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? true : fail(scan, errno, "lstat");
+	if (!append_row(scan, level->fd, name, &status)) return false;
+	if (!S_ISDIR(status.st_mode)) return true;
+	int fd = openat(level->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0) return enter(scan, fd);
+	return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? true : fail(scan, errno, "open");
+}
+
+void scan_tree(const char *directory, unsigned flags, uint64_t max_entries, struct scan_result *result)
+{
+	*result = (struct scan_result){ 0 };
+	struct scan scan = { .result = result, .flags = flags, .left = max_entries, .limited = max_entries > 0 };
+	struct stat status;
+	int fd = -1;
+	bool good = set_path(&scan, 0, "");
+	if (good) {
+		fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0) good = fail(&scan, errno, "open");
+		else if (fstat(fd, &status) < 0) good = fail(&scan, errno, "stat");
+	}
+	if (good) good = append_row(&scan, fd, ".", &status);
+	if (good) good = enter(&scan, fd);
+	else if (fd >= 0) close(fd);
+	while (good && scan.depth) good = visit(&scan);
+	while (scan.depth) leave(&scan);
+	free(scan.levels);
+	free(scan.path);
+	if (good) return;
+	free(result->rows);
+	result->rows = NULL;
+}

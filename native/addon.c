@@ -1,0 +1,275 @@
+// slipway.node: system calls Node lacks, in-process. Functions and their types are listed in src/sys/addon.ts.
+#include "addon-scan.h"
+#define NAPI_VERSION 8
+#include <node_api.h>
+#include <errno.h>
+#include <linux/limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+// Node-API calls fail only when JavaScript is already throwing or memory is out: one place to stop.
+#define MUST(call) \
+	do { \
+		if ((call) != napi_ok) napi_fatal_error("slipway.node", NAPI_AUTO_LENGTH, #call, NAPI_AUTO_LENGTH); \
+	} while (0)
+
+static void set_text(napi_env env, napi_value object, const char *key, const char *text)
+{
+	napi_value value;
+	MUST(napi_create_string_latin1(env, text, NAPI_AUTO_LENGTH, &value));
+	MUST(napi_set_named_property(env, object, key, value));
+}
+
+static napi_value make_error(napi_env env, int code, const char *call, const char *path)
+{
+	napi_value name, text, error;
+	MUST(napi_create_string_latin1(env, strerrorname_np(code) ? strerrorname_np(code) : "EUNKNOWN", NAPI_AUTO_LENGTH, &name));
+	MUST(napi_create_string_latin1(env, strerror(code), NAPI_AUTO_LENGTH, &text));
+	MUST(napi_create_error(env, name, text, &error));
+	set_text(env, error, "syscall", call);
+	if (path) set_text(env, error, "path", path);
+	return error;
+}
+
+static napi_value throw_errno(napi_env env, int code, const char *call)
+{
+	MUST(napi_throw(env, make_error(env, code, call, NULL)));
+	return NULL;
+}
+
+static napi_value throw_usage(napi_env env)
+{
+	napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "slipway.node: wrong arguments");
+	return NULL;
+}
+
+// The path in a Buffer as a malloc'ed C string; NULL for anything else or when it holds a NUL.
+static char *path_argument(napi_env env, napi_value value)
+{
+	bool is_buffer = false;
+	void *bytes;
+	size_t length;
+	if (napi_is_buffer(env, value, &is_buffer) != napi_ok || !is_buffer) return NULL;
+	MUST(napi_get_buffer_info(env, value, &bytes, &length));
+	if (length == 0 || memchr(bytes, 0, length)) return NULL;
+	char *path = malloc(length + 1);
+	if (!path) return NULL;
+	memcpy(path, bytes, length);
+	path[length] = 0;
+	return path;
+}
+
+static bool arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values)
+{
+	size_t given = count;
+	MUST(napi_get_cb_info(env, info, &given, values, NULL, NULL));
+	return given >= count;
+}
+
+// A piece of work for libuv's pool and the promise it settles.
+struct task {
+	napi_async_work work;
+	napi_deferred deferred;
+	char *path;
+	unsigned flags;
+	int64_t max_entries;
+	struct scan_result scan;
+	int fd, error;
+};
+
+static napi_value start(napi_env env, struct task *task, napi_async_execute_callback execute, napi_async_complete_callback complete)
+{
+	napi_value promise, name;
+	MUST(napi_create_promise(env, &task->deferred, &promise));
+	MUST(napi_create_string_latin1(env, "slipway", NAPI_AUTO_LENGTH, &name));
+	MUST(napi_create_async_work(env, NULL, name, execute, complete, task, &task->work));
+	MUST(napi_queue_async_work(env, task->work));
+	return promise;
+}
+
+static void release_rows(napi_env env, void *rows, void *hint)
+{
+	(void)env;
+	(void)hint;
+	free(rows);
+}
+
+// The result as a Buffer that owns the rows, or an error object. Frees the rest.
+static napi_value scan_value(napi_env env, struct scan_result *result, bool *good)
+{
+	napi_value value;
+	*good = result->rows != NULL;
+	if (*good) {
+		unsigned char *fitting = realloc(result->rows, result->length);
+		if (fitting) result->rows = fitting;
+		MUST(napi_create_external_buffer(env, result->length, result->rows, release_rows, NULL, &value));
+	} else {
+		value = make_error(env, result->error, result->call, result->path);
+	}
+	free(result->path);
+	return value;
+}
+
+static void scan_execute(napi_env env, void *data)
+{
+	(void)env;
+	struct task *task = data;
+	scan_tree(task->path, task->flags, (uint64_t)task->max_entries, &task->scan);
+}
+
+static void scan_complete(napi_env env, napi_status status, void *data)
+{
+	struct task *task = data;
+	bool good = false;
+	if (status == napi_ok) {
+		napi_value value = scan_value(env, &task->scan, &good);
+		if (good) MUST(napi_resolve_deferred(env, task->deferred, value));
+		else MUST(napi_reject_deferred(env, task->deferred, value));
+	}
+	napi_delete_async_work(env, task->work);
+	free(task->path);
+	free(task);
+}
+
+// (directory, flags, maxEntries)
+static bool scan_arguments(napi_env env, napi_callback_info info, struct task *task)
+{
+	napi_value values[3];
+	uint32_t flags;
+	if (!arguments(env, info, 3, values)) return false;
+	if (napi_get_value_uint32(env, values[1], &flags) != napi_ok) return false;
+	if (napi_get_value_int64(env, values[2], &task->max_entries) != napi_ok || task->max_entries < 0) return false;
+	task->flags = flags;
+	task->path = path_argument(env, values[0]);
+	return task->path != NULL;
+}
+
+static napi_value scan_tree_async(napi_env env, napi_callback_info info)
+{
+	struct task *task = calloc(1, sizeof *task);
+	if (!task) return throw_errno(env, ENOMEM, "malloc");
+	if (scan_arguments(env, info, task)) return start(env, task, scan_execute, scan_complete);
+	free(task);
+	return throw_usage(env);
+}
+
+static napi_value scan_tree_sync(napi_env env, napi_callback_info info)
+{
+	struct task task = { 0 };
+	if (!scan_arguments(env, info, &task)) return throw_usage(env);
+	bool good;
+	scan_execute(env, &task);
+	free(task.path);
+	napi_value value = scan_value(env, &task.scan, &good);
+	if (good) return value;
+	MUST(napi_throw(env, value));
+	return NULL;
+}
+
+static void add_buffer(napi_env env, napi_value list, uint32_t *count, const void *bytes, size_t length)
+{
+	napi_value buffer;
+	MUST(napi_create_buffer_copy(env, length, bytes, NULL, &buffer));
+	MUST(napi_set_element(env, list, (*count)++, buffer));
+}
+
+// (path): [name, value, name, value, …]
+static napi_value read_xattrs(napi_env env, napi_callback_info info)
+{
+	napi_value values[1], list;
+	char *path = arguments(env, info, 1, values) ? path_argument(env, values[0]) : NULL;
+	if (!path) return throw_usage(env);
+	static _Thread_local char names[XATTR_LIST_MAX], value[XATTR_SIZE_MAX];
+	const char *call = "llistxattr";
+	uint32_t count = 0;
+	int error = 0;
+	ssize_t size = llistxattr(path, names, sizeof names);
+	MUST(napi_create_array(env, &list));
+	if (size < 0 && errno != ENOTSUP) error = errno;
+	for (char *at = names; !error && size > 0 && at < names + size; at += strlen(at) + 1) {
+		ssize_t length = lgetxattr(path, at, value, sizeof value);
+		if (length < 0 && errno == ENODATA) continue;
+		if (length < 0) {
+			call = "lgetxattr";
+			error = errno;
+			break;
+		}
+		add_buffer(env, list, &count, at, strlen(at));
+		add_buffer(env, list, &count, value, (size_t)length);
+	}
+	free(path);
+	return error ? throw_errno(env, error, call) : list;
+}
+
+// (fd, 0 shared | 1 exclusive | 2 unlock, wait)
+static napi_value lock_file(napi_env env, napi_callback_info info)
+{
+	static const int operations[] = { LOCK_SH, LOCK_EX, LOCK_UN };
+	napi_value values[3], result;
+	int32_t fd;
+	uint32_t operation;
+	bool wait;
+	if (!arguments(env, info, 3, values) || napi_get_value_int32(env, values[0], &fd) != napi_ok ||
+	    napi_get_value_uint32(env, values[1], &operation) != napi_ok || operation > 2 || napi_get_value_bool(env, values[2], &wait) != napi_ok)
+		return throw_usage(env);
+	int done;
+	do done = flock(fd, operations[operation] | (wait ? 0 : LOCK_NB));
+	while (done < 0 && errno == EINTR);
+	if (done < 0 && errno != EWOULDBLOCK) return throw_errno(env, errno, "flock");
+	MUST(napi_get_boolean(env, done == 0, &result));
+	return result;
+}
+
+static void sync_execute(napi_env env, void *data)
+{
+	(void)env;
+	struct task *task = data;
+	task->error = syncfs(task->fd) < 0 ? errno : 0;
+}
+
+static void sync_complete(napi_env env, napi_status status, void *data)
+{
+	struct task *task = data;
+	napi_value undefined;
+	if (status == napi_ok) {
+		MUST(napi_get_undefined(env, &undefined));
+		if (task->error) MUST(napi_reject_deferred(env, task->deferred, make_error(env, task->error, "syncfs", NULL)));
+		else MUST(napi_resolve_deferred(env, task->deferred, undefined));
+	}
+	napi_delete_async_work(env, task->work);
+	free(task);
+}
+
+// (fd)
+static napi_value sync_file_system(napi_env env, napi_callback_info info)
+{
+	napi_value values[1];
+	int32_t fd;
+	if (!arguments(env, info, 1, values) || napi_get_value_int32(env, values[0], &fd) != napi_ok) return throw_usage(env);
+	struct task *task = calloc(1, sizeof *task);
+	if (!task) return throw_errno(env, ENOMEM, "malloc");
+	task->fd = fd;
+	return start(env, task, sync_execute, sync_complete);
+}
+
+static void define(napi_env env, napi_value exports, const char *name, napi_callback callback)
+{
+	napi_value function;
+	MUST(napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, NULL, &function));
+	MUST(napi_set_named_property(env, exports, name, function));
+}
+
+NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports);
+napi_value napi_register_module_v1(napi_env env, napi_value exports)
+{
+	define(env, exports, "scanTree", scan_tree_async);
+	define(env, exports, "scanTreeSync", scan_tree_sync);
+	define(env, exports, "readXattrs", read_xattrs);
+	define(env, exports, "flock", lock_file);
+	define(env, exports, "syncfs", sync_file_system);
+	return exports;
+}

@@ -1,0 +1,186 @@
+// Directory trees as lists of entries, read in one native call. Which entries matter (ignore files,
+// whiteouts, sockets) is for the callers.
+import { errnoOf, SlipwayError } from '../core/error.ts'
+import { shownPath } from './files-error.ts'
+import type { Native } from './native.ts'
+
+export type EntryType = 'file' | 'directory' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket'
+
+/** Names and values as the file system has them, `trusted.*` and ACLs included. */
+export type ReadXattrs = readonly (readonly [name: string, value: Buffer])[]
+
+/** One entry as lstat sees it. */
+export interface TreeEntry {
+  /** Byte string relative to the scanned directory; '' is that directory. */
+  readonly path: string
+  readonly type: EntryType
+  /** Permission bits with set-id and sticky, 0–07777. */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly size: number
+  readonly mtimeNs: bigint
+  readonly ctimeNs: bigint
+  readonly dev: number
+  readonly ino: bigint
+  readonly nlink: number
+  readonly rdevMajor: number
+  readonly rdevMinor: number
+  /** Byte string; only of symlinks. */
+  readonly linkTarget?: string
+  /** Only when asked for; absent when there is none. */
+  readonly xattrs?: ReadXattrs
+}
+
+export interface ScanOptions {
+  readonly native: Native
+  readonly xattrs?: boolean
+  /** More entries than this are ERR_SCAN_TOO_MANY. */
+  readonly maxEntries?: number
+}
+
+/**
+ * All entries of `directory` (a Buffer when the path is not UTF-8), itself first, depth first, names in byte order.
+ * Links are not followed; what vanishes while scanning is left out.
+ */
+export async function scanTree(directory: string | Buffer, options: ScanOptions): Promise<TreeEntry[]> {
+  const [path, flags, maxEntries] = rawArguments(directory, options)
+  try {
+    return decodeTree(await options.native.addon().scanTree(path, flags, maxEntries))
+  } catch (cause) {
+    throw scanError(directory, cause)
+  }
+}
+
+/** As `scanTree`, on this thread. */
+export function scanTreeSync(directory: string | Buffer, options: ScanOptions): TreeEntry[] {
+  const [path, flags, maxEntries] = rawArguments(directory, options)
+  try {
+    return decodeTree(options.native.addon().scanTreeSync(path, flags, maxEntries))
+  } catch (cause) {
+    throw scanError(directory, cause)
+  }
+}
+
+/** The extended attributes of `path` itself (links are not followed), in the kernel's order. */
+export function readXattrs(path: string | Buffer, native: Native): ReadXattrs {
+  const raw = native.addon().readXattrs(asBuffer(path))
+  const xattrs: [string, Buffer][] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const [name, value] = [raw[i], raw[i + 1]]
+    if (name !== undefined && value !== undefined) xattrs.push([name.toString('latin1'), value])
+  }
+  return xattrs
+}
+
+const withXattrs = 1
+
+function rawArguments(directory: string | Buffer, options: ScanOptions): [Buffer, number, number] {
+  return [asBuffer(directory), options.xattrs === true ? withXattrs : 0, options.maxEntries ?? 0]
+}
+
+function asBuffer(path: string | Buffer): Buffer {
+  return typeof path === 'string' ? Buffer.from(path) : path
+}
+
+const types: readonly (EntryType | undefined)[] = Array.from({ length: 16 }, (_, format) => typeOf(format))
+
+/** The type behind S_IFMT >> 12 (inode(7)). */
+function typeOf(format: number): EntryType | undefined {
+  switch (format) {
+    case 1:
+      return 'fifo'
+    case 2:
+      return 'char'
+    case 4:
+      return 'directory'
+    case 6:
+      return 'block'
+    case 8:
+      return 'file'
+    case 10:
+      return 'symlink'
+    case 12:
+      return 'socket'
+    default:
+      return undefined
+  }
+}
+
+/** struct scan_row of native/addon-scan.h, in bytes. */
+const rowBytes = 80
+
+function decodeTree(packed: Buffer): TreeEntry[] {
+  const { buffer, byteOffset, length } = packed
+  const words = new Uint32Array(buffer, byteOffset, length >> 2)
+  const doubles = new Float64Array(buffer, byteOffset, length >> 3)
+  const integers = new BigInt64Array(buffer, byteOffset, length >> 3)
+  const entries: TreeEntry[] = []
+  const word = (at: number): number => words[at] ?? 0
+  for (let at = 0; at < length; ) {
+    const w = at >> 2
+    const d = at >> 3
+    const mode = word(w + 1)
+    const pathEnd = at + rowBytes + word(w + 7)
+    const linkEnd = pathEnd + word(w + 8)
+    const xattrsEnd = linkEnd + word(w + 9)
+    const entry: TreeEntry & Writable = {
+      path: packed.toString('latin1', at + rowBytes, pathEnd),
+      type: types[(mode >> 12) & 15] ?? 'file',
+      mode: mode & 0o7777,
+      uid: word(w + 2),
+      gid: word(w + 3),
+      size: doubles[d + 5] ?? 0,
+      mtimeNs: integers[d + 8] ?? 0n,
+      ctimeNs: integers[d + 9] ?? 0n,
+      dev: doubles[d + 6] ?? 0,
+      ino: BigInt.asUintN(64, integers[d + 7] ?? 0n),
+      nlink: word(w + 4),
+      rdevMajor: word(w + 5),
+      rdevMinor: word(w + 6),
+    }
+    if (entry.type === 'symlink') entry.linkTarget = packed.toString('latin1', pathEnd, linkEnd)
+    if (xattrsEnd > linkEnd) entry.xattrs = decodeXattrs(packed, linkEnd, xattrsEnd)
+    entries.push(entry)
+    at += word(w)
+  }
+  return entries
+}
+
+interface Writable {
+  linkTarget?: string
+  xattrs?: ReadXattrs
+}
+
+function decodeXattrs(packed: Buffer, start: number, end: number): ReadXattrs {
+  const xattrs: [string, Buffer][] = []
+  for (let at = start; at < end; ) {
+    const nameEnd = at + 8 + packed.readUInt32LE(at)
+    const valueEnd = nameEnd + packed.readUInt32LE(at + 4)
+    // A copy: a slice would keep the whole listing in memory as long as one attribute lives.
+    xattrs.push([packed.toString('latin1', at + 8, nameEnd), Buffer.from(packed.subarray(nameEnd, valueEnd))])
+    at = valueEnd
+  }
+  return xattrs
+}
+
+function scanError(directory: string | Buffer, cause: unknown): unknown {
+  const errno = errnoOf(cause)
+  if (errno === undefined || !(cause instanceof Error)) return cause
+  const below = String((cause as { path?: unknown }).path ?? '')
+  const top = asBuffer(directory).toString('latin1')
+  const path = below === '' ? top : `${top}/${below}`
+  if (errno === 'E2BIG') {
+    return new SlipwayError({
+      code: 'ERR_SCAN_TOO_MANY',
+      message: `read ${shownPath(top)}: it holds too many files`,
+      data: { path },
+    })
+  }
+  return new SlipwayError({
+    code: errno === 'ENOENT' && below === '' ? 'ERR_SCAN_MISSING' : 'ERR_SCAN_FAILED',
+    message: `read ${shownPath(path)}: ${cause.message}`,
+    data: { path, errno },
+    cause,
+  })
+}
