@@ -13,10 +13,10 @@ import type { Exported } from './export/types.ts'
 import type { Host } from './host.ts'
 import { assemble } from './image/assemble.ts'
 import type { Image } from './image/types.ts'
-import { convertWith, imageLayers } from './image-layers.ts'
+import { imageLayers } from './image-layers.ts'
 import type { LayerSource } from './ops/layers.ts'
 import type { Target } from './plan/types.ts'
-import { pushWith } from './push-with.ts'
+import { convertWith, pushWith } from './push-with.ts'
 import type { Result } from './solve/types.ts'
 
 export interface Outputs {

@@ -79,7 +79,7 @@ export async function build(request: BuildRequest, options: HostOptions, cx: Con
   })
   const cache = await openLocalCache(host.directory, {
     native: host.native,
-    buildName: planOptions.buildName,
+    buildName: `${request.context ?? '-'}\n${request.file ?? ''}`,
     hasSnapshot: host.snapshotter.has,
     sync: host.snapshotter.flush,
   })
@@ -120,7 +120,7 @@ function planOptionsFrom(
       ? {}
       : { epoch: new Date(request.epoch * 1000).toISOString().replace('.000Z', 'Z') }),
     proxies: {},
-    buildName: `${request.context ?? '-'}\n${request.file ?? ''}`,
+    buildName: '',
     allow: request.allow.flatMap((name) => (name === 'security.insecure' ? [name] : [])),
   }
 }

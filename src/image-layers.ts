@@ -2,17 +2,14 @@
 // made once and remembered.
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import type { Context } from './core/context.ts'
 import { isDigest } from './core/digest.ts'
 import { errnoOf, invariant } from './core/error.ts'
 import { limit } from './core/limit.ts'
-import type { ConvertLayer } from './export/packed-image.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import type { Host } from './host.ts'
 import type { ImageLayer } from './image/types.ts'
-import { decompress } from './layer/compression.ts'
-import { convertLayer, layerMediaType } from './layer/convert-layer.ts'
+import { layerMediaType } from './layer/convert-layer.ts'
 import { writeLayer } from './layer/write-layer.ts'
 import type { LayerSource } from './ops/layers.ts'
 import type { LayerRef, Result } from './solve/types.ts'
@@ -53,7 +50,7 @@ async function make(
   cx: Context,
 ): Promise<ImageLayer> {
   const { diffId, descriptor } = await writeLayer(host.snapshotter.path(layer.id), {
-    lower,
+    lower: await lower(),
     store: host.store,
     native: host.native,
     signal: cx.signal,
@@ -80,30 +77,4 @@ async function recall(host: Host, layer: SnapshotRef): Promise<ImageLayer | unde
   if (!isDigest(diffId)) return undefined
   const descriptor = { mediaType: layerMediaType('uncompressed'), digest: diffId, size: Number(match?.[2]) }
   return (await host.store.has(descriptor)) ? { diffId, descriptor, created: layer.created } : undefined
-}
-
-/** How exporters bring layers into another compression; the result is remembered in the store. */
-export function convertWith(host: Host): ConvertLayer {
-  const variants = join(host.directory, 'variants')
-  const slots = limit(1)
-  return async (layer, { compression, level }, cx) => {
-    const plain = { mediaType: layerMediaType('uncompressed'), digest: layer.diffId }
-    return slots(async () => {
-      const isPlain = layer.descriptor.digest === layer.diffId
-      const descriptor = isPlain
-        ? layer.descriptor
-        : await host.store.put(
-            plain,
-            Readable.from(decompress(await host.store.open(layer.descriptor, { signal: cx.signal }))),
-            { signal: cx.signal },
-          )
-      return convertLayer(descriptor, {
-        store: host.store,
-        variants,
-        compression,
-        ...(level === undefined ? {} : { level }),
-        signal: cx.signal,
-      })
-    }, cx.signal)
-  }
 }

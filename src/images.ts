@@ -4,9 +4,11 @@ import type { Digest } from './core/digest.ts'
 import { SlipwayError } from './core/error.ts'
 import { parsePlatform } from './core/platform.ts'
 import { familiarReference, formatReference, parseReference } from './core/reference.ts'
+import { pushStored } from './export/push-stored.ts'
 import type { Host } from './host.ts'
 import { historyRows, inspectImage, type StoredImage } from './image/inspect.ts'
 import { allImages, findImage } from './local-images.ts'
+import { convertWith, pushWith } from './push-with.ts'
 
 export interface ImageRow {
   readonly repository?: string
@@ -80,8 +82,8 @@ export async function push(host: Host, text: string, cx: Context): Promise<Trans
   const ref = parseReference(text)
   const image = await findImage(host.store, text)
   const name = formatReference(ref)
-  const { pushStored } = await import('./push-stored.ts')
-  const pushed = await pushStored(host, image, name, cx)
+  const registryHost = { store: host.store, convert: convertWith(host), push: pushWith(host) }
+  const pushed = await pushStored(image, name, registryHost, cx)
   return { name, digest: pushed.digest, sizeBytes: pushed.size }
 }
 
