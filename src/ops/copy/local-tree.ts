@@ -1,9 +1,11 @@
 // A local directory as a source of COPY and ADD: what `.dockerignore` lets through, links confined to the
 // directory, everything owned by root. Which of it is copied is decided in select.ts.
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs'
-import { errnoOf } from '../../core/error.ts'
+import { SlipwayError } from '../../core/error.ts'
 import type { IgnoreMatcher } from '../../dockerfile/ignore-file.ts'
 import { cleanPath, joinPath, parentOf } from '../../layer/layer-path.ts'
+import type { Native } from '../../sys/native.ts'
+import { readXattrs, scanTree, type TreeEntry } from '../../sys/scan.ts'
 import { changed, unreadable } from './hash-files.ts'
 import {
   compareBytes,
@@ -15,32 +17,13 @@ import {
   textOf,
 } from './source-tree.ts'
 
-/** What a scan tells of one object; `path` is relative to the scanned directory, in bytes. */
-export interface ScannedEntry {
-  readonly path: string
-  readonly type: SourceType
-  readonly mode: number
-  readonly size: number
-  readonly dev: bigint
-  readonly ino: bigint
-  readonly nlink: number
-  readonly mtimeNs: bigint
-  readonly ctimeNs: bigint
-  readonly linkTarget?: string
-  readonly device?: { readonly major: number; readonly minor: number }
-  readonly xattrs?: Iterable<readonly [name: string, value: Uint8Array]>
-}
-
 export interface LocalTreeOptions {
   /** Absolute path, as a byte string. */
   readonly root: string
   readonly description: string
   /** Decides which paths exist; absent when nothing is ignored. */
   readonly ignore?: IgnoreMatcher
-  /** Everything below a directory (absolute, bytes): directories before what they hold, names in byte order. */
-  scan(directory: string): Promise<readonly ScannedEntry[]>
-  /** The extended attributes of one object, links not followed. */
-  xattrs(path: string): Iterable<readonly [name: string, value: Uint8Array]>
+  readonly native: Native
 }
 
 /** As many links as Linux follows in one path (path_resolution(7)). */
@@ -135,8 +118,8 @@ function lookAt(options: LocalTreeOptions, path: string): SourceEntry | undefine
   const stat = lstatSync(fsPath(hostPath), { bigint: true, throwIfNoEntry: false })
   if (stat === undefined) return undefined
   const type = typeOf(stat)
+  const hasXattrs = type === 'file' || type === 'directory'
   return sourceEntry(path, hostPath, {
-    path,
     type,
     mode: Number(stat.mode) & 0o7777,
     size: Number(stat.size),
@@ -146,7 +129,7 @@ function lookAt(options: LocalTreeOptions, path: string): SourceEntry | undefine
     mtimeNs: stat.mtimeNs,
     ctimeNs: stat.ctimeNs,
     ...(type === 'symlink' ? { linkTarget: readlinkSync(fsPath(hostPath), 'latin1') } : {}),
-    ...(type === 'file' || type === 'directory' ? { xattrs: options.xattrs(hostPath) } : {}),
+    ...(hasXattrs ? { xattrs: readXattrs(fsPath(hostPath), options.native) } : {}),
   })
 }
 
@@ -159,11 +142,16 @@ function typeOf(stat: BigIntStats): SourceType {
   return stat.isFIFO() ? 'fifo' : 'socket'
 }
 
-function sourceEntry(path: string, hostPath: string, scanned: ScannedEntry): SourceEntry {
-  const { type, dev, ino, mtimeNs, ctimeNs } = scanned
-  const size = type === 'file' ? scanned.size : 0
+type Looked = Omit<TreeEntry, 'path' | 'uid' | 'gid' | 'dev' | 'rdevMajor' | 'rdevMinor'> & {
+  readonly dev: number | bigint
+}
+
+function sourceEntry(path: string, hostPath: string, looked: Looked): SourceEntry {
+  const { type, ino, mtimeNs, ctimeNs } = looked
+  const dev = BigInt(looked.dev)
+  const size = type === 'file' ? looked.size : 0
   let xattrs: Map<string, Buffer> | undefined
-  for (const [name, value] of scanned.xattrs ?? []) {
+  for (const [name, value] of looked.xattrs ?? []) {
     if (!isCopiedXattr(name)) continue
     xattrs ??= new Map()
     xattrs.set(name, Buffer.from(value))
@@ -171,16 +159,15 @@ function sourceEntry(path: string, hostPath: string, scanned: ScannedEntry): Sou
   return {
     path,
     type,
-    mode: scanned.mode,
+    mode: looked.mode,
     uid: 0,
     gid: 0,
     size,
     mtimeNs,
     hostPath,
-    ...(scanned.linkTarget === undefined ? {} : { linkTarget: scanned.linkTarget }),
-    ...(scanned.device === undefined ? {} : { device: scanned.device }),
+    ...(looked.linkTarget === undefined ? {} : { linkTarget: looked.linkTarget }),
     ...(xattrs === undefined ? {} : { xattrs }),
-    ...(type === 'file' && scanned.nlink > 1 ? { linkGroup: `${dev}:${ino}` } : {}),
+    ...(type === 'file' && looked.nlink > 1 ? { linkGroup: `${dev}:${ino}` } : {}),
     ...(type === 'file' ? { state: { dev, ino, size, mtimeNs, ctimeNs } } : {}),
   }
 }
@@ -228,13 +215,20 @@ async function walkVisible(options: LocalTreeOptions, directory: string): Promis
 
 async function scanBelow(options: LocalTreeOptions, directory: string): Promise<SourceEntry[]> {
   const hostPath = directory === '' ? options.root : `${options.root}/${directory}`
+  const entries: SourceEntry[] = []
+  for (const found of await scan(options, hostPath)) {
+    if (found.path === '') continue
+    entries.push(sourceEntry(joinPath(directory, found.path), `${hostPath}/${found.path}`, found))
+  }
+  return entries
+}
+
+async function scan(options: LocalTreeOptions, hostPath: string): Promise<readonly TreeEntry[]> {
   try {
-    return (await options.scan(hostPath)).map((scanned) =>
-      sourceEntry(joinPath(directory, scanned.path), `${hostPath}/${scanned.path}`, scanned),
-    )
+    return await scanTree(fsPath(hostPath), { native: options.native, xattrs: true })
   } catch (thrown) {
-    if (errnoOf(thrown) === undefined) throw thrown
-    throw unreadable({ path: directory }, thrown)
+    if (!(thrown instanceof SlipwayError) || typeof thrown.data?.path !== 'string') throw thrown
+    throw unreadable({ path: thrown.data.path.slice(options.root.length + 1) }, thrown.cause ?? thrown)
   }
 }
 

@@ -7,8 +7,6 @@ import { ignoreMatcher } from '../../dockerfile/ignore-file.ts'
 import { mergedTree } from '../../snapshot/merged-tree.ts'
 import type { LayerRef, Result } from '../../solve/types.ts'
 import type { Native } from '../../sys/native.ts'
-import { scanTree } from '../../sys/scan-tree.ts'
-import { readXattrs } from '../../sys/xattrs.ts'
 import type { LayerSource } from '../layers.ts'
 import { imageTree } from './image-tree.ts'
 import { localTree } from './local-tree.ts'
@@ -73,8 +71,7 @@ async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<
     root: bytesOf(path),
     description: local.name === 'context' ? 'build context' : `build context ${JSON.stringify(local.name)}`,
     ...(local.ignore.length === 0 ? {} : { ignore: ignoreMatcher(local.ignore) }),
-    scan: (directory) => scanTree(options.native, directory),
-    xattrs: (file) => readXattrs(options.native, file),
+    native: options.native,
   })
   return source(tree, openStatCache(options.statCacheDirectory, path))
 }
