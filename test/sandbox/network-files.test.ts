@@ -1,0 +1,34 @@
+import { describe, expect, test } from 'vitest'
+import { hostsText, resolvConf } from '../../src/sandbox/network-files.ts'
+
+describe('resolvConf', () => {
+  const drop = { keepLoopback: false }
+  test('keeps servers, the last search list, options and unknown lines', () => {
+    const text =
+      '# c\nnameserver 10.0.0.1\nsearch a b\ndomain last.example\noptions ndots:2\nnameserver fe80::1%eth0\noptions rotate\n; c\nsortlist 1.2.3.4\n'
+    expect(resolvConf(text, drop)).toBe(
+      'nameserver 10.0.0.1\nnameserver fe80::1%eth0\nsearch last.example\noptions ndots:2 rotate\nsortlist 1.2.3.4\n',
+    )
+  })
+  test('drops loopback servers, they answer on the host only', () => {
+    expect(resolvConf('nameserver 127.0.0.53\nnameserver 9.9.9.9\nnameserver ::1\n', drop)).toBe(
+      'nameserver 9.9.9.9\n',
+    )
+  })
+  test('uses public servers when none is left', () => {
+    const fallback =
+      'nameserver 8.8.8.8\nnameserver 8.8.4.4\nnameserver 2001:4860:4860::8888\nnameserver 2001:4860:4860::8844\n'
+    expect(resolvConf('nameserver 127.0.0.1\n', drop)).toBe(fallback)
+    expect(resolvConf('', drop)).toBe(fallback)
+    expect(resolvConf('nameserver nonsense\n', { keepLoopback: true })).toBe(fallback)
+  })
+  test('keeps loopback servers on the host network', () => {
+    expect(resolvConf('nameserver 127.0.0.53\n', { keepLoopback: true })).toBe('nameserver 127.0.0.53\n')
+  })
+})
+
+test('hostsText names the container and the extra hosts', () => {
+  expect(hostsText('box', [{ name: 'db', ip: '10.0.0.2' }])).toBe(
+    '127.0.0.1\tlocalhost box\n::1\tlocalhost ip6-localhost ip6-loopback\n10.0.0.2\tdb\n',
+  )
+})
