@@ -36,3 +36,8 @@ export function parseCheckOptions(text: string): CheckOptions {
   }
   return options
 }
+
+/** The options in the value of a directive or comment: what stands before the first blank. */
+export function checkText(value: string): string {
+  return value.trim().split(' ', 1)[0] ?? ''
+}

@@ -1,6 +1,6 @@
 // What `# syntax=` and `# check=` may say. `# escape=` is the business of lines.ts.
 import type { Directive } from './ast.ts'
-import { parseCheckOptions } from './check-options.ts'
+import { checkText, parseCheckOptions } from './check-options.ts'
 import type { Report } from './report.ts'
 
 /** Reports directives that ask for something slipway has not. */
@@ -13,7 +13,7 @@ export function checkDirectives(directives: readonly Directive[], report: Report
       })
     }
     if (directive.name !== 'check') continue
-    const { fault } = parseCheckOptions(directive.value)
+    const { fault } = parseCheckOptions(checkText(directive.value))
     if (fault !== undefined) {
       report.error('InvalidCheck', `failed to parse check options: ${fault}`, directive.span, {
         hint: 'write it as # check=skip=RuleA,RuleB;error=true',

@@ -116,7 +116,8 @@ type Test = (code: number) => boolean
 /** An item of an expression: one character, any number of them, an optional run of directories, or `^`. */
 type Item =
   | { readonly kind: 'one' | 'many'; readonly test: Test }
-  | { readonly kind: 'directories' | 'start' }
+  | { readonly kind: 'directories' }
+  | { readonly kind: 'start' }
 
 /** Reads the subset of Go's regular expressions that `translate` can make; undefined where Go finds a syntax error. */
 function parseExpression(expression: string): readonly Item[] | undefined {

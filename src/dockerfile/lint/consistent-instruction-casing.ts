@@ -1,0 +1,22 @@
+// BuildKit's ConsistentInstructionCasing.
+import type { Finding, Rule, Subject } from './rule.ts'
+
+/** All instruction names in upper case, or all in lower case: what most are. */
+export const consistentInstructionCasing: Rule = {
+  name: 'ConsistentInstructionCasing',
+  description: 'All commands within the Dockerfile should use the same casing (either upper or lower)',
+  *check({ stages }: Subject): Generator<Finding> {
+    const all = stages.stages.flatMap((stage) => [stage.from, ...stage.instructions])
+    const lower = all.filter(({ keyword }) => keyword.text === keyword.text.toLowerCase()).length
+    const upper = all.filter(({ keyword }) => keyword.text === keyword.text.toUpperCase()).length
+    const isLower = lower > upper
+    for (const instruction of all) {
+      const { text, span } = instruction.keyword
+      const wanted = isLower ? text.toLowerCase() : text.toUpperCase()
+      if (text === wanted) continue
+      const casing = isLower ? 'lowercase' : 'uppercase'
+      const message = `Command '${text}' should match the case of the command majority (${casing})`
+      yield { instruction, span, message, hint: `write ${wanted}` }
+    }
+  },
+}

@@ -1,0 +1,147 @@
+// The tree back to text: one canonical spelling. Parsing it again gives the same tree but for spans and `original`.
+import type { Command, Dockerfile, Flag, Healthcheck, Heredoc, Instruction, KeyValue, Word } from './ast.ts'
+import { isSpace } from './characters.ts'
+import { readHeredocWord } from './heredoc.ts'
+
+/** The Dockerfile as text, ending in a newline unless it is empty. */
+export function printDockerfile(file: Dockerfile): string {
+  const lines: string[] = file.directives.map(({ name, value }) => `# ${name}=${value}`)
+  for (const [index, instruction] of file.instructions.entries()) {
+    const comments = instruction.comments ?? []
+    // A blank line ends the directives, so that no comment is taken for one; an empty comment ends a comment block.
+    if (index === 0 && (lines.length > 0 || comments.length > 0)) lines.push('')
+    lines.push(...comments.map((comment) => `# ${comment}`), printInstruction(instruction, file.escape))
+  }
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+/** One instruction with its here-document bodies, without a trailing newline. */
+export function printInstruction(instruction: Instruction, escapeBy: string): string {
+  const bodies = heredocsOf(instruction).map(({ content, name }) => `\n${content}${name}`)
+  return protectEnd(printLine(instruction, escapeBy), escapeBy) + bodies.join('')
+}
+
+function printLine(instruction: Instruction, escapeBy: string): string {
+  const flags = instruction.flags.map((flag) => printFlag(flag, escapeBy))
+  const args = printArguments(instruction, escapeBy)
+  // Only `--` keeps arguments that begin like a flag from being one.
+  const end = args.startsWith('--') && instruction.kind !== 'ONBUILD' ? ['--'] : []
+  return [instruction.keyword.text, ...flags, ...end, args].filter((part) => part !== '').join(' ')
+}
+
+/** A text that ends in a lone escape character would continue on the next line; a form feed is trimmed and prevents it. */
+function protectEnd(line: string, escapeBy: string): string {
+  return line.endsWith(escapeBy) && line.at(-2) !== escapeBy ? `${line}\f` : line
+}
+
+function printFlag({ name, value }: Flag, escapeBy: string): string {
+  const shown = `--${name === '' && value === undefined ? '""' : quote(name, escapeBy)}`
+  return value === undefined ? shown : `${shown}=${quote(value.text, escapeBy)}`
+}
+
+/** In double quotes when the text would not stand for itself. */
+function quote(text: string, escapeBy: string): string {
+  const needsQuotes = [...text].some((c) => isSpace(c) || c === '"' || c === "'" || c === escapeBy)
+  if (!needsQuotes) return text
+  const escaped = [...text].map((c) => (c === '"' || c === escapeBy ? escapeBy + c : c))
+  return `"${escaped.join('')}"`
+}
+
+function printArguments(instruction: Instruction, escapeBy: string): string {
+  switch (instruction.kind) {
+    case 'FROM': {
+      const { image, asKeyword, as } = instruction
+      return [image, ...(as === undefined ? [] : [asKeyword ?? { text: 'AS' }, as])].map(textOf).join(' ')
+    }
+    case 'ARG':
+      return instruction.pairs
+        .map(({ key, value }) => (value === undefined ? key.text : `${key.text}=${value.text}`))
+        .join(' ')
+    case 'ENV':
+    case 'LABEL':
+      return printPairs(instruction.pairs, instruction.legacy)
+    case 'RUN':
+    case 'CMD':
+    case 'ENTRYPOINT':
+      return printCommand(instruction.command)
+    case 'SHELL':
+      return JSON.stringify(instruction.args)
+    case 'HEALTHCHECK':
+      return printHealthcheck(instruction)
+    case 'COPY':
+    case 'ADD': {
+      const sources = instruction.sources.map((source) =>
+        source.kind === 'path' ? source.word : { heredoc: source.heredoc },
+      )
+      return printPlaces([...sources, instruction.destination])
+    }
+    case 'VOLUME':
+      return printPlaces(instruction.paths)
+    case 'EXPOSE':
+      return instruction.ports.map(textOf).join(' ')
+    case 'WORKDIR':
+      return instruction.path.text
+    case 'USER':
+      return instruction.user.text
+    case 'STOPSIGNAL':
+      return instruction.signal.text
+    case 'MAINTAINER':
+      return instruction.name.text
+    case 'ONBUILD':
+      return printLine(instruction.trigger, escapeBy)
+  }
+}
+
+function textOf(word: { readonly text: string }): string {
+  return word.text
+}
+
+function printPairs(pairs: readonly KeyValue[], legacy: boolean): string {
+  return pairs.map(({ key, value }) => `${key.text}${legacy ? ' ' : '='}${value.text}`).join(' ')
+}
+
+function printCommand(command: Command): string {
+  return command.form === 'exec' ? JSON.stringify(command.args) : command.text
+}
+
+function printHealthcheck({ command }: Healthcheck): string {
+  return command === undefined ? 'NONE' : `CMD ${printCommand(command)}`
+}
+
+type Place = Word | { readonly heredoc: Heredoc }
+
+/** As plain words where they can be, else as JSON (here-documents exist only among plain words). */
+function printPlaces(places: readonly Place[]): string {
+  const words = places.flatMap((place) => ('text' in place ? [place.text] : []))
+  const isPlain = words.length < places.length || (words.every(isPlainWord) && !words[0]?.startsWith('['))
+  if (!isPlain) return JSON.stringify(words)
+  return places.map((place) => ('text' in place ? place.text : printHeredocWord(place.heredoc))).join(' ')
+}
+
+function isPlainWord(word: string): boolean {
+  return word !== '' && !word.includes('<<') && !/[\s\u0085]/.test(word) && !word.startsWith('--')
+}
+
+/** `<<NAME` such that reading it gives the same name and the same answer to whether variables are expanded. */
+function printHeredocWord({ name, expand, chomp, fileDescriptor }: Heredoc): string {
+  const start = `${fileDescriptor ?? ''}<<${chomp ? '-' : ''}`
+  const plain = `${start}${name}`
+  const read = readHeredocWord(plain)
+  if (read?.name === name && read.expand === expand) return plain
+  const special = /[\s\u0085$'"\\]/g
+  return expand ? start + name.replace(special, '\\$&') : `${start}"${name.replace(/["$\\]/g, '\\$&')}"`
+}
+
+function heredocsOf(instruction: Instruction): readonly Heredoc[] {
+  switch (instruction.kind) {
+    case 'RUN':
+      return instruction.heredocs
+    case 'COPY':
+    case 'ADD':
+      return instruction.sources.flatMap((s) => (s.kind === 'heredoc' ? [s.heredoc] : []))
+    case 'ONBUILD':
+      return heredocsOf(instruction.trigger)
+    default:
+      return []
+  }
+}
