@@ -88,7 +88,8 @@ export async function openContentStore(directory: string, native: Native): Promi
     },
     path: paths.blob,
     sizeOf: (digest) => sizeOf(paths.blob(digest)),
-    exclusive: (digest, signal, body) => withLock(native, { path: paths.blobLock(digest), signal }, body),
+    exclusive: (digest, signal, body) =>
+      withLock(native, { path: paths.blobLock(digest), remove: true, signal }, body),
     origins: (digest) => readOrigins(paths, digest),
     addOrigin: (digest, repository) => addOrigin(paths, native, { digest, repository }),
   }

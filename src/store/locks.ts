@@ -1,37 +1,41 @@
 // The store's use of file locks (flock through src/sys): taken around a body, released when it settles.
-import { acquireLock, tryAcquireLock } from '../sys/lock.ts'
+import { unlink } from 'node:fs/promises'
+import { acquireLock, tryLock } from '../sys/lock.ts'
 import type { Native } from '../sys/native.ts'
-import { onDisk } from './storage-failure.ts'
 
 export interface LockRequest {
   readonly path: string
   /** Several may hold it at once, but nobody exclusively meanwhile. */
   readonly shared?: true
+  /** For locks with many names: the file goes with its last use. */
+  readonly remove?: true
   readonly signal?: AbortSignal
 }
 
 /** Runs `body` while holding the lock; waits for it. */
 export async function withLock<T>(native: Native, request: LockRequest, body: () => Promise<T>): Promise<T> {
-  const { path, ...options } = request
-  const lock = await onDisk('lock', path, () => acquireLock(native, path, options))
+  const signal = request.signal ?? new AbortController().signal
+  const lock = await acquireLock(request.path, { native, signal, ...(request.shared && { shared: true }) })
   try {
     return await body()
   } finally {
-    lock.release()
+    // While it is held: whoever has opened it already sees that it is gone and opens it anew.
+    if (request.remove) await unlink(request.path).catch(() => undefined)
+    await lock[Symbol.asyncDispose]()
   }
 }
 
 /** Runs `body` while holding the lock alone, or returns undefined at once when somebody else has it. */
-export async function tryLock<T>(
+export async function ifUnlocked<T>(
   native: Native,
   path: string,
   body: () => Promise<T>,
 ): Promise<T | undefined> {
-  const lock = await onDisk('lock', path, () => tryAcquireLock(native, path))
+  const lock = await tryLock(path, { native })
   if (lock === undefined) return undefined
   try {
     return await body()
   } finally {
-    lock.release()
+    await lock[Symbol.asyncDispose]()
   }
 }

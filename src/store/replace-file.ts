@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, rename, unlink } from 'node:fs/promises'
-import { fsyncDirectory } from '../sys/lock.ts'
+import { fsyncDirectory } from '../sys/sync.ts'
 
 /** Replaces `path` by a file of mode 0600 made in `tempDirectory` (same file system); durable when it returns. */
 export async function replaceFile(path: string, text: string, tempDirectory: string): Promise<void> {

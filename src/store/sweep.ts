@@ -3,13 +3,13 @@ import { readdir, unlink } from 'node:fs/promises'
 import { errnoOf } from '../core/error.ts'
 import type { Native } from '../sys/native.ts'
 import type { LayoutPaths } from './layout-paths.ts'
-import { tryLock } from './locks.ts'
+import { ifUnlocked } from './locks.ts'
 import { storageFailure } from './storage-failure.ts'
 
 /** Removes what dead writers left; does nothing while anybody writes. */
 export async function sweepIngest(paths: LayoutPaths, native: Native): Promise<void> {
   if ((await leftovers(paths)).length === 0) return
-  await tryLock(native, paths.ingestLock, async () => {
+  await ifUnlocked(native, paths.ingestLock, async () => {
     for (const name of await leftovers(paths)) {
       await unlink(`${paths.ingest}/${name}`).catch((thrown: unknown) => {
         if (errnoOf(thrown) !== 'ENOENT') throw storageFailure('remove', `${paths.ingest}/${name}`, thrown)
@@ -21,7 +21,7 @@ export async function sweepIngest(paths: LayoutPaths, native: Native): Promise<v
 /** Names of temporary files that no living process writes; undefined while somebody writes. */
 export async function staleTemps(paths: LayoutPaths, native: Native): Promise<readonly string[] | undefined> {
   if ((await leftovers(paths)).length === 0) return []
-  return await tryLock(native, paths.ingestLock, () => leftovers(paths))
+  return await ifUnlocked(native, paths.ingestLock, () => leftovers(paths))
 }
 
 async function leftovers(paths: LayoutPaths): Promise<readonly string[]> {
