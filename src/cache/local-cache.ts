@@ -11,6 +11,7 @@ import { withLock } from '../store/locks.ts'
 import { writeUnsynced } from '../store/replace-file.ts'
 import { onDisk } from '../store/storage-failure.ts'
 import type { Native } from '../sys/native.ts'
+import { syncFileSystem } from '../sys/sync.ts'
 import { decodeEntry, decodeKey, type Entry, encodeEntry, encodeKey, slotName } from './entry.ts'
 import { findRecord } from './find-record.ts'
 import { publisher } from './publisher.ts'
@@ -20,7 +21,7 @@ export interface LocalCacheOptions {
   /** Keeps the slots of different builds apart: the Dockerfile's and context's names. */
   readonly buildName: string
   hasSnapshot(id: string): Promise<boolean>
-  /** Everything written to the state directory's file system before the call survives a power cut (syncfs). */
+  /** After it resolves, every snapshot committed before survives a power cut. */
   sync(): Promise<void>
   /** At least this long between two syncs while a build runs. */
   readonly publishIntervalMs?: number
@@ -104,11 +105,14 @@ export async function openLocalCache(root: string, options: LocalCacheOptions): 
     },
     // Few lock files instead of one per step ever run: 16 bits keep unrelated steps of a build apart.
     exclusive: (id, signal, body) =>
-      withLock(native, { path: `${root}/locks/op-${hexOf(id).slice(0, 4)}`, signal }, body),
+      withLock(native, { path: `${root}/locks/op-${hexOf(id).slice(0, 4)}`, signal }, async () => {
+        signal.throwIfAborted()
+        return body()
+      }),
     flush: async () => {
       const isDirty = files.isDirty()
       await Promise.all([files.drain(), ...background])
-      if (isDirty) await options.sync()
+      if (isDirty) await onDisk('sync', root, () => syncFileSystem(root, native))
     },
   }
 }

@@ -1,0 +1,108 @@
+// The local and tar exporters: the root file system itself, as a directory or a plain archive.
+import { lstat, mkdir, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { PassThrough, type Writable } from 'node:stream'
+import type { Context } from '../core/context.ts'
+import { errnoOf } from '../core/error.ts'
+import { copyTree, writeTreeTar } from '../snapshot/export-tree.ts'
+import { type MergedTree, mergedTree } from '../snapshot/merged-tree.ts'
+import type { Native } from '../sys/native.ts'
+import { inPlaceOf, writeFailure, writeFileWhole, writeStream } from './destination.ts'
+import { moveInto, stagingName } from './move-into.ts'
+import type { Output } from './output.ts'
+
+export interface TreeHost {
+  readonly native: Native
+  readonly stdout: Writable
+  /** SOURCE_DATE_EPOCH, RFC 3339: later times become this. */
+  readonly epoch?: string
+  /** The account that a directory's files belong to; root keeps the image's owners only in archives. */
+  readonly owner?: { readonly uid: number; readonly gid: number }
+}
+
+export interface TreeExporter {
+  /** Writes the file system of these layer directories, bottom first. Postcondition: the destination is complete, or unchanged. */
+  export(directories: readonly string[], cx: Context): Promise<void>
+}
+
+/** Exports a file system to where `output` says. */
+export function treeExporter(
+  output: Extract<Output, { type: 'local' | 'tar' }>,
+  host: TreeHost,
+): TreeExporter {
+  const latest =
+    host.epoch === undefined ? {} : { latestMtimeNs: BigInt(Date.parse(host.epoch)) * 1_000_000n }
+  return {
+    export: async (directories, cx) => {
+      const tree = mergedTree(directories, { native: host.native })
+      const options = { signal: cx.signal, ...latest }
+      if (output.type === 'tar') await writeArchive(tree, output.dest, host.stdout, options)
+      else
+        await writeDirectory(tree, output.dest, {
+          ...options,
+          native: host.native,
+          owner: host.owner ?? caller(),
+        })
+    },
+  }
+}
+
+type ArchiveOptions = Parameters<typeof writeTreeTar>[2]
+type DirectoryOptions = Parameters<typeof copyTree>[2]
+
+async function writeArchive(
+  tree: MergedTree,
+  dest: string,
+  stdout: Writable,
+  options: ArchiveOptions,
+): Promise<void> {
+  const archive = new PassThrough({ highWaterMark: 1 << 20 })
+  const written =
+    dest === '-'
+      ? writeStream(stdout, archive, options.signal)
+      : writeFileWhole(dest, archive, options.signal)
+  const results = await Promise.allSettled([written, writeTreeTar(tree, archive, options)])
+  // The writer's failure first: the reader's is then only its echo.
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+}
+
+async function writeDirectory(tree: MergedTree, dest: string, options: DirectoryOptions): Promise<void> {
+  if (await isThere(dest)) {
+    const staging = `${dest}/${stagingName()}`
+    try {
+      await mkdir(staging, { mode: 0o700 })
+      await copyTree(tree, staging, options)
+      options.signal.throwIfAborted()
+      await moveInto(staging, dest)
+    } catch (thrown) {
+      throw writeFailure(dest, thrown)
+    } finally {
+      await rm(staging, { recursive: true, force: true })
+    }
+    return
+  }
+  const made = await mkdir(dirname(dest), { recursive: true })
+  try {
+    await inPlaceOf(dest, async (temp) => {
+      await mkdir(temp, { mode: 0o755 })
+      await copyTree(tree, temp, options)
+    })
+  } catch (thrown) {
+    if (made !== undefined) await rm(made, { recursive: true, force: true })
+    throw thrown
+  }
+}
+
+function caller(): { readonly uid: number; readonly gid: number } {
+  return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path)
+    return true
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return false
+    throw writeFailure(path, thrown)
+  }
+}
