@@ -32,19 +32,59 @@ static char *parent_of(const char *path)
 	return slash && slash > path ? strndup(path, (size_t)(slash - path)) : strdup("/");
 }
 
+// The path that the link at `path` names, seen from the root; NULL with errno when there is none. The caller frees it.
+static char *follow_link(int root, const char *path)
+{
+	char link[PATH_MAX], *named = NULL;
+	int fd = inroot_open(root, path, O_PATH | O_NOFOLLOW, 0);
+	if (fd < 0) return NULL;
+	ssize_t length = readlinkat(fd, "", link, sizeof link - 1);
+	close(fd);
+	if (length < 0) return NULL;
+	link[length] = 0;
+	if (link[0] == '/') return strdup(link);
+	char *parent = parent_of(path);
+	if (parent && asprintf(&named, "%s/%s", parent, link) < 0) named = NULL;
+	free(parent);
+	return named;
+}
+
+// 0, 1 when something that is no file is there already, or -1 with errno.
+static int make_file_at(int root, const char *path, const struct inroot_mkdirs *options)
+{
+	char *parent = parent_of(path);
+	if (!parent) return -1;
+	int result = inroot_mkdirs(root, parent, options);
+	free(parent);
+	if (result < 0) return -1;
+	int fd = inroot_open(root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+	if (fd < 0) return errno == EEXIST ? 1 : -1;
+	return close(fd);
+}
+
+// A link that leads nowhere (resolv.conf of many distributions) is followed: its target is the place.
+static int make_file(int root, const char *target, const struct inroot_mkdirs *options)
+{
+	enum { MAX_LINKS = 40 };
+	char *path = strdup(target);
+	int result = -1;
+	for (int links = 0; path && links < MAX_LINKS; links++) {
+		result = make_file_at(root, path, options);
+		if (result <= 0) break;
+		char *named = follow_link(root, path);
+		free(path);
+		path = named;
+		result = -1;
+	}
+	free(path);
+	return result;
+}
+
 // Makes the place and the directories above it; `made` hears of every directory. -1 with errno, nothing recorded.
 static int make_place(int root, const char *target, bool directory, struct inroot_mkdirs options)
 {
 	options.mode = 0755;
-	if (directory) return inroot_mkdirs(root, target, &options);
-	char *parent = parent_of(target);
-	if (!parent) return -1;
-	int result = inroot_mkdirs(root, parent, &options);
-	free(parent);
-	if (result < 0) return -1;
-	int fd = inroot_open(root, target, O_WRONLY | O_CREAT | O_EXCL, 0644);
-	if (fd < 0) return -1;
-	return close(fd);
+	return directory ? inroot_mkdirs(root, target, &options) : make_file(root, target, &options);
 }
 
 int stubs_fill_layer(int layer, const struct run_request *request)

@@ -463,6 +463,14 @@ export function describeSandbox(name: string, { sandbox, missing }: SandboxCase)
           expect(statSync(join(upper, 'etc')).mtimeMs).toBe(before)
         }
       })
+      test('a resolv.conf that links to nowhere is given its target for the time of the step', async () => {
+        const link = { link: '../run/systemd/resolve/stub-resolv.conf' }
+        const lower = [layers.base, layers.layer({ 'etc/resolv.conf': link, run: null })]
+        const { out, upper } = await script('grep -c nameserver /etc/resolv.conf', { lower })
+        expect(Number(out)).toBeGreaterThan(0)
+        expect(existsSync(join(upper, 'run/systemd'))).toBe(false)
+        expect(existsSync(join(upper, 'etc/resolv.conf'))).toBe(false)
+      })
       test('what the step puts beside a mount point stays', async () => {
         const mounts: ProcessSpec['mounts'] = [
           { kind: 'file', target: '/run/secrets/a', content: 's', mode: 0o400 },

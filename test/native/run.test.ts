@@ -119,6 +119,31 @@ describe.skipIf(missing !== undefined)(
       expect(readFileSync(status, 'utf8')).toBe('{"started":true}\n{"exit":{"code":143,"signal":15}}\n')
     })
 
+    test.skipIf(!existsSync('/usr/bin/script'))(
+      'on a terminal it is the foreground job, and gives it back',
+      async () => {
+        const request = join(layers.directory, 'request')
+        const status = join(layers.directory, 'status')
+        const text = 'test -t 0 && echo on-a-terminal; trap "echo interrupted" INT; sleep 8899; exit 5'
+        writeFileSync(request, encodeRunRequest(spec({ args: ['/bin/sh', '-c', text] }), 'inherit'))
+        const command = `${helper} run $$ 3<${request} 4>${status}; read line; echo "got $line"`
+        const terminal = spawn('script', ['-qec', `sh -c '${command}'`, '/dev/null'], {
+          stdio: ['pipe', 'pipe', 'inherit'],
+        })
+        let seen = ''
+        terminal.stdout.on('data', (chunk: Buffer) => {
+          seen += chunk.toString()
+        })
+        await waitFor(() => sleepers('8899') === 1)
+        terminal.stdin.write('\x03')
+        await waitFor(() => sleepers('8899') === 0 && readIfThere(status).includes('exit'))
+        terminal.stdin.write('typed\n')
+        await new Promise((resolve) => terminal.once('close', resolve))
+        expect(seen.replace(/\r/g, '')).toMatch(/^on-a-terminal\n\^Cinterrupted\n(typed\n)?got typed\n/)
+        expect(readFileSync(status, 'utf8')).toBe('{"started":true}\n{"exit":{"code":5}}\n')
+      },
+    )
+
     test('forty steps take well under a second', async () => {
       await runIn(layers, box, {})
       let best = Number.POSITIVE_INFINITY
