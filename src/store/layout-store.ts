@@ -1,7 +1,7 @@
 // The local content store: an OCI image layout directory that other tools can read as it is
 // (`skopeo inspect oci:<directory>:<full reference>`), shared by concurrent processes without a daemon.
 import { constants } from 'node:fs'
-import { mkdir, open, readFile, stat } from 'node:fs/promises'
+import { access, mkdir, open, readFile, stat } from 'node:fs/promises'
 import { addAbortSignal, Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
@@ -96,26 +96,20 @@ export async function openContentStore(directory: string, native: Native): Promi
 }
 
 async function prepare(paths: LayoutPaths, native: Native): Promise<void> {
-  try {
-    // One call decides the usual case: the store exists and is ours to use.
-    const marker = JSON.parse(await readFile(paths.marker, 'utf8')) as { imageLayoutVersion?: unknown }
-    if (marker?.imageLayoutVersion !== '1.0.0') {
-      throw new SlipwayError({
-        code: 'ERR_STORE_LAYOUT',
-        message: `open store ${paths.root}: its oci-layout file has an unknown version`,
-      })
-    }
-  } catch (thrown) {
-    if (thrown instanceof SyntaxError) {
-      throw new SlipwayError({
-        code: 'ERR_STORE_DAMAGED',
-        message: `open store ${paths.root}: its oci-layout file is not JSON`,
-        cause: thrown,
-      })
-    }
+  const marker = await readMarker(paths)
+  if (marker === 'absent') return await create(paths, native)
+  if (marker !== '1.0.0') {
+    const isDamaged = marker === 'damaged'
+    throw new SlipwayError({
+      code: isDamaged ? 'ERR_STORE_DAMAGED' : 'ERR_STORE_LAYOUT',
+      message: `open store ${paths.root}: its oci-layout file ${isDamaged ? 'is damaged' : 'has an unknown version'}`,
+    })
+  }
+  await access(paths.ingest, constants.W_OK).catch(async (thrown: unknown) => {
+    // Tools that copy layouts leave empty directories out.
     if (errnoOf(thrown) !== 'ENOENT') throw thrown
     await create(paths, native)
-  }
+  })
 }
 
 async function create(paths: LayoutPaths, native: Native): Promise<void> {
@@ -127,6 +121,19 @@ async function create(paths: LayoutPaths, native: Native): Promise<void> {
   await updateIndex(paths, native, (entries) => [...entries])
   // Last, so that a marker means a complete layout.
   await replaceFile(paths.marker, '{"imageLayoutVersion":"1.0.0"}', paths.root)
+}
+
+/** The version that the layout's marker states. */
+async function readMarker(paths: LayoutPaths): Promise<string> {
+  try {
+    const text = await readFile(paths.marker, 'utf8')
+    const { imageLayoutVersion } = JSON.parse(text) as { imageLayoutVersion?: unknown }
+    return typeof imageLayoutVersion === 'string' ? imageLayoutVersion : 'damaged'
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return 'absent'
+    if (thrown instanceof SyntaxError || thrown instanceof TypeError) return 'damaged'
+    throw thrown
+  }
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

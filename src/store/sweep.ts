@@ -28,6 +28,7 @@ async function leftovers(paths: LayoutPaths): Promise<readonly string[]> {
   try {
     return await readdir(paths.ingest)
   } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return []
     throw storageFailure('list', paths.ingest, thrown)
   }
 }

@@ -8,7 +8,7 @@ import { digestOf } from '../../src/core/digest.ts'
 import type { ContentStore } from '../../src/store/types.ts'
 
 const octets = 'application/octet-stream'
-const manifestType = 'application/vnd.oci.image.manifest.v1+json'
+const indexType = 'application/vnd.oci.image.index.v1+json'
 
 export interface StoreUnderTest {
   readonly store: ContentStore
@@ -148,7 +148,10 @@ export function describeContentStore(name: string, open: () => Promise<StoreUnde
 
     describe('names', () => {
       const put = (text: string): Promise<Descriptor> =>
-        store.put({ mediaType: manifestType }, Buffer.from(text))
+        store.put(
+          { mediaType: indexType },
+          Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [], text })),
+        )
 
       it('mean the manifest they were last given to', async () => {
         const [first, second] = [await put('1'), await put('2')]
@@ -192,7 +195,7 @@ export function describeContentStore(name: string, open: () => Promise<StoreUnde
       })
 
       it('are not given to what is not there', async () => {
-        const absent = describeOf(Buffer.from('absent'), manifestType)
+        const absent = describeOf(Buffer.from('absent'), indexType)
         await expect(store.tag('h/a:1', absent)).rejects.toMatchObject({ code: 'ERR_BLOB_MISSING' })
         expect(await store.list()).toEqual([])
       })
