@@ -1,6 +1,5 @@
 // Every invariant of a stored image, checked from its bytes: used by `store verify` and on every image a test produces.
 import { createHash } from 'node:crypto'
-import type { Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, digestOf, digestOfHex } from '../core/digest.ts'
 import { errorJson } from '../core/error.ts'
@@ -10,7 +9,10 @@ import type { ImageConfig, Manifest } from './types.ts'
 
 /** Where the blobs are. */
 export interface BlobSource {
-  open(descriptor: Descriptor, options?: { readonly signal?: AbortSignal }): Promise<Readable>
+  open(
+    descriptor: Descriptor,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<AsyncIterable<Uint8Array>>
 }
 
 export interface ValidateOptions {

@@ -1,7 +1,6 @@
 // Turns an op of a graph into its result with as little work as the cache allows. Results are pulled from
 // the root: an op whose definition is known touches nothing below it. What is read and run is the drivers'.
 import { randomBytes } from 'node:crypto'
-import { availableParallelism } from 'node:os'
 import { digestOfJson } from '../core/canonical-json.ts'
 import type { Context } from '../core/context.ts'
 import type { Digest } from '../core/digest.ts'
@@ -18,8 +17,8 @@ export interface SolveOptions {
   readonly cache: Cache
   readonly drivers: Drivers
   readonly cx: Context
-  /** How many ops run at the same time; the number of CPUs by default. */
-  readonly jobs?: number
+  /** How many ops run at the same time; usually the number of CPUs. */
+  readonly jobs: number
 }
 
 /** The result of `root` (null for an empty one). The first failure aborts the other ops; all have settled when this returns or throws. The error's `data.step` is the op that failed. */
@@ -37,7 +36,7 @@ export async function solve(graph: Graph, root: OpRef | null, options: SolveOpti
 function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps) {
   const { cache, drivers } = options
   const { cx } = steps
-  const slots = limit(options.jobs ?? availableParallelism())
+  const slots = limit(options.jobs)
   const nonce = randomBytes(16).toString('hex')
   const implied = impliedHits(consumersOf(graph, root), (ref) => {
     cx.emit({ type: 'op-cached', step: ref, by: 'implied' })
