@@ -1,19 +1,70 @@
-// Bundles src/cli/main.ts for Node and freezes it into a V8 start-up snapshot beside the native launcher.
-import { execFileSync } from 'node:child_process'
-import { readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
+// Bundles src/cli/main.ts into one CommonJS file for Node and freezes that file into a V8 start-up
+// snapshot, which the native launcher (native/launch.c) uses when it fits the machine.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { build } from 'esbuild'
 
 const root = new URL('..', import.meta.url).pathname
+const dist = `${root}dist`
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
 
-const common = {
+// One bundle for both ways of starting. In a snapshot, process.argv has no script name.
+const entry = `
+import { startupSnapshot } from 'node:v8'
+import * as program from './src/cli/main.ts'
+
+function start(argv) {
+  program.main(argv).then(
+    // Idle connections must not keep a finished command alive; the callback comes when all output is written.
+    (status) => process.stdout.write('', () => process.exit(status)),
+    (bug) => {
+      process.stderr.write(\`\${bug?.stack ?? bug}\\n\`)
+      process.exit(1)
+    },
+  )
+}
+
+if (startupSnapshot.isBuildingSnapshot()) {
+  Reflect.get(program, 'warm')?.()
+  startupSnapshot.setDeserializeMainFunction(() => start(process.argv.slice(ARGUMENTS_AT)))
+} else {
+  start(process.argv.slice(2))
+}
+`
+
+await build({
+  stdin: { contents: entry, resolveDir: root, sourcefile: 'entry.js', loader: 'js' },
+  outfile: `${dist}/slipway.cjs`,
   bundle: true,
   platform: 'node',
   format: 'cjs',
   target: 'node20',
   absWorkingDir: root,
+  minifyWhitespace: true,
+  minifySyntax: true,
   legalComments: 'none',
   logLevel: 'warning',
-  define: { 'process.env.SLIPWAY_VERSION': JSON.stringify(version) },
+  define: { 'process.env.SLIPWAY_VERSION': JSON.stringify(version), ARGUMENTS_AT: '1' },
+})
+freeze()
+
+function freeze() {
+  // Without the stamp the launcher takes the plain bundle, so it goes first and comes last.
+  rmSync(`${dist}/slipway.stamp`, { force: true })
+  if (!existsSync(`${dist}/slipway`)) return warn('there is no launcher (make -C native)')
+  const environment = { PATH: process.env.PATH ?? '', SLIPWAY_NODE: process.execPath }
+  const frozen = spawnSync(
+    process.execPath,
+    ['--snapshot-blob', `${dist}/slipway.blob.new`, '--build-snapshot', `${dist}/slipway.cjs`],
+    { env: environment, encoding: 'utf8' },
+  )
+  if (frozen.status !== 0) return warn(`${frozen.stderr}`.trim())
+  renameSync(`${dist}/slipway.blob.new`, `${dist}/slipway.blob`)
+  const stamp = execFileSync(`${dist}/slipway`, { env: { ...environment, SLIPWAY_LAUNCHER: 'stamp' } })
+  writeFileSync(`${dist}/slipway.stamp.new`, stamp)
+  renameSync(`${dist}/slipway.stamp.new`, `${dist}/slipway.stamp`)
 }
-await build({ ...common, entryPoints: { slipway: 'src/cli/main.ts' }, outdir: 'dist', outExtension: { '.js': '.cjs' } })
+
+function warn(reason) {
+  process.stderr.write(`warning: no start-up snapshot, slipway will start more slowly: ${reason}\n`)
+}

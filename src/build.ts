@@ -80,8 +80,8 @@ export async function build(request: BuildRequest, options: HostOptions, cx: Con
   const cache = await openLocalCache(host.directory, {
     native: host.native,
     buildName: `${request.context ?? '-'}\n${request.file ?? ''}`,
-    hasSnapshot: host.snapshotter.has,
-    sync: host.snapshotter.flush,
+    hasSnapshot: (id) => host.snapshotter.has(id),
+    sync: () => host.snapshotter.flush(),
   })
   try {
     const jobs = request.jobs ?? options.cpus
