@@ -82,6 +82,15 @@ describe('openStatCache', () => {
     expect(openStatCache(directory, '/context').find('file-1', state(1))).toBe(sha(1))
   })
 
+  it('goes without when its directory cannot be made', () => {
+    writeFileSync(join(directory, 'file'), '')
+    const cache = openStatCache(join(directory, 'file', 'cache'), '/context')
+    cache.startReading()
+    cache.add('a', state(1), sha(1))
+    cache.save()
+    expect(cache.find('a', state(1))).toBeUndefined()
+  })
+
   it('leaves no temporary file and loads 30,000 entries fast', () => {
     const cache = openStatCache(directory, '/context')
     cache.startReading()

@@ -89,16 +89,24 @@ interface Added {
   readonly sha256: string
 }
 
-/** What the file system says the time is: the build's clock may be pinned, and network file systems have their own. */
-function storageTime(directory: string): bigint {
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+/**
+ * What the file system says the time is: the build's clock may be pinned, and network file systems have their own.
+ * Undefined when it cannot be written to; nothing is remembered then.
+ */
+function storageTime(directory: string): bigint | undefined {
   const path = draftPath(directory)
-  const fd = openSync(path, 'wx', 0o600)
   try {
-    return fstatSync(fd, { bigint: true }).ctimeNs
-  } finally {
-    closeSync(fd)
-    rmSync(path, { force: true })
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const fd = openSync(path, 'wx', 0o600)
+    try {
+      return fstatSync(fd, { bigint: true }).ctimeNs
+    } finally {
+      closeSync(fd)
+      rmSync(path, { force: true })
+    }
+  } catch (thrown) {
+    if (errnoOf(thrown) === undefined) throw thrown
+    return undefined
   }
 }
 
