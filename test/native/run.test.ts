@@ -144,16 +144,23 @@ describe.skipIf(missing !== undefined)(
       },
     )
 
-    test('forty steps take well under a second', async () => {
-      await runIn(layers, box, {})
-      let best = Number.POSITIVE_INFINITY
-      for (let round = 0; round < 3; round++) {
+    test('a step costs a few process starts, not more', async () => {
+      const measure = async (run: () => Promise<unknown>): Promise<number> => {
         const started = performance.now()
-        for (let i = 0; i < 40; i++) await runIn(layers, box, { args: ['/bin/true'] })
-        best = Math.min(best, performance.now() - started)
+        for (let i = 0; i < 20; i++) await run()
+        return performance.now() - started
       }
-      // Generous: the machine may be busy. Idle it is about 200 ms.
-      expect(best).toBeLessThan(1500)
+      const start = (): Promise<unknown> =>
+        new Promise((resolve) =>
+          spawn('/bin/busybox', ['true'], { stdio: ['ignore', 'pipe', 'pipe'] }).once('close', resolve),
+        )
+      const ratios: number[] = []
+      // Side by side, so that a busy machine slows both. Idle it is about 5 ms to 1 ms.
+      for (let round = 0; round < 3; round++) {
+        const plain = await measure(start)
+        ratios.push((await measure(() => runIn(layers, box, { args: ['/bin/true'] }))) / plain)
+      }
+      expect(Math.min(...ratios)).toBeLessThan(15)
     })
 
     function spec(changes: Partial<ProcessSpec>): ProcessSpec {
@@ -309,7 +316,7 @@ function errnoOfOpen(path: string): string {
 }
 
 async function waitFor<T>(look: () => T): Promise<NonNullable<T>> {
-  for (const deadline = performance.now() + 5000; performance.now() < deadline; ) {
+  for (const deadline = performance.now() + 20_000; performance.now() < deadline; ) {
     const seen = look()
     if (seen) return seen
     await sleep(20)
