@@ -47,6 +47,12 @@ async function built(r: Rig, { graph, root }: { graph: Graph; root: OpRef }): Pr
   return result === null ? '' : r.contentOf(result)
 }
 
+/** Every op the root needs must have had exactly one end. */
+function expectOneEndEach(r: Rig, { graph }: { graph: Graph }): void {
+  const ends = r.events.flatMap((e) => (e.type === 'op-finished' || e.type === 'op-cached' ? [e.step] : []))
+  expect([...ends].sort()).toEqual(Object.keys(graph.ops).sort())
+}
+
 /** A cache that has lost every record whose id's digits say so. */
 function forgetful(cache: Cache, loses: (digit: number) => boolean): Cache {
   return {
@@ -76,6 +82,7 @@ test('whatever was built before, the result is that of a build without a cache',
         for (const [values, withForce] of edits) {
           const build = graphOf(steps, withForce)
           expect(await built(fill(r, values), build)).toBe(await built(fill(rig(), values), build))
+          expectOneEndEach(r, build)
         }
       },
     ),
@@ -98,6 +105,8 @@ test('losing records or snapshots never changes the result', () =>
         const cache = forgetful(first.cache, (found) => found < digit)
         const second = fill(rig({ cache, snapshots: first.snapshots }), after)
         expect(await built(second, build)).toBe(await built(fill(rig(), after), build))
+        expectOneEndEach(second, build)
+        expectOneEndEach(second, build)
       },
     ),
   ))

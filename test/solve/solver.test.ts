@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { SlipwayError } from '../../src/core/error.ts'
 import type { Graph, OpRef } from '../../src/graph/op.ts'
+import type { Cache } from '../../src/solve/types.ts'
 import { rig, sketch } from './rig.ts'
 
 /** A two-stage build: compile in one stage, copy the product into another. */
@@ -209,19 +210,41 @@ describe('equal work', () => {
   })
 
   test('what another process made while this one waited for the lock is used', async () => {
-    const r = rig()
+    const theirs = rig()
     const s = sketch()
     const root = s.run('a', null)
-    const other = rig({ cache: r.cache, snapshots: r.snapshots })
-    const gate = other.hold('RUN a')
-    const theirs = other.build(s.graph(root), root)
+    let isWaiting = (): void => undefined
+    const waiting = new Promise<void>((resolve) => {
+      isWaiting = resolve
+    })
+    const cache: Cache = {
+      ...theirs.cache,
+      exclusive: (id, signal, body) => {
+        isWaiting()
+        return theirs.cache.exclusive(id, signal, body)
+      },
+    }
+    const ours = rig({ cache, snapshots: theirs.snapshots })
+    const gate = theirs.hold('RUN a')
+    const first = theirs.build(s.graph(root), root)
     await gate.started
-    const ours = r.build(s.graph(root), root)
+    const second = ours.build(s.graph(root), root)
+    await waiting
     gate.finish()
-    expect(await ours).toEqual(await theirs)
-    expect(r.runs).toEqual([])
-    expect(r.story(s.graph(root))).toEqual(['cached-content RUN a'])
+    expect(await second).toEqual(await first)
+    expect(ours.runs).toEqual([])
+    expect(ours.story(s.graph(root))).toEqual(['cached-content RUN a'])
   })
+})
+
+test('an op that reads a directory without saying what of it runs every time', async () => {
+  const r = rig()
+  r.edit('context', { f: 'x' })
+  const s = sketch()
+  const root = s.run('after', s.run('all', s.local('context')))
+  await r.build(s.graph(root), root)
+  await r.build(s.graph(root), root)
+  expect(r.runs).toEqual(['RUN all', 'RUN after'])
 })
 
 describe('a failing op', () => {
