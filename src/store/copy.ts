@@ -1,4 +1,5 @@
 // The one way an image moves: pull, push, export and import differ only in what they copy from and to.
+import { setMaxListeners } from 'node:events'
 import { type Readable, Transform } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import { SlipwayError } from '../core/error.ts'
@@ -64,9 +65,12 @@ interface Inner extends CopyOptions {
 async function together(options: CopyOptions, run: (inner: Inner) => Promise<void>): Promise<void> {
   options.signal.throwIfAborted()
   const failed = new AbortController()
+  const signal = AbortSignal.any([options.signal, failed.signal])
+  // Every transfer listens to it, and an image may have hundreds of layers: no leak that Node should warn of.
+  setMaxListeners(0, signal)
   const inner: Inner = {
     ...options,
-    signal: AbortSignal.any([options.signal, failed.signal]),
+    signal,
     cancel: (reason) => failed.abort(reason),
   }
   try {
