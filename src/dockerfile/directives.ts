@@ -24,7 +24,5 @@ export function checkDirectives(directives: readonly Directive[], report: Report
 
 /** Whether a syntax image is a release of the Dockerfile frontend, which this parser stands for. */
 export function isBuiltinSyntax(value: string): boolean {
-  return /^(?:(?:(?:index|registry-1)\.)?docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@]\S*)?(?: .*)?$/.test(
-    value,
-  )
+  return /^(?:(?:(?:index|registry-1)\.)?docker\.io\/)?docker\/dockerfile[^\s/]*(?: .*)?$/.test(value)
 }

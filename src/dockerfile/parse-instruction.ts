@@ -23,23 +23,24 @@ import type { Report } from './report.ts'
 type Read = (text: InstructionText) => Instruction | undefined
 
 const readers: Readonly<Record<Exclude<Instruction['kind'], 'ONBUILD'>, Read>> = {
-  ADD: readAdd,
+  // The order decides between equally near suggestions for an unknown name, so the usual ones come first.
+  FROM: readFrom,
+  RUN: readRun,
+  COPY: readCopy,
+  ENV: readEnv,
   ARG: readArg,
   CMD: readCmd,
-  COPY: readCopy,
+  ADD: readAdd,
   ENTRYPOINT: readEntrypoint,
-  ENV: readEnv,
+  WORKDIR: readWorkdir,
   EXPOSE: readExpose,
-  FROM: readFrom,
-  HEALTHCHECK: readHealthcheck,
+  USER: readUser,
   LABEL: readLabel,
-  MAINTAINER: readMaintainer,
-  RUN: readRun,
+  VOLUME: readVolume,
+  HEALTHCHECK: readHealthcheck,
   SHELL: readShell,
   STOPSIGNAL: readStopsignal,
-  USER: readUser,
-  VOLUME: readVolume,
-  WORKDIR: readWorkdir,
+  MAINTAINER: readMaintainer,
 }
 
 function isName(name: string): name is keyof typeof readers {

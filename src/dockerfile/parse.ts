@@ -41,6 +41,7 @@ function parseLines(
   const { report } = context
   let hasStage = false
   let hasUnknown = false
+  let isMisplaced = false
   for (const line of lines) {
     const before = report.diagnostics.length
     const instruction = parseInstruction(line, context)
@@ -53,19 +54,15 @@ function parseLines(
       report.error('TooManyErrors', 'too many errors; the rest of the file is not checked', line.span)
       break
     }
-    if (!hasStage && !hasUnknown && instruction.kind !== 'ARG') {
+    if (!hasStage && !hasUnknown && !isMisplaced && instruction.kind !== 'ARG') {
+      isMisplaced = true
       const hint = 'only ARG may stand before the first FROM'
       report.error('NoBuildStage', 'no build stage in current context', instruction.keyword.span, { hint })
     }
     instructions.push(instruction)
   }
   const last = lines.at(-1)
-  if (
-    last !== undefined &&
-    !hasStage &&
-    !hasUnknown &&
-    !report.diagnostics.some((d) => d.code === 'NoBuildStage')
-  ) {
+  if (last !== undefined && !hasStage && !hasUnknown && !isMisplaced) {
     report.error('NoStages', 'dockerfile contains no stages to build', last.span, {
       hint: 'add a FROM instruction',
     })

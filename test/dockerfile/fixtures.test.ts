@@ -1,0 +1,53 @@
+// Every directory of fixtures/dockerfile: what the parser makes of it, or what it says about it.
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { formatDiagnostic, hasErrors } from '../../src/core/diagnostic.ts'
+import { lint, rules } from '../../src/dockerfile/lint/lint.ts'
+import { parseDockerfile } from '../../src/dockerfile/parse.ts'
+import { toStages } from '../../src/dockerfile/stages.ts'
+import { expectGolden } from './golden.ts'
+import { showDockerfile } from './show.ts'
+
+const root = new URL('../../fixtures/dockerfile/', import.meta.url).pathname
+const cases = readdirSync(root).sort()
+
+function read(name: string) {
+  const text = readFileSync(`${root}${name}/Dockerfile`, 'utf8')
+  const parsed = parseDockerfile(text, 'Dockerfile')
+  const stages = toStages(parsed.value)
+  const warnings = hasErrors(parsed.diagnostics) ? [] : lint(parsed.value, stages.value)
+  return { text, parsed, stages, diagnostics: [...parsed.diagnostics, ...stages.diagnostics, ...warnings] }
+}
+
+describe.each(cases)('%s', (name) => {
+  const { text, parsed, stages, diagnostics } = read(name)
+  const shown = diagnostics.map((d) => formatDiagnostic(d, [{ name: 'Dockerfile', text }]))
+
+  test('tree', () => {
+    const tree = hasErrors(diagnostics) ? undefined : showDockerfile(parsed.value, stages.value, text)
+    expectGolden(`${root}${name}/ast.txt`, tree)
+  })
+  test('diagnostics', () => {
+    expectGolden(`${root}${name}/diagnostics.txt`, shown.length === 0 ? undefined : `${shown.join('\n\n')}\n`)
+  })
+})
+
+test('every rule has a fixture, a name of its own and a sentence about it', () => {
+  const seen = new Set(cases.flatMap((name) => read(name).diagnostics.map((d) => d.code)))
+  const names = rules.map((rule) => rule.name)
+  expect(names.filter((name) => !seen.has(name))).toEqual([])
+  expect(new Set(names).size).toBe(names.length)
+  expect(rules.filter((rule) => rule.description === '')).toEqual([])
+})
+
+test('there are more than twenty failing cases', () => {
+  expect(cases.filter((name) => hasErrors(read(name).parsed.diagnostics)).length).toBeGreaterThan(20)
+})
+
+test('values survive JSON', () => {
+  for (const name of cases) {
+    const { parsed, stages } = read(name)
+    expect(JSON.parse(JSON.stringify(parsed))).toEqual(parsed)
+    expect(JSON.parse(JSON.stringify(stages))).toEqual(stages)
+  }
+})
