@@ -11,7 +11,7 @@ import type { LayerRef, OpDriver, Result } from '../solve/types.ts'
 import type { FileOperation } from '../sys/file-operation.ts'
 import { applyFileOperations } from '../sys/files.ts'
 import { contentDigest, entriesOf } from './copy/content-digest.ts'
-import { hashFiles } from './copy/hash-files.ts'
+import { asContextChange, hashFiles } from './copy/hash-files.ts'
 import { parseMode } from './copy/mode.ts'
 import { resolveOwner } from './copy/owner.ts'
 import { type CopyStyle, destinationOf, planCopy } from './copy/plan-copy.ts'
@@ -32,7 +32,7 @@ const maxUserFileBytes = 10 << 20
 
 /**
  * The driver of file ops. Sources are judged by content: `contentOf` digests exactly what is copied. If a local file
- * changes between being listed and the end of the copy, the op fails (ERR_CONTEXT_CHANGED, ERR_FILES_SOURCE_CHANGED):
+ * changes between being listed and the end of the copy, the op fails (ERR_CONTEXT_CHANGED):
  * what is recorded under a digest has that content.
  */
 export function fileDriver(dependencies: FileDependencies): OpDriver<OpOf<'file'>> {
@@ -83,10 +83,12 @@ async function run(
   const { lower, upper, work } = active
   const copied: Copied[] = []
   const operations = planActions({ op, inputs, sources, base, copied, cx })
-  await applyFileOperations({ kind: 'overlay', lower, upper, work }, operations, {
-    native,
-    signal: cx.signal,
-  })
+  const target = { kind: 'overlay', lower, upper, work } as const
+  try {
+    await applyFileOperations(target, operations, { native, signal: cx.signal })
+  } catch (thrown) {
+    throw asContextChange(thrown)
+  }
   for (const { tree, selected } of copied) await tree.verify(entriesOf(selected))
   return [...below, snapshotLayer(await active.commit(), cx)]
 }

@@ -142,7 +142,7 @@ describe.skipIf(!isRoot)('build context (needs root)', () => {
     const result = await rig.run(null, [stage], [copy({ sources: ['bin'], destination: '/' })])
     expect(rig.list(result)).toEqual(['bin 755 7:8 b'])
     const copied = join(rig.entry(result, '')?.hostPath ?? '', 'bin')
-    const attributes = execFileSync('getfattr', ['-d', '-m', '-', copied]).toString()
+    const attributes = execFileSync('getfattr', ['--absolute-names', '-d', '-m', '-', copied]).toString()
     expect(attributes).toContain('security.capability=')
     expect(attributes).toContain('user.note="n"')
     expect(attributes).not.toContain('trusted.secret')
@@ -188,7 +188,7 @@ describe.skipIf(!isRoot)('build context (needs root)', () => {
         () => 'copied',
         (thrown: { code?: string }) => thrown.code,
       )
-      expect([how, code]).toEqual([how, expect.stringMatching(/^ERR_(CONTEXT_CHANGED|FILES_SOURCE_)/)])
+      expect([how, code]).toEqual([how, 'ERR_CONTEXT_CHANGED'])
     }
   })
 

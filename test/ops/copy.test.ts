@@ -345,12 +345,6 @@ describe.skipIf(!isRoot)('COPY (needs root)', () => {
       /^COPY failed: "\/tow.txt": not found/,
     ],
     [
-      'a file over a directory',
-      { sources: ['one'], destination: '/linkdir/../existing/sub/../../existing/' },
-      '',
-      /^$/,
-    ],
-    [
       'a directory over a file',
       { sources: ['dir'], destination: '/plain' },
       'ERR_COPY_NOT_DIRECTORY',
@@ -387,12 +381,9 @@ describe.skipIf(!isRoot)('COPY (needs root)', () => {
       /syntax error in pattern "\[a"/,
     ],
   ]
-  it.each(failures.filter(([, , code]) => code !== ''))(
-    'refuses %s',
-    async (_title, action, code, message) => {
-      await expect(run(copy(action))).rejects.toMatchObject({ code, message: expect.stringMatching(message) })
-    },
-  )
+  it.each(failures)('refuses %s', async (_title, action, code, message) => {
+    await expect(run(copy(action))).rejects.toMatchObject({ code, message: expect.stringMatching(message) })
+  })
 
   it('refuses a file where a directory is', async () => {
     writeTree(rig.context, { 'clash/sub': 'file' })

@@ -87,10 +87,26 @@ export function changed(entry: SourceEntry): SlipwayError {
   return new SlipwayError({
     code: 'ERR_CONTEXT_CHANGED',
     message: `read ${JSON.stringify(textOf(entry.path))}: the file changed during the build`,
-    hint: 'build again when nothing writes to the build context, or exclude the file in .dockerignore',
+    hint: changedHint,
     data: { path: textOf(entry.path) },
   })
 }
+
+/** The helper's finding that a source is not what it was, as the failure of the context that it is; anything else unchanged. */
+export function asContextChange(thrown: unknown): unknown {
+  if (!(thrown instanceof SlipwayError) || !thrown.code.startsWith('ERR_FILES_SOURCE_')) return thrown
+  const { message, data } = thrown
+  return new SlipwayError({
+    code: 'ERR_CONTEXT_CHANGED',
+    message,
+    hint: changedHint,
+    ...(data ? { data } : {}),
+    cause: thrown,
+  })
+}
+
+const changedHint =
+  'build again when nothing writes to the build context, or exclude the file in .dockerignore'
 
 /** A failed system call on a source file as an error that names the file; anything else unchanged. */
 export function unreadable(entry: Pick<SourceEntry, 'path'>, thrown: unknown): unknown {

@@ -1,6 +1,6 @@
 // Where selected files go: the destination rules of COPY and ADD as file operations with resolved paths.
 // The rules are BuildKit's (fsutil/copy/copy.go), checked against dockerd 20.10 and the source of 0.2x.
-import { SlipwayError } from '../../core/error.ts'
+import { invariant, SlipwayError } from '../../core/error.ts'
 import { baseOf, cleanPath, joinPath, parentOf, whiteoutPrefix } from '../../layer/layer-path.ts'
 import type { FileOperation, Xattrs } from '../../sys/file-operation.ts'
 import type { ModeChange } from './mode.ts'
@@ -198,7 +198,7 @@ function copyOf(
       return { operation: { op: 'node', type: entry.type, major, minor, ...metadata }, entry: other }
     }
     case 'socket':
-      throw new Error('bug in slipway: a socket was selected')
+      invariant(false, 'a socket was selected')
   }
 }
 
