@@ -1,4 +1,5 @@
 // One HTTP request and its answer over undici: connections, TLS, proxies, timeouts. No redirects, retries or credentials.
+import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import type { SecureContext } from 'node:tls'
@@ -83,7 +84,11 @@ export function openExchange(options: RegistryOptions): Exchange {
       }
     },
     async close() {
-      await (await wire)?.close()
+      // What could not be opened has been reported to who asked.
+      await wire?.then(
+        (opened) => opened.close(),
+        () => undefined,
+      )
     },
   }
 }
@@ -99,10 +104,8 @@ async function openWire(
     trust(options.caFiles ?? []),
   ])
   const proxies = proxiesOf(options.environment)
-  const EnvHttpProxyAgent =
-    proxies.httpProxy || proxies.httpsProxy
-      ? (await import('undici/lib/dispatcher/env-http-proxy-agent.js')).default
-      : undefined
+  const hasProxy = proxies.httpProxy !== '' || proxies.httpsProxy !== ''
+  const EnvHttpProxyAgent = hasProxy ? (await import('undici')).EnvHttpProxyAgent : undefined
   const common = {
     maxHeaderSize: maxHeaderBytes,
     headersTimeout: timeouts.headersMs,
@@ -157,7 +160,8 @@ async function trust(caFiles: readonly string[]): Promise<{ readonly secureConte
     caFiles.map(async (path) => {
       try {
         const pem = await readFile(path, 'utf8')
-        createSecureContext({ ca: pem })
+        // TLS would leave out silently what it cannot read.
+        new X509Certificate(pem)
         return pem
       } catch (cause) {
         throw new SlipwayError({

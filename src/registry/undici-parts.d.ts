@@ -3,10 +3,6 @@ declare module 'undici/lib/dispatcher/agent.js' {
   import { Agent } from 'undici'
   export = Agent
 }
-declare module 'undici/lib/dispatcher/env-http-proxy-agent.js' {
-  import { EnvHttpProxyAgent } from 'undici'
-  export = EnvHttpProxyAgent
-}
 declare module 'undici/lib/api/api-request.js' {
   import type { Dispatcher } from 'undici'
 
