@@ -398,7 +398,7 @@ describe('sources', () => {
     await withDirectory(async (base) => {
       const content = Buffer.alloc(3_000_001, 'slipway')
       writeFileSync(join(base, 'plain'), content)
-      execFileSync('truncate', ['-s', '1G', join(base, 'sparse')])
+      execFileSync('truncate', ['-s', '512M', join(base, 'sparse')])
       execFileSync('dd', [
         'if=/dev/urandom',
         `of=${join(base, 'sparse')}`,
@@ -418,7 +418,7 @@ describe('sources', () => {
       execFileSync('cmp', [join(base, 'sparse'), join(base, 'to/sparse')])
       expect(lstatSync(join(base, 'to/sparse')).blocks).toBeLessThan(100)
       expect(lstatSync(join(base, 'to/empty')).size).toBe(0)
-      expect(counts.bytes).toBe(3_000_001 + 2 ** 30)
+      expect(counts.bytes).toBe(3_000_001 + 2 ** 29)
     })
   })
 
