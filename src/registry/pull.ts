@@ -21,7 +21,7 @@ export async function pullImage(
     const image = await resolveImage(registry, request, cx)
     const repository = registry.repository(ref)
     await copyImage(repository, store, image.descriptor, {
-      ...transferOptions(cx, step),
+      ...transferOptions(registry, step, cx),
       exclusive: store.exclusive,
     })
     await rememberOrigin(store, image.manifest.layers, ref)
@@ -47,7 +47,7 @@ export async function pullLayers(
   const { source, layers, store, step } = request
   const ref = parseReference(source)
   await copyBlobs(registry.repository(ref), store, layers, {
-    ...transferOptions(cx, step),
+    ...transferOptions(registry, step, cx),
     exclusive: store.exclusive,
   })
   await rememberOrigin(store, layers, ref)

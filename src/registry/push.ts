@@ -26,7 +26,7 @@ export async function pushImage(registry: Registry, request: PushRequest, cx: Co
     const target = registry.repository(ref, { push: true, mountFrom: (digest) => store.origins(digest) })
     if (await isThere(target, ref, descriptor, cx.signal)) return
     const from = withOrigins(store, registry)
-    await copyImage(from, target, descriptor, { ...transferOptions(cx, step), skip: isForeign })
+    await copyImage(from, target, descriptor, { ...transferOptions(registry, step, cx), skip: isForeign })
     if (ref.tag !== undefined) await target.tag(ref.tag, descriptor)
     await rememberOrigins(store, target.name, descriptor, cx.signal)
   })

@@ -1,4 +1,5 @@
 // The client's one entry: repositories of any registry over shared connections, credentials and tokens.
+import { limit } from '../core/limit.ts'
 import { openAuthorizer } from './authorizer.ts'
 import { openCredentials } from './credentials.ts'
 import { findEndpoint } from './endpoint.ts'
@@ -9,6 +10,8 @@ import type { AskTokenServer } from './token.ts'
 import { openTransport, type Transport, withRetries } from './transport.ts'
 import type { Registry, RegistryOptions, RetryPolicy } from './types.ts'
 
+/** More gain nothing from one registry and annoy it (BuildKit's number too). */
+const parallelTransfers = 4
 const defaultRetry: RetryPolicy = { tries: 5, baseMs: 500 }
 
 /** A client that reads nothing and connects to nothing before it is used. */
@@ -36,6 +39,8 @@ export function openRegistry(given: RegistryOptions): Registry {
   }
 
   return {
+    slots: limit(parallelTransfers),
+    retry,
     repository: (ref, access = {}) =>
       openRepository({ registry: ref.registry, path: ref.repository }, access, {
         transport: (signal) => orAbort(transport(ref.registry), signal),

@@ -1,6 +1,7 @@
 // What the rest of slipway sees of a registry (OCI distribution-spec 1.1).
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
+import type { Limit } from '../core/limit.ts'
 import type { ImageRef } from '../core/reference.ts'
 import type { ContentReader, ImageSink } from '../store/types.ts'
 
@@ -60,6 +61,9 @@ export interface Access {
 
 /** A client for all registries; connections, tokens and credentials are shared. Closed by who opened it. */
 export interface Registry {
+  /** Slots for transfers: all pulls and pushes of this client share them. */
+  readonly slots: Limit
+  readonly retry: RetryPolicy
   repository(ref: Pick<ImageRef, 'registry' | 'repository'>, access?: Access): Repository
   close(): Promise<void>
 }

@@ -1,4 +1,5 @@
 // The entries of a layout's index.json as values: which manifest a name means, and what naming does to the others.
+import { canonicalJson } from '../core/canonical-json.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import type { NamedImage } from './types.ts'
@@ -14,7 +15,10 @@ export function nameOf(entry: Descriptor): string | undefined {
   return entry.annotations?.[imageName] ?? entry.annotations?.[refName]
 }
 
-/** The entries after `name` came to mean `descriptor`; an image that lost its last name stays as an unnamed entry. */
+/**
+ * The entries after `name` came to mean `descriptor`, the same array when it already does. An image that lost its
+ * last name stays as an unnamed entry.
+ */
 export function withName(
   entries: readonly Descriptor[],
   name: string,
@@ -28,6 +32,7 @@ export function withName(
     ...descriptor,
     annotations: { ...descriptor.annotations, [refName]: name, [imageName]: name },
   }
+  if (previous !== undefined && canonicalJson(previous) === canonicalJson(named)) return entries
   if (previous === undefined || previous.digest === descriptor.digest) return [...others, named]
   return [...withEntry(others, unnamed(previous)), named]
 }

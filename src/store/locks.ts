@@ -1,7 +1,9 @@
 // The store's use of file locks (flock through src/sys): taken around a body, released when it settles.
 import { unlink } from 'node:fs/promises'
+import { errnoOf, SlipwayError } from '../core/error.ts'
 import { acquireLock, tryLock } from '../sys/lock.ts'
 import type { Native } from '../sys/native.ts'
+import { storageFailure } from './storage-failure.ts'
 
 export interface LockRequest {
   readonly path: string
@@ -15,7 +17,8 @@ export interface LockRequest {
 /** Runs `body` while holding the lock; waits for it. */
 export async function withLock<T>(native: Native, request: LockRequest, body: () => Promise<T>): Promise<T> {
   const signal = request.signal ?? new AbortController().signal
-  const lock = await acquireLock(request.path, { native, signal, ...(request.shared && { shared: true }) })
+  const options = { native, signal, ...(request.shared && { shared: true }) }
+  const lock = await acquireLock(request.path, options).catch(notLocked(request.path))
   try {
     return await body()
   } finally {
@@ -31,11 +34,19 @@ export async function ifUnlocked<T>(
   path: string,
   body: () => Promise<T>,
 ): Promise<T | undefined> {
-  const lock = await tryLock(path, { native })
+  const lock = await tryLock(path, { native }).catch(notLocked(path))
   if (lock === undefined) return undefined
   try {
     return await body()
   } finally {
     await lock[Symbol.asyncDispose]()
+  }
+}
+
+/** A lock that cannot be had for reasons of the disk (read-only, full) is reported as other files of the store are. */
+function notLocked(path: string): (thrown: unknown) => never {
+  return (thrown) => {
+    const cause = thrown instanceof SlipwayError ? thrown.cause : undefined
+    throw errnoOf(cause) === undefined ? thrown : storageFailure('lock', path, cause)
   }
 }

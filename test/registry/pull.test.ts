@@ -4,7 +4,9 @@ import { parseReference } from '../../src/core/reference.ts'
 import { mediaType } from '../../src/image/media-type.ts'
 import { pullImage, pullLayers } from '../../src/registry/pull.ts'
 import { resolveImage } from '../../src/registry/resolve.ts'
+import { openContentStore } from '../../src/store/layout-store.ts'
 import { openMemoryStore } from '../../src/store/memory-store.ts'
+import { testNative, withDirectory } from '../sys/native.ts'
 import { testContext, useRegistries } from './open-test-registry.ts'
 import { describeBytes, sampleImage, sampleIndex, seedRegistry, seedStore } from './sample-image.ts'
 
@@ -180,6 +182,24 @@ describe('pullImage', () => {
     expect(
       server.requests.filter((r) => blob.test(`${r.method} ${r.url}`)).map((r) => r.headers.range),
     ).toEqual([undefined, 'bytes=100000-', undefined])
+  })
+
+  it('lets several processes that share a store fetch every blob once', async () => {
+    const server = await use.server()
+    const sample = sampleImage({ layerSizes: [400_000, 300_000, 20] })
+    seedRegistry(server, 'app', sample, '1')
+    for (const layer of sample.layers) {
+      server.fail(new RegExp(`GET .*${layer.digest}`), { kind: 'slow', chunkBytes: 100_000, delayMs: 10 })
+    }
+    await withDirectory(async (directory) => {
+      const ref = parseReference(`${server.host}/app:1`)
+      const pulls = [1, 2, 3].map(async () => {
+        const store = await openContentStore(`${directory}/store`, testNative())
+        await pullImage(use.client(), { ref, platform: amd64, store }, testContext())
+      })
+      await Promise.all(pulls)
+    })
+    for (const layer of sample.layers) expect(server.count(new RegExp(`GET .*${layer.digest}`))).toBe(1)
   })
 
   it('leaves no name behind when a layer is wrong', async () => {

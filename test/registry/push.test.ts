@@ -178,6 +178,22 @@ describe('pushImage', () => {
     })
   })
 
+  it('sends no credentials to an upload address on another origin', async () => {
+    const [server, elsewhere] = [await use.server({ auth: 'basic' }), await use.server()]
+    const { sample, store } = await storeWith()
+    const headers = { location: `http://${elsewhere.host}/v2/app/blobs/uploads/1` }
+    const client = use.client({ environment: loggedIn(server.host, password()) })
+    const ref = parseReference(`${server.host}/app:1`)
+    // The first request without credentials is answered with the challenge.
+    await client.repository(ref, { push: true }).has(sample.config)
+    server.fail(/^POST/, { kind: 'status', status: 202, headers }, 99)
+    const pushing = pushImage(client, { store, ref, descriptor: sample.manifest }, testContext())
+    await expect(pushing).rejects.toMatchObject({ code: 'ERR_REGISTRY_NOT_FOUND' })
+    expect(server.requests.at(-1)?.headers.authorization).toBeDefined()
+    expect(elsewhere.requests.length).toBeGreaterThan(0)
+    expect(elsewhere.requests.every((r) => r.headers.authorization === undefined)).toBe(true)
+  })
+
   it('says that pushing is not allowed', async () => {
     const server = await use.server()
     const { sample, store } = await storeWith()

@@ -216,7 +216,7 @@ describe('the layout store', () => {
       expect(await readdir(join(directory, 'ingest'))).toEqual([])
       await run('mount', ['-o', 'remount,ro', directory])
       await expect(store.put({ mediaType: octets }, Buffer.from('x'))).rejects.toMatchObject({
-        code: expect.stringMatching(/^ERR_(STORE_READ_ONLY|LOCK_FAILED)$/),
+        code: 'ERR_STORE_READ_ONLY',
       })
     } finally {
       await run('umount', ['-l', directory])
