@@ -5,10 +5,11 @@ import { trimSpace } from './characters.ts'
 import { cleanPath, compileIgnorePattern, type IgnorePattern } from './ignore-pattern.ts'
 import { newReport } from './report.ts'
 
+const usualName = '.dockerignore'
 const limits = { characters: 8 * 1024 * 1024, patterns: 100_000 } as const
 
 /** The patterns of an ignore file, cleaned, in order; those that mean nothing are reported and left out. */
-export function parseIgnoreFile(text: string, fileName = '.dockerignore'): Outcome<string[]> {
+export function parseIgnoreFile(text: string, fileName = usualName): Outcome<string[]> {
   const report = newReport()
   const patterns: string[] = []
   const stop = (why: string): Outcome<string[]> => {

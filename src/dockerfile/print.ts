@@ -115,7 +115,9 @@ function printPlaces(places: readonly Place[]): string {
   const words = places.flatMap((place) => ('text' in place ? [place.text] : []))
   const isPlain = words.length < places.length || (words.every(isPlainWord) && !words[0]?.startsWith('['))
   if (!isPlain) return JSON.stringify(words)
-  return places.map((place) => ('text' in place ? place.text : printHeredocWord(place.heredoc))).join(' ')
+  const shown = places.map((place) => ('text' in place ? place.text : printHeredocWord(place.heredoc)))
+  // `<<` and a space would announce a here-document; a vertical tab separates words just as well.
+  return shown.reduce((text, word) => `${text}${text.endsWith('<<') ? '\v' : ' '}${word}`)
 }
 
 function isPlainWord(word: string): boolean {
