@@ -1,6 +1,6 @@
 // How a failure reported by `slipway-helper files` reads to people and programs.
 import { SlipwayError } from '../core/error.ts'
-import type { HelperEnd, HelperFailure } from './helper.ts'
+import type { HelperEnd, HelperFailure } from './helper-process.ts'
 
 const codesByKind: Readonly<Record<string, string>> = {
   'path-escapes': 'ERR_FILES_PATH_INVALID',

@@ -6,7 +6,7 @@ import { SlipwayError } from '../core/error.ts'
 import type { FileOperation } from './file-operation.ts'
 import { FileEncoder, type FileTarget } from './file-wire.ts'
 import { filesError } from './files-error.ts'
-import { type HelperEnd, type StatusLine, spawnHelper } from './helper.ts'
+import { type HelperEnd, type StatusLine, spawnHelper } from './helper-process.ts'
 import type { Native } from './native.ts'
 
 export type { FileOperation, FileSource, Xattrs } from './file-operation.ts'
