@@ -44,6 +44,8 @@ await build({
   minifySyntax: true,
   legalComments: 'none',
   logLevel: 'warning',
+  // A program in a start-up snapshot has no import(); built-in modules are required instead.
+  supported: { 'dynamic-import': false },
   define: { 'process.env.SLIPWAY_VERSION': JSON.stringify(version), ARGUMENTS_AT: '1' },
 })
 freeze()
