@@ -115,14 +115,14 @@ function kindOf(name: string, text: string): Kind {
     return {
       code: 'ERR_REGISTRY_CERTIFICATE',
       reason: `its certificate is not trusted: ${oneLine(text)}`,
-      hint: 'trust its CA (SSL_CERT_FILE), or name the host as an insecure registry',
+      hint: 'trust its CA: SLIPWAY_EXTRA_CA_CERTS=file.pem',
     }
   }
   if (name === 'EPROTO' || name.startsWith('ERR_SSL_')) {
     return {
       code: 'ERR_REGISTRY_CERTIFICATE',
       reason: 'TLS handshake failed',
-      hint: 'if the registry speaks plain HTTP, name it as an insecure registry',
+      hint: 'plain HTTP is spoken only to registries on this machine or configured as insecure',
     }
   }
   return { code: 'ERR_REGISTRY_UNREACHABLE', reason: oneLine(text) }

@@ -5,11 +5,15 @@ const reasons: Readonly<Record<string, readonly [code: string, reason: string, h
   ENOSPC: [
     'ERR_STORE_FULL',
     'no space left on device',
-    'free some space, or choose another place with --root',
+    'free some space, or choose another place with SLIPWAY_ROOT',
   ],
-  EDQUOT: ['ERR_STORE_FULL', 'disk quota exceeded', 'free some space, or choose another place with --root'],
+  EDQUOT: [
+    'ERR_STORE_FULL',
+    'disk quota exceeded',
+    'free some space, or choose another place with SLIPWAY_ROOT',
+  ],
   EFBIG: ['ERR_STORE_FULL', 'the file is too large for this file system or limit', 'see ulimit -f'],
-  EROFS: ['ERR_STORE_READ_ONLY', 'the file system is read-only', 'choose another place with --root'],
+  EROFS: ['ERR_STORE_READ_ONLY', 'the file system is read-only', 'choose another place with SLIPWAY_ROOT'],
   EACCES: ['ERR_STORE_DENIED', 'permission denied', 'the state directory must belong to the user who builds'],
   EPERM: [
     'ERR_STORE_DENIED',
@@ -19,7 +23,11 @@ const reasons: Readonly<Record<string, readonly [code: string, reason: string, h
   EMFILE: ['ERR_STORE_FILES', 'too many open files', 'raise ulimit -n'],
   ENFILE: ['ERR_STORE_FILES', 'too many open files in the system', 'raise fs.file-max'],
   EIO: ['ERR_STORE_IO', 'input/output error', 'the disk may be failing; see dmesg'],
-  ENOTDIR: ['ERR_STORE_LAYOUT', 'a part of the path is not a directory', 'choose another place with --root'],
+  ENOTDIR: [
+    'ERR_STORE_LAYOUT',
+    'a part of the path is not a directory',
+    'choose another place with SLIPWAY_ROOT',
+  ],
 }
 
 /** The failure of a file operation inside the store, named by act and path; SlipwayErrors pass unchanged. */

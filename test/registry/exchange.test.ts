@@ -88,7 +88,7 @@ describe('TLS', () => {
     await expect(fetching).rejects.toMatchObject({
       code: 'ERR_REGISTRY_CERTIFICATE',
       message: expect.stringContaining('certificate is not trusted'),
-      hint: expect.stringContaining('insecure'),
+      hint: expect.stringContaining('trust its CA'),
     })
     expect(server.requests).toEqual([])
   })
