@@ -59,6 +59,10 @@ describe('excludes', () => {
     [['.'], 'a', false],
     [['{a,b}*'], 'a', false],
     [['(a)*'], '(a)b', true],
+    [['a/**/b'], 'a/x\ny/b', false],
+    [['^*'], 'a', true],
+    [['*^a'], '^a', false],
+    [['\\d*'], '1x', true],
   ])('%j: %s is %s', (patterns, path, excluded) => {
     expect(ignoreMatcher(patterns)(path, false).excluded).toBe(excluded)
   })
