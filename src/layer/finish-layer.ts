@@ -112,7 +112,7 @@ class FinishingPass {
         : this.#own.lookup(joinPath(parent.path, baseOf(path)), { follow: false })
     // Deleted and made again in one layer: a new directory, in which nothing of the old one shows.
     if (own !== undefined) {
-      
+      if (own.type === 'directory') this.#markOpaque(own.path)
       return
     }
     const above = parent ?? this.#directoryBelow(parentOf(path))
@@ -128,7 +128,7 @@ class FinishingPass {
     }
     const own = this.#own.lookup(path, { follow: true })
     if (own !== undefined) {
-      
+      if (own.type === 'directory') this.#markOpaque(own.path)
       return
     }
     const below = this.#directoryBelow(path)
