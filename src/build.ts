@@ -15,7 +15,7 @@ import type { SourceFile } from './core/span.ts'
 import { openDrivers } from './drivers.ts'
 import type { Graph } from './graph/op.ts'
 import { type HostOptions, openHost } from './host.ts'
-import { resolvePin } from './pins.ts'
+import { resolvePin, unresolved } from './pins.ts'
 import { planWithPins } from './plan/plan-with-pins.ts'
 import type { PlanOptions } from './plan/types.ts'
 import { solve } from './solve/solver.ts'
@@ -67,9 +67,15 @@ export async function build(request: BuildRequest, options: HostOptions, cx: Con
   await using host = await openHost(options, cx)
   const contexts = namedContexts(request.contexts)
   const planOptions = planOptionsFrom(request, input, files, host.platform, contexts.plan)
-  const planned = await planWithPins(stages, planOptions, (pin) => resolvePin(host, pin, request.pull, cx))
+  const planned = await planWithPins(stages, planOptions, (pin) =>
+    resolvePin(host, pin, request.pull, cx),
+  ).catch((thrown: unknown) => {
+    const diagnostic = unresolved(thrown)
+    if (diagnostic === undefined) throw thrown
+    return { value: undefined, diagnostics: [diagnostic] }
+  })
   const all = [...diagnostics, ...planned.diagnostics]
-  if (hasErrors(all)) return { ...report, failed: true, diagnostics: all }
+  if (planned.value === undefined || hasErrors(all)) return { ...report, failed: true, diagnostics: all }
   const { graph, target } = planned.value
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: graph.files })
 

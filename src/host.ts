@@ -61,7 +61,9 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
       return registry
     },
     async [Symbol.asyncDispose]() {
-      if (registry !== undefined) await (await registry).close()
+      // Whoever asked for a client that could not be opened has had the failure.
+      const opened = await registry?.catch(() => undefined)
+      await opened?.close()
     },
   }
 }

@@ -1,8 +1,10 @@
 // What an image name stands for in a build: the local store first, as docker does, then its registry.
 import { type Context, task } from './core/context.ts'
-import { errorJson, SlipwayError } from './core/error.ts'
+import type { Diagnostic } from './core/diagnostic.ts'
+import { SlipwayError } from './core/error.ts'
 import { formatPlatform, platformDistance } from './core/platform.ts'
 import { parseReference } from './core/reference.ts'
+import type { Span } from './core/span.ts'
 import type { Host } from './host.ts'
 import { readImage } from './local-images.ts'
 import type { Pin, PinRequest } from './plan/types.ts'
@@ -30,11 +32,33 @@ export async function resolvePin(host: Host, request: PinRequest, pull: boolean,
           layers: found.manifest.layers.length,
         }
       } catch (thrown) {
-        if (request.hint === undefined || !(thrown instanceof SlipwayError)) throw thrown
-        throw new SlipwayError({ ...errorJson(thrown), hint: request.hint, cause: thrown })
+        throw thrown instanceof SlipwayError ? located(thrown, request) : thrown
       }
     },
   )
+}
+
+/** The same failure with the place in the Dockerfile that asked for the image. */
+function located(thrown: SlipwayError, { span, hint }: PinRequest): SlipwayError {
+  const error = thrown.toJSON()
+  return new SlipwayError({
+    ...error,
+    ...(hint === undefined ? {} : { hint }),
+    data: { ...error.data, span },
+    cause: thrown,
+  })
+}
+
+/** What `resolvePin` threw as a mistake in the Dockerfile, or undefined when it was something else. */
+export function unresolved(thrown: unknown): Diagnostic | undefined {
+  if (!(thrown instanceof SlipwayError) || thrown.data?.span === undefined) return undefined
+  return {
+    code: thrown.code,
+    severity: 'error',
+    message: thrown.message,
+    span: thrown.data.span as Span,
+    ...(thrown.hint === undefined ? {} : { hint: thrown.hint }),
+  }
 }
 
 async function localPin(host: Host, { reference, platform }: PinRequest): Promise<Pin | undefined> {

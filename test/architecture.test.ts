@@ -76,10 +76,9 @@ function folderOf(file: string): string {
 
 function importsOf(file: string): string[] {
   const text = sources.get(file) ?? ''
-  const names = [...text.matchAll(/(?:^|\n)\s*(?:import|export)\b[^'"\n;]*?(?:from\s+)?['"]([^'"\n]+)['"]/g)]
-  const multi = [...text.matchAll(/\}\s*from\s*['"]([^'"\n]+)['"]/g)]
-  const dynamic = [...text.matchAll(/import\(\s*['"]([^'"\n]+)['"]\s*\)/g)]
-  return [...new Set([...names, ...multi, ...dynamic].map((m) => m[1] ?? ''))]
+  const statements = text.matchAll(/^(?:import|export)\b(?:[^'"`;]*?\bfrom)?\s*'([^'\n]+)'/gm)
+  const dynamic = text.matchAll(/\bimport\(\s*'([^'\n]+)'\s*\)/g)
+  return [...new Set([...statements, ...dynamic].map((m) => m[1] ?? ''))]
 }
 
 function localImports(file: string): string[] {

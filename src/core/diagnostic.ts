@@ -83,16 +83,20 @@ export function nearest(name: string, names: Iterable<string>): string | undefin
   return best
 }
 
+/** Edits between two words: insertions, deletions, substitutions, and neighbours that changed places; at most `limit`. */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit
-  let previous = Array.from({ length: b.length + 1 }, (_, i) => i)
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)]
+  const cell = (i: number, j: number): number => rows[i]?.[j] ?? limit
   for (let i = 1; i <= a.length; i++) {
     const row = [i]
+    rows.push(row)
     for (let j = 1; j <= b.length; j++) {
-      const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      row.push(Math.min(substitution, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1))
+      const substitution = cell(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      const swap = isSwap ? cell(i - 2, j - 2) + 1 : limit
+      row.push(Math.min(substitution, swap, cell(i - 1, j) + 1, (row[j - 1] ?? 0) + 1))
     }
-    previous = row
   }
-  return Math.min(previous[b.length] ?? limit, limit)
+  return Math.min(cell(a.length, b.length), limit)
 }

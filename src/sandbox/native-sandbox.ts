@@ -1,6 +1,6 @@
 // The build container that slipway brings itself: `slipway-helper run`, one short-lived process a step.
 import type { Context } from '../core/context.ts'
-import { type HelperProcess, type StatusLine, spawnHelper } from '../sys/helper.ts'
+import { type HelperProcess, type StatusLine, spawnHelper } from '../sys/helper-process.ts'
 import type { Native } from '../sys/native.ts'
 import { networkFiles } from './network-files.ts'
 import { encodeRunRequest } from './run-request.ts'

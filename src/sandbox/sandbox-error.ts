@@ -1,6 +1,6 @@
 // How a failure reported by `slipway-helper run` reads to people and programs.
 import { SlipwayError } from '../core/error.ts'
-import type { HelperEnd, HelperFailure } from '../sys/helper.ts'
+import type { HelperEnd, HelperFailure } from '../sys/helper-process.ts'
 
 const codesByKind: Readonly<Record<string, string>> = {
   exec: 'ERR_SANDBOX_EXEC',

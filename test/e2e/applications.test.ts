@@ -158,11 +158,10 @@ CMD ["node", "app.js"]
     expect(ws.ok('run', 'node-app').stdout).toBe('     pad\n')
 
     const untouched = build()
-    expect(untouched).not.toMatch(/npm ci ran|checking/)
+    expect(untouched).not.toMatch(/#\d+ [\d.]+ (npm ci ran|checking)/)
 
     writeFileSync(join(app, 'app.js'), 'console.log(require("left")("edited", 8))\n')
     const edited = build()
-    expect(edited).not.toContain('\nnpm ci ran')
     expect(edited).not.toMatch(/#\d+ [\d.]+ npm ci ran/)
     expect(edited).toMatch(/#\d+ [\d.]+ +edited/)
 
