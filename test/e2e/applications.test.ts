@@ -7,7 +7,7 @@ import { debianTar, imageFromTar } from './support/bases.ts'
 import { freePort, type RealRegistry, startRegistry } from './support/registry.ts'
 import { missing, tool, until, type Workspace, workspace } from './support/slipway.ts'
 
-const lacking = missing('mmdebstrap', 'docker-registry', 'skopeo', 'umoci', 'crun')
+const lacking = missing('mmdebstrap', 'docker-registry', 'skopeo', 'umoci', 'runc')
 
 describe.skipIf(lacking !== undefined)(`applications (needs ${lacking ?? 'nothing more'})`, () => {
   let ws: Workspace
@@ -23,7 +23,7 @@ describe.skipIf(lacking !== undefined)(`applications (needs ${lacking ?? 'nothin
     ws?.[Symbol.dispose]()
   })
 
-  it('a Debian web server: build, push, skopeo, umoci, crun, HTTP', async () => {
+  it('a Debian web server: build, push, skopeo, umoci, runc, HTTP', async () => {
     const port = await freePort()
     const app = ws.context('web', {
       Dockerfile: `FROM ${registry.host}/debian:12
@@ -69,22 +69,25 @@ http {
     spec.process.terminal = false
     writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec))
     const name = `slipway-web-${process.pid}`
-    const server = spawn('crun', ['--cgroup-manager=disabled', 'run', '--bundle', bundle, name], {
-      stdio: 'pipe',
-    })
+    const server = spawn('runc', ['run', '--bundle', bundle, name], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const ended = new Promise((done) => server.on('exit', done))
     let output = ''
-    for (const stream of [server.stdout, server.stderr]) stream.on('data', (chunk) => (output += chunk))
+    for (const stream of [server.stdout, server.stderr]) {
+      stream.on('data', (chunk) => {
+        output += chunk
+      })
+    }
     try {
       const get = () =>
         fetch(`http://127.0.0.1:${port}/`).then(
           (response) => response.text(),
           () => '',
         )
-      await until(`nginx (${output})`, async () => (await get()) !== '' || server.exitCode !== null)
+      await until('nginx', async () => (await get()) !== '' || server.exitCode !== null)
       expect(await get(), output).toBe('<h1>served from a layer</h1>\n')
     } finally {
-      server.kill('SIGTERM')
-      await new Promise((done) => server.on('exit', done))
+      tool('runc', ['delete', '--force', name])
+      await ended
     }
     const config = JSON.parse(
       tool('skopeo', ['inspect', '--config', '--tls-verify=false', `docker://${reference}`]),
