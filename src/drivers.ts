@@ -38,7 +38,12 @@ export function openDrivers(
     image: imageDriver(store),
     local: localDriver(),
     merge: mergeDriver(),
-    exec: execDriver({ snapshotter, layers, sandbox: nativeSandbox({ native }) }),
+    exec: execDriver({
+      snapshotter,
+      layers,
+      sandbox: nativeSandbox({ native }),
+      ...(options.shmSizeBytes === undefined ? {} : { shmSizeBytes: options.shmSizeBytes }),
+    }),
     file: fileDriver({
       native,
       layers,

@@ -7,7 +7,7 @@ import { familiarReference, formatReference, parseReference } from './core/refer
 import { pushStored } from './export/push-stored.ts'
 import type { Host } from './host.ts'
 import { historyRows, inspectImage, type StoredImage } from './image/inspect.ts'
-import { allImages, findImage } from './local-images.ts'
+import { allImages, findImage, referenceIn } from './local-images.ts'
 import { convertWith, pushWith } from './push-with.ts'
 
 export interface ImageRow {
@@ -38,8 +38,9 @@ export async function list(host: Host, only?: string): Promise<readonly ImageRow
     .filter((row) => {
       if (wanted === undefined) return true
       if (row.repository === undefined) return false
-      const ref = parseReference(row.repository)
+      const ref = referenceIn(row.repository)
       return (
+        ref !== undefined &&
         ref.registry === wanted.registry &&
         ref.repository === wanted.repository &&
         (!tagged || row.tag === wanted.tag)
@@ -57,7 +58,8 @@ function rowsOf(image: StoredImage): ImageRow[] {
   }
   if (image.names.length === 0) return [common]
   return image.names.map((name) => {
-    const ref = parseReference(name)
+    const ref = referenceIn(name)
+    if (ref === undefined) return { repository: name, ...common }
     const repository = familiarReference({ registry: ref.registry, repository: ref.repository })
     return { repository, ...(ref.tag === undefined ? {} : { tag: ref.tag }), ...common }
   })
@@ -108,14 +110,8 @@ export async function remove(host: Host, text: string, force: boolean): Promise<
     if (force && thrown instanceof SlipwayError && thrown.code === 'ERR_IMAGE_UNKNOWN') return []
     throw thrown
   }
-  const named = image.names.find((name) => {
-    try {
-      return name === familiarReference(parseReference(text))
-    } catch (thrown) {
-      if (thrown instanceof SlipwayError) return false
-      throw thrown
-    }
-  })
+  const asked = referenceIn(text)
+  const named = image.names.find((name) => asked !== undefined && name === familiarReference(asked))
   if (named === undefined && image.names.length > 1 && !force) {
     throw new SlipwayError({
       code: 'ERR_IMAGE_IN_USE',
@@ -125,7 +121,8 @@ export async function remove(host: Host, text: string, force: boolean): Promise<
   }
   const lines: string[] = []
   for (const name of named === undefined ? image.names : [named]) {
-    await host.store.untag(formatReference(parseReference(name)))
+    const ref = referenceIn(name)
+    await host.store.untag(ref === undefined ? name : formatReference(ref))
     lines.push(`Untagged: ${name}`)
   }
   const left = (await host.store.list()).some(

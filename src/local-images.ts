@@ -4,7 +4,7 @@ import type { Descriptor } from './core/descriptor.ts'
 import { nearest } from './core/diagnostic.ts'
 import { hexOf, isDigest } from './core/digest.ts'
 import { SlipwayError } from './core/error.ts'
-import { familiarReference, formatReference, parseReference } from './core/reference.ts'
+import { familiarReference, formatReference, type ImageRef, parseReference } from './core/reference.ts'
 import type { StoredImage } from './image/inspect.ts'
 import { maxConfigBytes, maxManifestBytes, parseConfig, parseManifest } from './image/parse.ts'
 import type { ContentStore } from './store/types.ts'
@@ -15,8 +15,23 @@ export async function readImage(store: ContentStore, descriptor: Descriptor): Pr
   const config = parseConfig(await store.read(manifest.config, maxConfigBytes))
   const names = (await store.list())
     .filter((entry) => entry.descriptor.digest === descriptor.digest)
-    .flatMap((entry) => (entry.name === undefined ? [] : [familiarReference(parseReference(entry.name))]))
+    .flatMap((entry) => (entry.name === undefined ? [] : [familiarName(entry.name)]))
   return { names, descriptor, manifest, config }
+}
+
+/** The reference that `text` is, or undefined when it is none: an ID, or a name that another tool wrote into the store. */
+export function referenceIn(text: string): ImageRef | undefined {
+  try {
+    return parseReference(text)
+  } catch (thrown) {
+    if (thrown instanceof SlipwayError) return undefined
+    throw thrown
+  }
+}
+
+function familiarName(name: string): string {
+  const ref = referenceIn(name)
+  return ref === undefined ? name : familiarReference(ref)
 }
 
 /** Every image of the store once, in index order. */

@@ -15,11 +15,14 @@ export interface ExecDependencies {
   readonly snapshotter: Pick<Snapshotter, 'prepare'>
   readonly layers: LayerSource
   readonly sandbox: Sandbox
+  /** Size of /dev/shm of every process; part of no key. */
+  readonly shmSizeBytes?: number
 }
 
 /** The driver of exec ops; the result is the root's layers and one new layer. Throws ERR_PROCESS_EXIT (data.exitCode). */
 export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'>> {
-  const { snapshotter, layers, sandbox } = dependencies
+  const { snapshotter, layers, sandbox, shmSizeBytes } = dependencies
+  const limits = shmSizeBytes === undefined ? {} : { shmSizeBytes }
   return {
     async run(op, inputs, note, cx) {
       const root = op.root === null ? [] : (inputs[op.root]?.layers ?? missingRoot())
@@ -28,7 +31,7 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
       const { lower, upper, work } = active
       const output = decodeOutput(digestOfJson(op), cx)
       const exit = await sandbox.run(
-        processSpec(op, note, { lower, upper, work }),
+        { ...processSpec(op, note, { lower, upper, work }), ...limits },
         { output: output.write, stdio: 'pipe' },
         cx,
       )
