@@ -40,7 +40,7 @@ export function imageState(image: PinnedImage, info: StageInfo, cx: LowerContext
       image: { ...known, rootfs: rest.rootfs, architecture: rest.architecture, os: rest.os },
       history: history ?? [],
     },
-    ...environment(config ?? {}, new Map()),
+    ...environment(info.isReplaced ? (config ?? {}) : withoutTriggers(config ?? {}), new Map()),
     ...(rest.author === undefined ? {} : { author: rest.author }),
   }
   if (image.pin.layers === 0) return state
@@ -57,8 +57,13 @@ export function pinnedName({ reference, pin }: PinnedImage): string {
 
 /** FROM a stage: all it has become, except what belongs to that stage alone. */
 export function childState(parent: StageState): StageState {
-  const { OnBuild, ...config } = parent.config
+  const config = withoutTriggers(parent.config)
   return { ...parent, ...environment(config, parent.env), hasCmd: false, steps: 0 }
+}
+
+/** Triggers run in the stage that builds on them, not again in what is built on that. */
+function withoutTriggers({ OnBuild, ...config }: ContainerConfig): ContainerConfig {
+  return config
 }
 
 /** FROM a named context that is a directory: its files as the first layer. */
