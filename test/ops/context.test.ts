@@ -148,6 +148,17 @@ describe.skipIf(!isRoot)('build context (needs root)', () => {
     expect(attributes).not.toContain('trusted.secret')
   })
 
+  it('takes user attributes of local files, but no capabilities', async () => {
+    writeTree(rig.context, { bin: 'b' })
+    execFileSync('setfattr', ['-n', 'user.note', '-v', 'n', join(rig.context, 'bin')])
+    execFileSync('setcap', ['cap_net_raw+ep', join(rig.context, 'bin')])
+    const result = await rig.run(null, [rig.local([])], [copy({ sources: ['bin'], destination: '/' })])
+    const copied = join(rig.entry(result, '')?.hostPath ?? '', 'bin')
+    const attributes = execFileSync('getfattr', ['--absolute-names', '-d', '-m', '-', copied]).toString()
+    expect(attributes).toContain('user.note="n"')
+    expect(attributes).not.toContain('security.capability')
+  })
+
   it('fails when a file changes between the digest and the copy', async () => {
     const changes: readonly [string, (path: string) => void][] = [
       ['grows', (path) => appendFileSync(path, 'more')],

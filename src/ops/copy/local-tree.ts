@@ -152,7 +152,8 @@ function sourceEntry(path: string, hostPath: string, looked: Looked): SourceEntr
   const size = type === 'file' ? looked.size : 0
   let xattrs: Map<string, Buffer> | undefined
   for (const [name, value] of looked.xattrs ?? []) {
-    if (!isCopiedXattr(name)) continue
+    // Like an owner, a privilege of this machine: BuildKit's transfer of the context loses capabilities, too.
+    if (!isCopiedXattr(name) || name === 'security.capability') continue
     xattrs ??= new Map()
     xattrs.set(name, Buffer.from(value))
   }

@@ -19,7 +19,7 @@ export interface SourceEntry {
   /** The verbatim text of a symbolic link. */
   readonly linkTarget?: string
   readonly device?: { readonly major: number; readonly minor: number }
-  /** Only `security.capability` and `user.*`. */
+  /** Only `user.*` and, of images, `security.capability`. */
   readonly xattrs?: ReadonlyMap<string, Buffer>
   /** Equal for the names of one file that has several. */
   readonly linkGroup?: string
