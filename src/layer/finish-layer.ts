@@ -180,6 +180,8 @@ class FinishingPass {
 
   #copyUp(found: LayerTreeEntry): FileOperation {
     const { path, uid, gid, mtimeNs } = found
+    if (found.linkTarget !== undefined)
+      return { op: 'symlink', path, target: found.linkTarget, uid, gid, mtimeNs }
     if (found.type !== 'file') {
       throw new SlipwayError({
         code: 'ERR_LAYER_LINK',

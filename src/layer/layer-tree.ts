@@ -10,6 +10,8 @@ export interface LayerTreeEntry {
   readonly gid: number
   readonly size: number
   readonly mtimeNs: bigint
+  /** The text of a symbolic link. */
+  readonly linkTarget?: string
   readonly hostPath: string
 }
 

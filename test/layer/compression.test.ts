@@ -5,6 +5,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Compression, compress, decompress, sniffCompression } from '../../src/layer/compression.ts'
+import { unzstdInScript } from '../../src/layer/zstd.ts'
 import { collect, inPieces } from './tar-fixture.ts'
 
 const hasZstd = existsSync('/usr/bin/zstd')
@@ -142,6 +143,25 @@ describe('zstd', () => {
       throw new Error('the wire broke')
     }
     await expect(collect(decompress(broken()))).rejects.toThrow('the wire broke')
+  })
+})
+
+describe.skipIf(!hasZstd)('zstd without the program (which the test needs to make its input)', () => {
+  const packed = (plain: Buffer): Buffer => execFileSync('zstd', ['-cq', '--check'], { input: plain })
+
+  test.each([0, 1, 2_000_000])('%d bytes come back, cut anywhere', async (size) => {
+    const plain = text(size)
+    for (const piece of [333, 65536]) {
+      expect((await collect(unzstdInScript(inPieces(packed(plain), piece)))).equals(plain)).toBe(true)
+    }
+  })
+
+  test('a cut-off stream is an error', async () => {
+    const bytes = packed(randomBytes(300_000))
+    for (const length of [5, 100, 150_000]) {
+      const read = collect(unzstdInScript(inPieces(bytes.subarray(0, length), 65536)))
+      await expect(read, `cut at ${length}`).rejects.toMatchObject({ code: 'ERR_LAYER_CORRUPT' })
+    }
   })
 })
 

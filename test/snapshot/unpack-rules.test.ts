@@ -337,6 +337,12 @@ asRoot('what whiteouts do to the same layer and to those below (needs root)', ()
     expect(lstatSync(join(layer, 'g')).nlink).toBe(3)
   })
 
+  test('a hard link to a link of a lower layer is a link, too', async () => {
+    await apply(hardlink('t', 's'))
+    expect(raw().s).toBe('symlink 777 0:0 -> f = s')
+    expect(readlinkSync(join(layer, 't'))).toBe('f')
+  })
+
   test('a hard link that stands before its target is made', async () => {
     await apply(hardlink('a', 'z'), tarFile('z', 'zz'))
     expect(raw().z).toBe('file 644 0:0 zz = a')
