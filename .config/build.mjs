@@ -25,16 +25,18 @@ function start(argv) {
 }
 
 if (startupSnapshot.isBuildingSnapshot()) {
-  Reflect.get(program, 'warm')?.()
+  // The snapshot is taken when nothing is left to wait for.
+  program.warm().catch((bug) => {
+    process.stderr.write(\`\${bug?.stack ?? bug}\n\`)
+    process.exit(1)
+  })
   startupSnapshot.setDeserializeMainFunction(() => start(process.argv.slice(ARGUMENTS_AT)))
 } else {
   start(process.argv.slice(2))
 }
 `
 
-await build({
-  stdin: { contents: entry, resolveDir: root, sourcefile: 'entry.js', loader: 'js' },
-  outfile: `${dist}/slipway.cjs`,
+const common = {
   bundle: true,
   platform: 'node',
   format: 'cjs',
@@ -46,6 +48,39 @@ await build({
   logLevel: 'warning',
   // A program in a start-up snapshot has no import(); built-in modules are required instead.
   supported: { 'dynamic-import': false },
+}
+
+// Almost half of the program's text that only traffic with registries needs: it would be read at every start.
+const apart = ['undici', 'undici/lib/dispatcher/agent.js', 'undici/lib/api/api-request.js']
+await build({
+  ...common,
+  stdin: {
+    contents: `module.exports = { ${apart.map((path) => `get '${path}'() { return require('${path}') }`)} }`,
+    resolveDir: root,
+    sourcefile: 'undici.js',
+    loader: 'js',
+  },
+  outfile: `${dist}/slipway-undici.cjs`,
+})
+
+const fromApart = {
+  name: 'apart',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^undici(\/|$)/ }, ({ path }) => ({ path, namespace: 'apart' }))
+    onLoad({ filter: /./, namespace: 'apart' }, ({ path }) => {
+      if (!apart.includes(path)) return { errors: [{ text: `${path} must be listed in .config/build.mjs` }] }
+      const file = `require('node:path').resolve(process.env.SLIPWAY_DIST ?? __dirname, 'slipway-undici.cjs')`
+      const load = `require('node:module').createRequire(${file})(${file})`
+      return { contents: `module.exports = ${load}['${path}']` }
+    })
+  },
+}
+
+await build({
+  ...common,
+  plugins: [fromApart],
+  stdin: { contents: entry, resolveDir: root, sourcefile: 'entry.js', loader: 'js' },
+  outfile: `${dist}/slipway.cjs`,
   define: { 'process.env.SLIPWAY_VERSION': JSON.stringify(version), ARGUMENTS_AT: '1' },
 })
 freeze()

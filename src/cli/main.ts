@@ -24,6 +24,18 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** What every command does before it touches anything, so that a start-up snapshot made afterwards holds it ready. */
+export async function warm(): Promise<void> {
+  programFor(['build'], () => undefined).parseOptions(['--help'])
+  programFor([], () => undefined).helpInformation()
+  const [{ warmUpBuild }] = await Promise.all([
+    import('../warm-up.ts'),
+    import('../build.ts'),
+    import('../images.ts'),
+  ])
+  await warmUpBuild()
+}
+
 function programFor(argv: readonly string[], finish: (status: number) => void): DockerCommand {
   const program = new DockerCommand('slipway')
     .description('Builds container images from Dockerfiles, without a daemon.')

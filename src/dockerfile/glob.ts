@@ -76,7 +76,7 @@ export function trimPrefix(value: string, glob: Glob, longest: boolean): string 
 /** `${value%glob}` or, with `longest`, `${value%%glob}`: the prefix of both reversed. */
 export function trimSuffix(value: string, { segments }: Glob, longest: boolean): string {
   const characters = [...value].reverse()
-  const reversed = { segments: segments.map((segment) => segment.toReversed()).reverse() }
+  const reversed = { segments: segments.map((segment) => [...segment].reverse()).reverse() }
   const end = matchEnd(characters, 0, reversed, longest)
   return end === -1 ? value : characters.slice(end).reverse().join('')
 }

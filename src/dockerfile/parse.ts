@@ -71,5 +71,5 @@ function parseLines(
 }
 
 function inOrder(diagnostics: Outcome<unknown>['diagnostics']): Outcome<unknown>['diagnostics'] {
-  return diagnostics.toSorted((a, b) => (a.span?.start ?? 0) - (b.span?.start ?? 0))
+  return [...diagnostics].sort((a, b) => (a.span?.start ?? 0) - (b.span?.start ?? 0))
 }

@@ -43,7 +43,7 @@ export function lint(
       if (isOn(rule, [options, ...optionsAbove(finding.instruction)])) found.push(diagnosticOf(rule, finding))
     }
   }
-  return found.toSorted((a, b) => (a.span?.start ?? 0) - (b.span?.start ?? 0))
+  return found.sort((a, b) => (a.span?.start ?? 0) - (b.span?.start ?? 0))
 }
 
 /** What the file's `# check=` directive says. */

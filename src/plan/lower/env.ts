@@ -24,5 +24,5 @@ export const lowerEnv: Lower<Env> = (state, instruction, cx) => {
 function setEntry(entries: readonly string[], key: string, value: string): string[] {
   const entry = `${key}=${value}`
   const at = entries.findIndex((known) => known.split('=', 1)[0] === key)
-  return at === -1 ? [...entries, entry] : entries.with(at, entry)
+  return at === -1 ? [...entries, entry] : entries.map((known, i) => (i === at ? entry : known))
 }
