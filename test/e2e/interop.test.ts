@@ -1,14 +1,21 @@
 // Images in the hands of others: skopeo, umoci, podman and dockerd take them unchanged, and dockerd's own
 // BuildKit makes the same configs and file trees from the same Dockerfiles.
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Archive, readArchive } from './support/archive.ts'
+import { configCases } from './peer-cases/config.ts'
+import { copyCases } from './peer-cases/copy.ts'
+import { refusals } from './peer-cases/refusals.ts'
+import { runCases } from './peer-cases/run.ts'
+import { type Archive, type Entry, mergeLayers, readArchive, readTar } from './support/archive.ts'
 import { busyboxTar, imageFromTar } from './support/bases.ts'
+import { comparableConfig, comparableEntries, comparableLayer } from './support/comparable.ts'
 import { type Docker, dockerdMissing, startDocker } from './support/docker.ts'
+import { startRegistry } from './support/registry.ts'
+import { removeMounted } from './support/remove-mounted.ts'
 import { missing, tool, type Workspace, workspace } from './support/slipway.ts'
 
-const tools = missing('busybox', 'skopeo', 'umoci', 'podman')
+const tools = missing('busybox', 'skopeo', 'umoci', 'runc', 'crun', 'podman', 'unshare')
 
 describe.skipIf(tools !== undefined)(`archives and layouts (needs ${tools ?? 'nothing more'})`, () => {
   let ws: Workspace
@@ -52,22 +59,47 @@ describe.skipIf(tools !== undefined)(`archives and layouts (needs ${tools ?? 'no
     expect(() => tool('ls', [`${ws.directory}/bundle-${compression}/rootfs/bin/wget`])).toThrow()
   })
 
+  it.each([
+    ['runc', 'runc run --bundle "$1" "$2"'],
+    // crun refuses a host with both cgroup versions unless version 2 is out of its sight.
+    [
+      'crun',
+      'umount /sys/fs/cgroup/unified 2>/dev/null; crun --cgroup-manager=disabled run --bundle "$1" "$2"',
+    ],
+  ])('%s starts what umoci unpacked', (runtime, script) => {
+    const layout = join(ws.directory, `layout-${runtime}`)
+    const bundle = join(ws.directory, `bundle-${runtime}`)
+    ws.ok('build', '-q', '-t', 'app:1', '-o', `type=oci,dest=${layout}.tar`, app)
+    tool('skopeo', ['copy', `oci-archive:${layout}.tar`, `oci:${layout}:x`])
+    tool('umoci', ['unpack', '--image', `${layout}:x`, bundle])
+    const spec = JSON.parse(readFileSync(join(bundle, 'config.json'), 'utf8'))
+    spec.process.terminal = false
+    delete spec.linux.resources
+    spec.mounts = spec.mounts.filter((mount: { type: string }) => mount.type !== 'cgroup')
+    writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec))
+    const name = `slipway-${runtime}-${process.pid}`
+    expect(tool('unshare', ['--mount', 'sh', '-c', script, 'sh', bundle, name])).toBe(
+      'from the context\nrun\n',
+    )
+  })
+
   it('podman loads and runs both archive kinds', () => {
-    const storage = [
-      '--root',
-      `${ws.directory}/podman`,
-      '--runroot',
-      `${ws.directory}/podman-run`,
-      '--cgroup-manager=cgroupfs',
-    ]
-    for (const type of ['oci', 'docker']) {
-      const file = join(ws.directory, `podman-${type}.tar`)
-      ws.ok('build', '-q', '-t', `app:${type}`, '-o', `type=${type},dest=${file}`, app)
-      expect(tool('podman', [...storage, 'load', '-i', file])).toContain(`app:${type}`)
-      const flags = ['--rm', '--network=host', '--cgroups=disabled', '--runtime=crun']
-      expect(tool('podman', [...storage, 'run', ...flags, `docker.io/library/app:${type}`])).toBe(
-        'from the context\nrun\n',
-      )
+    const storage = join(ws.directory, 'podman')
+    const podman = (...args: readonly string[]) =>
+      tool('podman', ['--root', storage, '--runroot', `${storage}-run`, '--cgroup-manager=cgroupfs', ...args])
+    // podman's own limits are higher than a test machine without CAP_SYS_RESOURCE may set.
+    const limits = ['--ulimit=nofile=1024:1024', '--ulimit=nproc=1024:1024']
+    try {
+      for (const type of ['oci', 'docker']) {
+        const file = `${storage}-${type}.tar`
+        ws.ok('build', '-q', '-t', `app:${type}`, '-o', `type=${type},dest=${file}`, app)
+        expect(podman('load', '-i', file)).toContain(`app:${type}`)
+        const flags = ['--rm', '--network=host', '--runtime=runc', ...limits]
+        const output = podman('run', ...flags, `docker.io/library/app:${type}`)
+        expect(output).toBe('from the context\nrun\n')
+      }
+    } finally {
+      removeMounted(storage)
     }
   })
 
@@ -99,181 +131,132 @@ describe.skipIf(tools !== undefined)(`archives and layouts (needs ${tools ?? 'no
   })
 })
 
-/** Each case is one Dockerfile with its context; both builders see the very same files. */
-const cases: Record<
-  string,
-  {
-    readonly dockerfile: string
-    readonly files?: Record<string, string>
-    readonly prepare?: string
-    readonly args?: readonly string[]
-  }
-> = {
-  'config instructions': {
-    dockerfile: `FROM base
-LABEL a=1 b="two words"
-ENV PLAIN=1 QUOTED="a b" REF=$PLAIN
-ENV REF2=\${PLAIN}-\${MISSING:-default}
-EXPOSE 80 443/tcp 53/udp
-VOLUME /data /more
-WORKDIR /srv
-WORKDIR deep/er
-USER app
-STOPSIGNAL SIGQUIT
-HEALTHCHECK --interval=5s --timeout=3s --retries=2 CMD echo ok
-SHELL ["/bin/sh", "-ec"]
-ENTRYPOINT ["/bin/echo", "a b"]
-CMD ["x", "y"]
-ONBUILD RUN echo later
-`,
-  },
-  'shell forms and arguments': {
-    dockerfile: `ARG GLOBAL=g
-FROM base
-ARG GLOBAL
-ARG WITH_DEFAULT=d
-ARG FROM_CLI
-RUN echo "$GLOBAL $WITH_DEFAULT $FROM_CLI" > /args
-ENV KEPT=$FROM_CLI
-CMD echo shell form
-ENTRYPOINT sleep 1
-`,
-    args: ['--build-arg', 'FROM_CLI=cli value'],
-  },
-  'copy: modes, owners, links, directories': {
-    dockerfile: `FROM base
-COPY . /all/
-COPY dir /contents
-COPY dir/one dir/two /several/
-COPY --chown=app:extra dir /owned
-COPY --chown=1234 dir/one /numeric
-COPY exact /renamed
-COPY exact /bin
-COPY d*/o* /wild/
-WORKDIR /w
-COPY exact relative/
-`,
-    files: {
-      exact: 'exact\n',
-      'dir/one': '1\n',
-      'dir/two': '2\n',
-      'dir/sub/three': '3\n',
-      '.dockerignore': 'ignored\n',
-      ignored: 'x',
-    },
-    prepare:
-      'chmod 4755 exact; chmod 0700 dir/sub; ln -s one dir/link; ln -s /nowhere dir/dangling; ln dir/two dir/hard; chown 5:6 dir/one',
-  },
-  'run: whiteouts, opaque directories, links, modes, capabilities': {
-    dockerfile: `FROM base
-RUN mkdir -p /tree/a/b && echo 1 > /tree/a/b/f && echo 2 > /tree/g && ln /tree/g /tree/h && ln -s ../g /tree/a/s
-RUN rm /tree/a/b/f && rm -rf /tree/a && mkdir /tree/a && echo new > /tree/a/new
-RUN rm -rf /tree/a && echo file > /tree/a
-RUN mkdir -m 1777 /sticky && touch /sticky/s && chmod 6755 /sticky/s && chown 7:8 /sticky/s && mkfifo /pipe && mknod /null c 1 3
-RUN true
-RUN mv /bin/wget /bin/moved && chmod 700 /root
-`,
-  },
-  'stages and copies between them': {
-    dockerfile: `FROM base AS one
-RUN mkdir -p /out/x && echo 1 > /out/x/f && chown -R app:app /out && ln -s x /out/l && chmod 711 /out/x
-FROM base AS unused
-RUN exit 1
-FROM one AS two
-RUN echo two > /out/two
-FROM base
-COPY --from=two /out /copied
-COPY --from=0 /out/x/f /file
-COPY --from=two /out/l/f /through-link
-COPY --from=one --chown=3:4 /out/x /chowned
-`,
-  },
-  'workdir and users': {
-    dockerfile: `FROM base
-RUN mkdir -p /home/app && chown app:app /home/app
-USER app:extra
-RUN id > /tmp/id && touch /home/app/mine || true
-USER 4242
-RUN echo "$HOME" > /tmp/home
-USER root
-RUN env | grep -v '^HOSTNAME=' | sort > /env && pwd > /cwd
-`,
-  },
-  scratch: {
-    dockerfile: 'FROM scratch\nCOPY busybox /bin/busybox\nRUN ["/bin/busybox", "touch", "/made"]\nENV A=b\n',
-    prepare: 'cp /bin/busybox busybox',
-  },
-}
-
-const dockerd = missing('busybox') ?? dockerdMissing()
+const dockerd = missing('busybox', 'docker-registry', 'setcap', 'setfattr', 'xz', 'bzip2') ?? dockerdMissing()
 
 describe.skipIf(dockerd !== undefined)(
   `the same as dockerd's BuildKit (needs ${dockerd ?? 'nothing more'})`,
   () => {
     let ws: Workspace
     let docker: Docker
+    let since = 0
+    /** Builds an image that both builders know under `reference`. */
+    const share = (reference: string, dockerfile: string) => {
+      const file = join(ws.directory, `shared-${reference}.tar`)
+      const context = ws.context(`shared-${reference}`, { Dockerfile: dockerfile })
+      ws.ok('build', '-q', '-t', reference, context)
+      ws.ok('build', '-q', '-t', reference, '-o', `type=docker,dest=${file}`, context)
+      expect(docker.run('load', '-i', file)).toContain(`${reference}:latest`)
+    }
     beforeAll(async () => {
       ws = workspace()
       docker = await startDocker()
       imageFromTar(ws, 'base', busyboxTar())
-      const file = join(ws.directory, 'base.tar')
-      ws.ok(
-        'build',
-        '-q',
-        '-t',
-        'base',
-        '-o',
-        `type=docker,dest=${file}`,
-        ws.context('as-base', { Dockerfile: 'FROM base\n' }),
-      )
-      expect(docker.run('load', '-i', file)).toContain('base:latest')
+      share('base', 'FROM base\n')
+      since = Math.floor(Date.now() / 1000)
     })
     afterAll(async () => {
       await docker?.stop()
       ws?.[Symbol.dispose]()
     })
 
+    it('each builds on what the other pushed', async () => {
+      const registry = await startRegistry()
+      try {
+        const dockerfile = `FROM base
+COPY --chown=app:extra set-id /bin/
+RUN mkdir -p /t/a/b /t/gone && echo 1 > /t/a/b/1 && ln /t/a/b/1 /t/a/hard && ln -s b /t/a/l && mkfifo /t/p && mknod /t/n c 1 3
+RUN rm -r /t/a/b /t/gone && mkdir /t/a/b && chmod 1777 /t/a/b && rm /bin/wget && mv /etc/group /t/group
+RUN rm /t/a/hard && ln /t/group /t/a/hard; touch -d @1000000000 /t/a
+`
+        const context = ws.context('pushed', { Dockerfile: dockerfile, 'set-id': '#!/bin/sh' })
+        tool('chmod', ['4755', join(context, 'set-id')])
+        const [ours, theirs] = [`${registry.host}/ours:1`, `${registry.host}/theirs:1`]
+        ws.ok('build', '-q', '-t', ours, '--push', context)
+        docker.run('build', '--network=host', '-q', '-t', theirs, context)
+        docker.run('push', '-q', theirs)
+        docker.run('rmi', theirs)
+
+        const trees: Record<string, readonly Entry[]> = {}
+        for (const reference of [ours, theirs]) {
+          const onTop = ws.context('on-top', {
+            Dockerfile: `FROM ${reference}\nRUN test -e /t/a/l && rm /t/n\n`,
+          })
+          const [a, b] = [join(ws.directory, 'by-slipway.tar'), join(ws.directory, 'by-docker.tar')]
+          ws.ok('build', '-q', '-o', `type=tar,dest=${a}`, onTop)
+          docker.run('build', '--network=host', '--pull', '-q', '-o', `type=tar,dest=${b}`, onTop)
+          trees[`slipway on ${reference}`] = await readTar(a)
+          trees[`docker on ${reference}`] = await readTar(b)
+        }
+        const [first, ...others] = Object.entries(trees).map(([name, tree]) => ({
+          name,
+          tree: comparableEntries(tree, { since }),
+        }))
+        for (const { name, tree } of others) expect.soft(tree, name).toEqual(first?.tree)
+        expect(first?.tree.join('\n')).toContain('"bin/set-id" file 4755 1000:2000')
+      } finally {
+        registry.stop()
+      }
+    })
+
     it('dockerd runs what it loaded', () => {
       expect(docker.run('run', '--rm', '--network=host', 'base', 'sh', '-c', 'echo loaded')).toBe('loaded\n')
     })
 
-    for (const [name, { dockerfile, files = {}, prepare, args = [] }] of Object.entries(cases)) {
-        it(name, async () => {
-        const slug = name.replace(/[^a-z]+/g, '-')
-        const context = ws.context(slug, { ...files, Dockerfile: dockerfile })
-        if (prepare) tool('sh', ['-ec', `cd ${context}; ${prepare}`])
-        const ours = join(ws.directory, `${slug}-ours.tar`)
-        ws.ok('build', '--progress=plain', '-t', slug, ...args, '-o', `type=docker,dest=${ours}`, context)
-        docker.run('build', '--network=host', '-q', '-t', slug, ...args, context)
-        const theirs = join(ws.directory, `${slug}-theirs.tar`)
-        docker.run('save', '-o', theirs, slug)
-        const mine = await readArchive(ours, `${ours}.d`)
-        const other = await readArchive(theirs, `${theirs}.d`)
-        writeFileSync(`${ours}.json`, JSON.stringify({ mine, other }, undefined, 1))
-        expect(comparable(mine)).toEqual(comparable(other))
-        expect(mine.layers).toEqual(other.layers)
+    const groups = { config: configCases, 'COPY and ADD': copyCases, RUN: runCases }
+    for (const [group, cases] of Object.entries(groups)) {
+      describe(group, () => {
+        it.each(Object.entries(cases))(
+          '%s',
+          async (name, { dockerfile, files, prepare, apart, args = [], images = {} }) => {
+            for (const [reference, text] of Object.entries(images)) share(reference, text)
+            const slug = `${group}-${name}`.toLowerCase().replace(/[^a-z]+/g, '-')
+            const context = ws.context(slug, { ...files, Dockerfile: dockerfile })
+            tool('sh', ['-ec', `cd ${context}; ${prepare ?? ':'}; find . -exec touch -h -d @1500000000 {} +`])
+
+            const [ours, theirs] = [join(ws.directory, `${slug}-ours`), join(ws.directory, `${slug}-theirs`)]
+            ws.ok('build', '--progress=plain', '-t', slug, ...args, '-o', `type=docker,dest=${ours}`, context)
+            docker.run('build', '--network=host', '-q', '-t', slug, ...args, context)
+            docker.run('save', '-o', theirs, slug)
+            const mine = await readArchive(ours, `${ours}.d`)
+            const other = await readArchive(theirs, `${theirs}.d`)
+            expect.soft(comparableConfig(mine)).toEqual(comparableConfig(other))
+            const options = { since, ...(apart === undefined ? {} : { apart }) }
+            const layersOf = ({ layers }: Archive) =>
+              layers.map((layer, index) => comparableLayer(layer, layers.slice(0, index), options))
+            expect.soft(layersOf(mine), 'layers').toEqual(layersOf(other))
+
+            ws.ok('build', '-q', ...args, '-o', `type=tar,dest=${ours}.tree`, context)
+            docker.run(
+              'build',
+              '--network=host',
+              '-q',
+              ...args,
+              '-o',
+              `type=tar,dest=${theirs}.tree`,
+              context,
+            )
+            const tree = await readTar(`${ours}.tree`)
+            expect
+              .soft(comparableEntries(tree, options), 'tree')
+              .toEqual(comparableEntries(await readTar(`${theirs}.tree`), options))
+            // And slipway agrees with itself: its layers make up the very tree it exports.
+            const exact = { since, directoryTimes: true }
+            expect
+              .soft(comparableEntries(tree, exact), 'merge')
+              .toEqual(comparableEntries(mergeLayers(mine.layers), exact))
+          },
+        )
       })
     }
+
+    it.each(refusals)('both refuse %j', (dockerfile) => {
+      const context = ws.context('refused', {
+        Dockerfile: `FROM base\n${dockerfile}`,
+        file: 'f',
+        'dir/f': 'f',
+      })
+      expect(ws.slipway('build', '--progress=plain', context).status).toBe(1)
+      expect(() => docker.run('build', '--network=host', '-q', context)).toThrow(/exit 1/)
+    })
   },
 )
-
-/** What two builders must agree on: everything but times and docker's bookkeeping of containers. */
-function comparable(archive: Archive): unknown {
-  const { config } = archive
-  const settled = Object.fromEntries(
-    Object.entries((config.config ?? {}) as Record<string, unknown>).filter(
-      ([, value]) =>
-        value !== null &&
-        value !== '' &&
-        value !== false &&
-        JSON.stringify(value) !== '{}' &&
-        JSON.stringify(value) !== '[]',
-    ),
-  )
-  return {
-    architecture: config.architecture,
-    os: config.os,
-    config: settled,
-    history: config.history.map(({ created: _, ...entry }) => entry),
-  }
-}

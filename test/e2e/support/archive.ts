@@ -1,4 +1,5 @@
-// What a docker archive says: its config, and each layer as a listing that two builders can be compared by.
+// Image archives (docker save, type=docker) and tars read into values that can be compared: every entry with
+// all its metadata, hard links as sets of names. What two builders may disagree on is peer.ts's business.
 import { createHash } from 'node:crypto'
 import { createReadStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,42 +10,138 @@ import { tool } from './slipway.ts'
 
 export interface Archive {
   readonly config: Record<string, unknown> & { readonly history: readonly Record<string, unknown>[] }
-  /** One line an entry, sorted: `type mode uid:gid name [-> target] [sha of content] [xattrs]`. */
-  readonly layers: readonly (readonly string[])[]
+  /** Bottom first. */
+  readonly layers: readonly (readonly Entry[])[]
 }
 
-/** Reads a `docker save` archive that was unpacked into `directory` by tar. */
+/** A tar entry; a further name of a file has the metadata of the first and all names in `names`. */
+export interface Entry {
+  readonly path: string
+  readonly type: string
+  readonly mode: number
+  readonly owner: string
+  /** Seconds since 1970. */
+  readonly mtime: number
+  /** A digest for a file that is not empty, a symlink's target, a device's numbers. */
+  readonly content: string
+  /** `name=hex`, sorted. */
+  readonly xattrs: readonly string[]
+  /** All names of a file with several, sorted; one array for all of them. */
+  readonly names: readonly string[]
+}
+
+/** Reads a `docker save` archive, unpacked into `directory` by tar. */
 export async function readArchive(file: string, directory: string): Promise<Archive> {
   tool('mkdir', ['-p', directory])
   tool('tar', ['-xf', file, '-C', directory])
   const [manifest] = JSON.parse(readFileSync(join(directory, 'manifest.json'), 'utf8'))
   const config = JSON.parse(readFileSync(join(directory, manifest.Config), 'utf8'))
   const layers = []
-  for (const layer of manifest.Layers) layers.push(await listTar(join(directory, layer)))
+  for (const layer of manifest.Layers) layers.push(await readTar(join(directory, layer)))
   return { config, layers }
 }
 
-/** The entries of a tar, gzipped or not, without times. */
-export async function listTar(file: string): Promise<string[]> {
+/** The entries of a tar, gzipped or not, by name; the root is left out. */
+export async function readTar(file: string): Promise<Entry[]> {
   const magic = readFileSync(file).subarray(0, 2)
   const raw: Readable = createReadStream(file)
   const body = magic[0] === 0x1f && magic[1] === 0x8b ? raw.pipe(createGunzip()) : raw
-  const lines: string[] = []
+  const entries = new Map<string, Entry>()
+  const groups = new Map<string, string[]>()
   const unpack = extract()
   body.pipe(unpack)
-  for await (const entry of unpack) {
+  for await (const stream of unpack) {
     const hash = createHash('sha256')
-    for await (const chunk of entry) hash.update(chunk as Buffer)
-    const h = entry.header
-    const name = h.name.replace(/^\.\//, '').replace(/\/$/, '')
-    if (name === '' || name === '.') continue
-    const xattrs = Object.entries(h.pax ?? {})
-      .filter(([key]) => key.startsWith('SCHILY.xattr.'))
-      .map(([key, value]) => ` ${key.slice(13)}=${Buffer.from(value).toString('hex')}`)
-    const content = h.type === 'file' && (h.size ?? 0) > 0 ? ` ${hash.digest('hex').slice(0, 12)}` : ''
-    const link = h.linkname ? ` -> ${h.linkname.replace(/^\.\//, '')}` : ''
-    const mode = ((h.mode ?? 0) & 0o7777).toString(8).padStart(4, '0')
-    lines.push(`${h.type} ${mode} ${h.uid}:${h.gid} ${name}${link}${content}${xattrs.sort().join('')}`)
+    for await (const chunk of stream) hash.update(chunk as Buffer)
+    const header = stream.header
+    const path = cleanName(header.name)
+    if (path === '') continue
+    if (header.type === 'link') {
+      const first = cleanName(header.linkname ?? '')
+      const group = groups.get(first) ?? [first]
+      groups.set(path, group)
+      groups.set(first, group)
+      group.push(path)
+      const entry = entries.get(first)
+      if (!entry)
+        throw new Error(`${file}: ${path} is a hard link to ${first}, which does not come before it`)
+      entries.set(path, { ...entry, path })
+      continue
+    }
+    const isDevice = header.type === 'character-device' || header.type === 'block-device'
+    entries.set(path, {
+      path,
+      type: header.type ?? 'file',
+      mode: (header.mode ?? 0) & 0o7777,
+      owner: `${header.uid}:${header.gid}`,
+      mtime: Math.floor((header.mtime?.getTime() ?? 0) / 1000),
+      content: isDevice
+        ? `${header.devmajor},${header.devminor}`
+        : (header.linkname ?? ((header.size ?? 0) > 0 ? hash.digest('hex').slice(0, 12) : '')),
+      xattrs: Object.entries(header.pax ?? {})
+        .filter(([key]) => key.startsWith('SCHILY.xattr.'))
+        .map(([key, value]) => `${key.slice(13)}=${Buffer.from(value).toString('hex')}`)
+        .sort(),
+      names: [],
+    })
   }
-  return lines.sort()
+  for (const group of groups.values()) group.sort()
+  return [...entries.values()]
+    .map((entry) => ({ ...entry, names: groups.get(entry.path) ?? entry.names }))
+    .sort(byPath)
+}
+
+/** The file system that the layers make together (image-spec, layer.md): upper entries replace, whiteouts remove. */
+export function mergeLayers(layers: Archive['layers']): Entry[] {
+  const tree = new Map<string, Entry>()
+  const removeBelow = (directory: string) => {
+    for (const path of [...tree.keys()]) if (path.startsWith(`${directory}/`)) tree.delete(path)
+  }
+  for (const layer of layers) {
+    for (const mark of layer.filter(isWhiteout)) {
+      const parent = parentOf(mark.path)
+      if (isOpaqueMark(mark)) {
+        removeBelow(parent)
+        continue
+      }
+      const name = mark.path.slice(mark.path.lastIndexOf('/') + '/.wh.'.length)
+      const removed = parent === '' ? name : `${parent}/${name}`
+      removeBelow(removed)
+      tree.delete(removed)
+    }
+    for (const entry of layer.filter((other) => !isWhiteout(other))) {
+      if (entry.type !== 'directory') removeBelow(entry.path)
+      tree.set(entry.path, entry)
+    }
+  }
+  // A name that a later layer replaced or removed is none any more.
+  const alive = (entry: Entry) => entry.names.filter((name) => tree.get(name)?.names === entry.names)
+  return [...tree.values()]
+    .map((entry) => ({ ...entry, names: alive(entry).length > 1 ? alive(entry) : [] }))
+    .sort(byPath)
+}
+
+/** Whether an entry only says that something of the layers below is gone. */
+export function isWhiteout({ path }: Entry): boolean {
+  return /(^|\/)\.wh\.[^/]*$/.test(path)
+}
+
+/** Whether an entry says that its directory hides what the layers below have in it. */
+export function isOpaqueMark({ path }: Entry): boolean {
+  return /(^|\/)\.wh\.\.wh\.\.opq$/.test(path)
+}
+
+/** The path of the directory an entry is in; the empty string for the root. */
+export function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')))
+}
+
+/** `name` without `./` before and `/` behind it; of the root the empty string. */
+function cleanName(name: string): string {
+  const clean = name.replace(/^\.?\//, '').replace(/\/$/, '')
+  return clean === '.' ? '' : clean
+}
+
+function byPath(a: Entry, b: Entry): number {
+  return a.path < b.path ? -1 : Number(a.path > b.path)
 }

@@ -1,8 +1,9 @@
 // dockerd with its BuildKit, on a data root and a socket of its own; the peer that results are compared with.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { removeMounted } from './remove-mounted.ts'
 import { tool, until } from './slipway.ts'
 
 export interface Docker {
@@ -43,7 +44,7 @@ export async function startDocker(): Promise<Docker> {
       const ended = new Promise((done) => child.on('exit', done))
       child.kill('SIGTERM')
       await ended
-      rmSync(root, { recursive: true, force: true })
+      removeMounted(root)
     },
   }
 }
