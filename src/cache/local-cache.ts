@@ -1,5 +1,6 @@
 // The cache of a state directory: one immutable JSON file per record and alias, one small file per slot,
 // shared by any number of processes. Files appear by rename; a damaged one is a miss.
+import { mkdirSync } from 'node:fs'
 import { mkdir, readFile, utimes } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
 import { type Digest, hexOf } from '../core/digest.ts'
@@ -40,7 +41,7 @@ export async function openLocalCache(root: string, options: LocalCacheOptions): 
   const slotPath = (name: Digest): string => `${root}/slots/${hexOf(name)}.json`
   await onDisk('open cache', root, async () => {
     for (const directory of [`${root}/records`, `${root}/slots`, paths.locks, paths.ingest]) {
-      await mkdir(directory, { recursive: true, mode: 0o700 })
+      mkdirSync(directory, { recursive: true, mode: 0o700 })
     }
   })
 

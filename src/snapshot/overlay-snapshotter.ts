@@ -2,7 +2,7 @@
 // while being made. Nothing is mounted here. Other processes work in the same directories at the same time.
 import { randomBytes } from 'node:crypto'
 import type { Stats } from 'node:fs'
-import { lstatSync } from 'node:fs'
+import { lstatSync, mkdirSync } from 'node:fs'
 import { chmod, chown, lstat, mkdir, readdir, rename, unlink, utimes } from 'node:fs/promises'
 import { errnoOf, invariant } from '../core/error.ts'
 import { onDisk, storageFailure } from '../store/storage-failure.ts'
@@ -31,7 +31,7 @@ export async function openOverlaySnapshotter(root: string, native: Native): Prom
     locks: `${root}/locks`,
   }
   for (const path of [directories.snapshots, directories.active, directories.locks]) {
-    await onDisk('create', path, () => mkdir(path, { recursive: true, mode: 0o700 }))
+    await onDisk('create', path, async () => mkdirSync(path, { recursive: true, mode: 0o700 }))
   }
   return new Overlay(directories, native)
 }

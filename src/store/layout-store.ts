@@ -1,12 +1,13 @@
 // The local content store: an OCI image layout directory that other tools can read as it is
 // (`skopeo inspect oci:<directory>:<full reference>`), shared by concurrent processes without a daemon.
 import { constants } from 'node:fs'
-import { access, mkdir, open, readFile, stat } from 'node:fs/promises'
+import { access, type FileHandle, mkdir, open, readFile, stat } from 'node:fs/promises'
 import { addAbortSignal, Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
+import type { Digest } from '../core/digest.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import type { Native } from '../sys/native.ts'
-import { collect, refuseLarge } from './collect.ts'
+import { refuseLarge } from './collect.ts'
 import { quarantine } from './damaged.ts'
 import { nameOf, toNamedImage, withEntry, withName, withoutDigest, withoutName } from './index-entries.ts'
 import { readIndex, updateIndex } from './index-file.ts'
@@ -18,7 +19,7 @@ import { replaceFile } from './replace-file.ts'
 import { onDisk, storageFailure } from './storage-failure.ts'
 import { sweepIngest } from './sweep.ts'
 import type { ContentStore } from './types.ts'
-import { verifier } from './verifier.ts'
+import { type Expected, verifier } from './verifier.ts'
 
 const readBytes = 1 << 20
 
@@ -47,9 +48,11 @@ export async function openContentStore(directory: string, native: Native): Promi
     open: openBlob,
     async read(descriptor, limitBytes) {
       refuseLarge(descriptor, limitBytes)
-      return await collect(await openBlob(descriptor))
+      return await readVerified(paths, descriptor)
     },
     async put(expected, body, options = {}) {
+      const there = body instanceof Uint8Array ? await alreadyThere(paths, expected, body) : undefined
+      if (there !== undefined) return { mediaType: expected.mediaType, ...there }
       const stored = await withLock(native, { path: paths.ingestLock, shared: true }, () =>
         ingest(paths, expected, body, options.signal),
       )
@@ -146,6 +149,50 @@ async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
+/** Identity of these bytes if a blob holds exactly them: a build that changes nothing stores nothing. */
+async function alreadyThere(
+  paths: LayoutPaths,
+  expected: Expected,
+  body: Uint8Array,
+): Promise<{ readonly digest: Digest; readonly size: number } | undefined> {
+  const check = verifier('store blob', expected)
+  check.update(body)
+  const digest = check.finish()
+  const there = await readFile(paths.blob(digest)).catch(() => undefined)
+  return there?.equals(body) ? { digest, size: there.byteLength } : undefined
+}
+
+async function openFile(path: string, descriptor: Descriptor): Promise<FileHandle> {
+  return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch((thrown: unknown) => {
+    throw errnoOf(thrown) === 'ENOENT' ? missing(descriptor) : storageFailure('open blob', path, thrown)
+  })
+}
+
+async function readVerified(paths: LayoutPaths, descriptor: Descriptor): Promise<Buffer> {
+  const path = paths.blob(descriptor.digest)
+  const handle = await openFile(path, descriptor)
+  const bytes = Buffer.allocUnsafeSlow(descriptor.size + 1)
+  let length = 0
+  try {
+    // One byte more than there should be: a file that is too long must not pass for its beginning.
+    for (let count = -1; count !== 0 && length < bytes.length; length += count) {
+      count = (await handle.read(bytes, length, bytes.length - length)).bytesRead
+    }
+  } catch (thrown) {
+    throw storageFailure('read blob', path, thrown)
+  } finally {
+    await handle.close()
+  }
+  const check = verifier(`read blob ${path}`, descriptor)
+  try {
+    check.update(bytes.subarray(0, length))
+    check.finish()
+  } catch (thrown) {
+    throw thrown instanceof SlipwayError ? await quarantine(paths, descriptor, thrown) : thrown
+  }
+  return bytes.subarray(0, length)
+}
+
 async function openVerified(
   paths: LayoutPaths,
   descriptor: Descriptor,
@@ -153,9 +200,7 @@ async function openVerified(
 ): Promise<Readable> {
   const path = paths.blob(descriptor.digest)
   signal?.throwIfAborted()
-  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch((thrown: unknown) => {
-    throw errnoOf(thrown) === 'ENOENT' ? missing(descriptor) : storageFailure('open blob', path, thrown)
-  })
+  const handle = await openFile(path, descriptor)
   const source = handle.createReadStream({ highWaterMark: readBytes })
   const check = verifier(`read blob ${path}`, descriptor)
   async function* verified(): AsyncGenerator<Buffer> {

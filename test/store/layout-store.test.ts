@@ -1,6 +1,17 @@
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -62,6 +73,23 @@ describe('the layout store', () => {
     await Promise.all(stores.map((store, i) => seedStore(store, sample, `h/app:${i}`)))
     expect(await (await open()).list()).toHaveLength(8)
     expect(await verify()).toEqual([])
+  })
+
+  it('writes bytes again only when the blob does not hold them', async () => {
+    const store = await open()
+    const bytes = Buffer.from('{"schemaVersion":2}')
+    const stored = await store.put({ mediaType: 'x' }, bytes)
+    const path = store.path(stored.digest)
+    const { ino } = await stat(path)
+    expect(await store.put({ mediaType: 'x' }, bytes)).toEqual(stored)
+    expect((await stat(path)).ino).toBe(ino)
+    await expect(store.put({ mediaType: 'x', size: 3 }, bytes)).rejects.toMatchObject({
+      code: 'ERR_DIGEST_MISMATCH',
+    })
+    await writeFile(`${path}.rot`, 'x'.repeat(bytes.length))
+    await rename(`${path}.rot`, path)
+    await store.put({ mediaType: 'x' }, bytes)
+    expect(await readFile(path)).toEqual(bytes)
   })
 
   it('puts a damaged blob aside and says where, so that it can be had again', async () => {
