@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -235,6 +237,15 @@ static bool visit(struct scan *scan)
 	return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? true : fail(scan, errno, "open");
 }
 
+static int open_top(const char *directory, unsigned flags)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.resolve = flags & SCAN_NO_LINKS ? RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS : 0,
+	};
+	return (int)syscall(SYS_openat2, AT_FDCWD, directory, &how, sizeof how);
+}
+
 void scan_tree(const char *directory, unsigned flags, uint64_t max_entries, struct scan_result *result)
 {
 	*result = (struct scan_result){ 0 };
@@ -243,7 +254,7 @@ void scan_tree(const char *directory, unsigned flags, uint64_t max_entries, stru
 	int fd = -1;
 	bool good = set_path(&scan, 0, "");
 	if (good) {
-		fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd = open_top(directory, flags);
 		if (fd < 0) good = fail(&scan, errno, "open");
 		else if (fstat(fd, &status) < 0) good = fail(&scan, errno, "stat");
 	}

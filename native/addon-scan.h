@@ -15,7 +15,8 @@ struct scan_row {
 	int64_t mtime_ns, ctime_ns;
 };
 
-enum { SCAN_XATTRS = 1 };
+// SCAN_NO_LINKS: nor may a link stand anywhere in the path to `directory` (ELOOP).
+enum { SCAN_XATTRS = 1, SCAN_NO_LINKS = 2 };
 
 struct scan_result {
 	unsigned char *rows; // malloc'ed, the caller's; NULL on failure

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/openat2.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { COPY_BUFFER = 256 << 10 };
@@ -88,6 +90,7 @@ static int copy_open(struct files *files, int from, int to, const struct operati
 	struct stat status;
 	if (fstat(from, &status) < 0) return fail_errno("read", operation->other);
 	if (!S_ISREG(status.st_mode)) return fail_kind("source-not-regular", EINVAL, "copy", operation->other, "not a regular file");
+	if (operation->flags & OPERATION_HAS_INODE && operation->minor != status.st_ino) return fail_changed(operation->other);
 	if (operation->flags & OPERATION_HAS_SIZE && operation->size != (uint64_t)status.st_size) return fail_changed(operation->other);
 	files->bytes += status.st_size;
 	if (files->try_clone && status.st_size >= 4096) {
@@ -105,9 +108,14 @@ static int copy_open(struct files *files, int from, int to, const struct operati
 
 int data_copy(struct files *files, int fd, const struct operation *operation)
 {
-	// O_NONBLOCK: a FIFO put in the file's place must not stop the build.
-	int from = open(operation->other, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (from < 0 && errno == ELOOP) return fail_kind("source-not-regular", ELOOP, "copy", operation->other, "not a regular file");
+	// O_NONBLOCK: a FIFO put in the file's place must not stop the build. No link may stand anywhere in the path:
+	// whoever can write to a build context can swap one of its directories for a link to any place of the host.
+	struct open_how how = {
+		.flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	int from = (int)syscall(SYS_openat2, AT_FDCWD, operation->other, &how, sizeof how);
+	if (from < 0 && errno == ELOOP) return fail_kind("source-not-regular", ELOOP, "copy", operation->other, "not a regular file, or there is a link in its path");
 	if (from < 0) return fail_errno("open", operation->other);
 	int result = copy_open(files, from, fd, operation);
 	close(from);

@@ -39,6 +39,7 @@ enum {
 	OPERATION_KEEP_EXISTING = 1,
 	OPERATION_HAS_MTIME = 2,
 	OPERATION_HAS_SIZE = 4,
+	OPERATION_HAS_INODE = 8, // FILE_COPY: `minor` is the inode the source must be
 };
 
 struct operation {

@@ -1,5 +1,6 @@
 // What slipway has on this machine for one command: its state directory, native parts and network, opened once
 // and handed to each folder as the narrowest interface it needs.
+import { realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Context } from './core/context.ts'
 import { type Platform, platformOfHost } from './core/platform.ts'
@@ -26,7 +27,7 @@ export interface HostOptions {
 
 export interface Host {
   readonly options: HostOptions
-  /** `<root>/store-v1`. */
+  /** `<root>/store-v1`, without links in the path: files in it are opened by the helper, which follows none. */
   readonly directory: string
   readonly platform: Platform
   readonly native: Native
@@ -39,9 +40,9 @@ export interface Host {
 
 /** Opens the state directory. Nothing of it is locked: any number of processes may share it. */
 export async function openHost(options: HostOptions, cx: Context): Promise<Host> {
-  const directory = join(options.root, 'store-v1')
   const native = openNative(options.dist)
-  const store = await openContentStore(directory, native)
+  const store = await openContentStore(join(options.root, 'store-v1'), native)
+  const directory = realpathSync.native(join(options.root, 'store-v1'))
   let registry: Promise<Registry> | undefined
   return {
     options,

@@ -17,8 +17,11 @@ interface Metadata extends Owner {
 
 /** Where a file's content comes from. */
 export type FileSource =
-  /** A regular file of the host (a byte string too), opened without following a link at its end; `size` must still be right. */
-  | { readonly path: string; readonly size?: number }
+  /**
+   * A regular file of the host (a byte string too). No link is followed, also not on the way to it, so the path must be
+   * canonical; `size` and `inode` must still be right.
+   */
+  | { readonly path: string; readonly size?: number; readonly inode?: bigint }
   | { readonly bytes: Uint8Array }
   /** Exactly `size` bytes. */
   | { readonly stream: AsyncIterable<Uint8Array>; readonly size: number }

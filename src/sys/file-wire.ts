@@ -32,7 +32,7 @@ const opcodes = {
   mkdirs: 13,
 } as const
 
-const flags = { keepExisting: 1, hasMtime: 2, hasSize: 4 } as const
+const flags = { keepExisting: 1, hasMtime: 2, hasSize: 4, hasInode: 8 } as const
 const targetFlags = { overlay: 1, reportLinks: 2 } as const
 
 /** Content at least this long is handed on as it is instead of being copied into a batch. */
@@ -129,8 +129,9 @@ export class FileEncoder {
     } else if ('stream' in source) {
       this.#record(opcodes.inline, operation, { size: source.size })
     } else {
-      const size = source.size === undefined ? {} : { size: source.size, flags: flags.hasSize }
-      this.#record(opcodes.copy, operation, { other: source.path, ...size })
+      const { path, size, inode } = source
+      const known = (size === undefined ? 0 : flags.hasSize) | (inode === undefined ? 0 : flags.hasInode)
+      this.#record(opcodes.copy, operation, { other: path, size, inode, flags: known })
     }
   }
 
@@ -147,7 +148,8 @@ export class FileEncoder {
     this.#u64(start + 25, fields.gid ?? 0)
     this.#piece.writeBigInt64LE(hasMtime ? clampTime(fields.mtimeNs) : 0n, start + 33)
     this.#u64(start + 41, extra.size ?? 0)
-    this.#u64(start + 49, extra.minor ?? 0)
+    if (extra.inode === undefined) this.#u64(start + 49, extra.minor ?? 0)
+    else this.#piece.writeBigUInt64LE(BigInt.asUintN(64, extra.inode), start + 49)
     let at = this.#text(start + 57, path)
     at = this.#text(at, other)
     for (const [name, value] of xattrs ?? []) {
@@ -214,8 +216,10 @@ interface Fields {
 interface Extra {
   readonly flags?: number
   readonly other?: string
-  readonly size?: number
+  readonly size?: number | undefined
   readonly minor?: number
+  /** In the place of `minor`. */
+  readonly inode?: bigint | undefined
 }
 
 function xattrsLength(xattrs: Xattrs | undefined): number {

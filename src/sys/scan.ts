@@ -35,6 +35,8 @@ export interface TreeEntry {
 export interface ScanOptions {
   readonly native: Native
   readonly xattrs?: boolean
+  /** Refuse a directory that is a link or is reached through one (ELOOP); its path must then be canonical. */
+  readonly noLinks?: boolean
   /** More entries than this are ERR_SCAN_TOO_MANY. */
   readonly maxEntries?: number
 }
@@ -74,9 +76,11 @@ export function readXattrs(path: string | Buffer, native: Native): ReadXattrs {
 }
 
 const withXattrs = 1
+const withoutLinks = 2
 
 function rawArguments(directory: string | Buffer, options: ScanOptions): [Buffer, number, number] {
-  return [asBuffer(directory), options.xattrs === true ? withXattrs : 0, options.maxEntries ?? 0]
+  const flags = (options.xattrs === true ? withXattrs : 0) | (options.noLinks === true ? withoutLinks : 0)
+  return [asBuffer(directory), flags, options.maxEntries ?? 0]
 }
 
 function asBuffer(path: string | Buffer): Buffer {

@@ -2,8 +2,10 @@
 import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
+  renameSync,
   rmSync,
   symlinkSync,
   unlinkSync,
@@ -202,6 +204,26 @@ describe.skipIf(!isRoot)('build context (needs root)', () => {
       expect([how, code]).toEqual([how, 'ERR_CONTEXT_CHANGED'])
     }
   })
+
+  it.each(['COPY', 'ADD'] as const)(
+    '%s follows no link that takes the place of a directory during the build',
+    async (instruction) => {
+      const tar = join(rig.context, 'd/a.tar')
+      writeTree(rig.context, { 'd/f': 'f' })
+      execFileSync('tar', ['-cf', tar, '-C', join(rig.context, 'd'), 'f'])
+      const cx = testContext()
+      const name = instruction === 'ADD' ? 'a.tar' : 'f'
+      const unpack = instruction === 'ADD'
+      const actions = [copy({ sources: [`d/${name}`], destination: '/', unpack, instruction })]
+      const local = rig.local()
+      // The very file that was listed, so that only the way to it is wrong.
+      linkSync(join(rig.context, 'd', name), join(host, name))
+      await rig.digest(actions, [], cx)
+      renameSync(join(rig.context, 'd'), join(rig.context, 'old'))
+      symlinkSync(host, join(rig.context, 'd'))
+      await expect(rig.run(null, [local], actions, cx)).rejects.toMatchObject({ code: 'ERR_CONTEXT_CHANGED' })
+    },
+  )
 
   it('names the file it cannot read', async () => {
     // Root reads everything but what is not there any more.

@@ -437,6 +437,17 @@ describe('sources', () => {
       await expect(attempt('absent')).rejects.toMatchObject({ code: 'ERR_FILES_SOURCE_MISSING' })
       await expect(attempt('file', 6)).rejects.toMatchObject({ code: 'ERR_FILES_SOURCE_CHANGED' })
       await attempt('file', 5)
+      mkdirSync(join(base, 'real'))
+      writeFileSync(join(base, 'real/file'), 'host')
+      symlinkSync('real', join(base, 'dirlink'))
+      await expect(attempt('dirlink/file')).rejects.toMatchObject({ code: 'ERR_FILES_SOURCE_NOT_REGULAR' })
+      const { ino } = lstatSync(join(base, 'file'), { bigint: true })
+      const inode = async (name: string): Promise<FileCounts> =>
+        apply(to, [
+          { op: 'file', path: 'x', mode: 0o644, ...owner, source: { path: join(base, name), inode: ino } },
+        ])
+      await expect(inode('real/file')).rejects.toMatchObject({ code: 'ERR_FILES_SOURCE_CHANGED' })
+      await inode('file')
     })
   })
 

@@ -143,6 +143,12 @@ describe('scanTree', () => {
         (await scanTree(directory, { native })).map((entry) => entry.path)
       expect(await paths(top)).toEqual(['', 'link', 'real', 'real/self', 'real/sub'])
       expect(await paths(join(top, 'link'))).toEqual(['', 'self', 'sub'])
+      for (const path of ['link', 'link/sub']) {
+        await expect(scanTree(join(top, path), { native, noLinks: true })).rejects.toMatchObject({
+          data: { errno: 'ELOOP' },
+        })
+      }
+      expect(await scanTree(join(top, 'real/sub'), { native, noLinks: true })).toHaveLength(1)
     })
   })
 

@@ -1,7 +1,7 @@
 // sha256 of file contents, many small files at full speed: synchronous reads (a promise per system call
 // costs more than the call), with the event loop let in every few milliseconds.
 import { createHash, hash } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { errnoOf, SlipwayError } from '../../core/error.ts'
 import { fsPath, type SourceEntry, textOf } from './source-tree.ts'
@@ -57,7 +57,8 @@ async function hashFile(entry: SourceEntry, buffer: Buffer, signal: AbortSignal)
     throw unreadable(entry, thrown)
   }
   try {
-    if (!fstatSync(fd).isFile()) throw changed(entry)
+    const stat = fstatSync(fd, { bigint: true })
+    if (!stat.isFile() || !isListed(entry, stat)) throw changed(entry)
     // One byte more than the file should have: a file that grew must not pass for its beginning.
     const first = readSync(fd, buffer, 0, Math.min(buffer.length, entry.size + 1), null)
     if (first <= entry.size && entry.size < buffer.length) {
@@ -80,6 +81,11 @@ async function hashFile(entry: SourceEntry, buffer: Buffer, signal: AbortSignal)
   } finally {
     closeSync(fd)
   }
+}
+
+/** Whether an open file is the one that was listed; another one may be reached by its name when a directory was swapped. */
+export function isListed({ state }: SourceEntry, stat: Pick<BigIntStats, 'dev' | 'ino'>): boolean {
+  return state === undefined || (stat.dev === state.dev && stat.ino === BigInt.asUintN(64, state.ino))
 }
 
 /** The failure of a local file that is not any more what it was when the build listed it. */

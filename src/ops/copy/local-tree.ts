@@ -18,7 +18,7 @@ import {
 } from './source-tree.ts'
 
 export interface LocalTreeOptions {
-  /** Absolute path, as a byte string. */
+  /** Absolute path without links in it, as a byte string. */
   readonly root: string
   readonly description: string
   /** Decides which paths exist; absent when nothing is ignored. */
@@ -226,7 +226,7 @@ async function scanBelow(options: LocalTreeOptions, directory: string): Promise<
 
 async function scan(options: LocalTreeOptions, hostPath: string): Promise<readonly TreeEntry[]> {
   try {
-    return await scanTree(fsPath(hostPath), { native: options.native, xattrs: true })
+    return await scanTree(fsPath(hostPath), { native: options.native, xattrs: true, noLinks: true })
   } catch (thrown) {
     if (!(thrown instanceof SlipwayError) || typeof thrown.data?.path !== 'string') throw thrown
     throw unreadable({ path: thrown.data.path.slice(options.root.length + 1) }, thrown.cause ?? thrown)

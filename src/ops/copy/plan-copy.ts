@@ -188,7 +188,8 @@ function copyOf(
       if (first !== undefined)
         return { operation: { op: 'hardlink', path, target: first }, entry: { ...other, type: 'file' } }
       if (entry.linkGroup !== undefined) links.set(entry.linkGroup, path)
-      const source = { path: entry.hostPath, size: entry.size }
+      const inode = entry.state?.ino
+      const source = { path: entry.hostPath, size: entry.size, ...(inode === undefined ? {} : { inode }) }
       return { operation: { op: 'file', ...metadata, source }, entry: { ...other, type: 'file' } }
     }
     case 'char':

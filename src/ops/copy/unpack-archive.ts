@@ -1,14 +1,14 @@
 // ADD of a local archive: recognising it by content and extracting it at the destination, which is the root
 // of everything the archive names. Follows moby's archive.Unpack as BuildKit calls it.
 import { spawn } from 'node:child_process'
-import { createReadStream } from 'node:fs'
-import { access, constants, open } from 'node:fs/promises'
+import { access, constants, type FileHandle, open, readlink } from 'node:fs/promises'
 import { errnoOf, invariant, SlipwayError } from '../../core/error.ts'
 import { decompress, sniffCompression } from '../../layer/compression.ts'
 import { baseOf, cleanPath, joinPath, parentOf } from '../../layer/layer-path.ts'
 import type { TarEntry } from '../../layer/tar-entry.ts'
 import { readTar, type TarMember } from '../../layer/tar-read.ts'
 import type { FileOperation } from '../../sys/file-operation.ts'
+import { changed, isListed, unreadable } from './hash-files.ts'
 import { type CopyStyle, checkName, planDirectories } from './plan-copy.ts'
 import { bytesOf, fsPath, isCopiedXattr, type SourceEntry, textOf } from './source-tree.ts'
 import type { TargetEntry, TargetTree } from './target-tree.ts'
@@ -129,19 +129,42 @@ async function* archiveBytes(
   style: CopyStyle,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const path = fsPath(entry.hostPath)
-  const start = await firstBytes(path)
-  const program = foreign.find(({ magic }) => start.subarray(0, magic.length).equals(magic))
-  if (program !== undefined) {
-    yield* runDecompressor(path, entry, program.name, style, signal)
-    return
+  const file = await openListed(entry)
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0)
+    const start = buffer.subarray(0, bytesRead)
+    const program = foreign.find(({ magic }) => start.subarray(0, magic.length).equals(magic))
+    if (program !== undefined) {
+      yield* runDecompressor(file, entry, program.name, style, signal)
+      return
+    }
+    const source = file.createReadStream({ start: 0, autoClose: false, signal, highWaterMark: 256 << 10 })
+    // Handed over even if nobody reads on after the first header.
+    source.on('error', () => undefined)
+    const kind = sniffCompression(start)
+    if (kind === 'uncompressed') yield* source
+    else yield* decompress(source)
+  } finally {
+    await file.close()
   }
-  const source = createReadStream(path, { signal, highWaterMark: 256 << 10 })
-  // Handed over even if nobody reads on after the first header.
-  source.on('error', () => undefined)
-  const kind = sniffCompression(start)
-  if (kind === 'uncompressed') yield* source
-  else yield* decompress(source)
+}
+
+/** The file that was listed, opened. No link was followed to it: what a name leads to may have been swapped since. */
+async function openListed(entry: SourceEntry): Promise<FileHandle> {
+  const path = fsPath(entry.hostPath)
+  let file: FileHandle | undefined
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    const [stat, real] = await Promise.all([
+      file.stat({ bigint: true }),
+      readlink(`/proc/self/fd/${file.fd}`, { encoding: 'buffer' }),
+    ])
+    if (!stat.isFile() || !isListed(entry, stat) || !real.equals(path)) throw changed(entry)
+    return file
+  } catch (thrown) {
+    await file?.close()
+    throw unreadable(entry, thrown)
+  }
 }
 
 /** Compressions Node does not know. */
@@ -150,18 +173,8 @@ const foreign = [
   { name: 'xz', magic: Buffer.from('fd377a585a00', 'hex') },
 ] as const
 
-async function firstBytes(path: Buffer): Promise<Buffer> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0)
-    return buffer.subarray(0, bytesRead)
-  } finally {
-    await file.close()
-  }
-}
-
 async function* runDecompressor(
-  path: Buffer,
+  file: FileHandle,
   entry: SourceEntry,
   name: 'bzip2' | 'xz',
   style: CopyStyle,
@@ -175,7 +188,6 @@ async function* runDecompressor(
       hint: `install ${name === 'xz' ? 'xz-utils' : name}, or compress the archive with gzip or zstd`,
     })
   }
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
   const child = spawn(program, ['-dc'], { stdio: [file.fd, 'pipe', 'ignore'], env: {}, signal })
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject)
@@ -194,7 +206,6 @@ async function* runDecompressor(
     })
   } finally {
     child.kill('SIGKILL')
-    await file.close()
   }
 }
 
