@@ -1,114 +1,85 @@
-// The builders a benchmark row is run with: slipway, and whichever peers are installed, each with a state of its own.
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+// The builders that are compared: slipway and whichever peers are installed, each with a state of its own that is
+// used from the first round to the last; and the registry they share.
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const repo = resolve(import.meta.dirname, '../..')
+const repository = resolve(import.meta.dirname, '../..')
 
 /** Runs a command line without a shell; throws with its output when it fails. */
 export function run(argv, options = {}) {
   const result = spawnSync(argv[0], argv.slice(1), { encoding: 'utf8', maxBuffer: 1 << 28, ...options })
-  if (result.status !== 0 && !options.mayFail) {
-    throw new Error(
-      `${argv.join(' ')}: exit ${result.status ?? result.signal}\n${result.stdout}${result.stderr}`,
-    )
-  }
-  return result
+  if (result.status === 0) return result
+  const how = result.error?.message ?? `exit ${result.status ?? result.signal}`
+  throw new Error(`${argv.join(' ')}: ${how}\n${result.stdout}${result.stderr}`)
 }
 
-/** The command's highest resident memory in bytes, sampled from the kernel's own high-water mark. */
-export async function peakMemory(argv, options = {}) {
-  const child = spawn(argv[0], argv.slice(1), { stdio: 'ignore', ...options })
-  let peak = 0
-  let ended
-  child.on('exit', (code) => {
-    ended = code
-  })
-  while (ended === undefined) {
-    try {
-      const match = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))
-      if (match) peak = Math.max(peak, Number(match[1]) * 1024)
-    } catch (error) {
-      if (error.code !== 'ENOENT' && error.code !== 'ESRCH') throw error
-    }
-    await sleep(10)
+function installed(...names) {
+  for (const name of names) {
+    const found = spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).stdout.trim()
+    if (found) return found
   }
-  if (ended !== 0) throw new Error(`${argv.join(' ')}: exit ${ended}`)
-  return peak
+  return undefined
 }
 
-const installed = (name) => spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).stdout.trim()
-
+/** The built slipway; `root(name)` is the environment of a further state directory. */
 export function slipway(work) {
-  const root = join(work, 'slipway')
-  const env = { ...process.env, SLIPWAY_ROOT: root }
-  const exe = join(repo, 'dist/slipway')
+  const exe = join(repository, 'dist/slipway')
+  const root = (name) => ({ ...process.env, SLIPWAY_ROOT: join(work, name) })
   return {
     name: 'slipway',
-    env,
+    exe,
+    root,
+    env: root('slipway'),
     build: (context, flags) => [exe, 'build', '--progress=plain', ...flags, context],
     pull: (ref) => [exe, 'pull', '-q', ref],
     push: (ref) => [exe, 'push', '-q', ref],
-    tag: (from, to) => [exe, 'tag', from, to],
-    exe,
-    forget: () => rmSync(root, { recursive: true, force: true }),
-    stop: () => rmSync(root, { recursive: true, force: true }),
+    stop: () => undefined,
   }
 }
 
 /** dockerd's BuildKit with a data root of its own, or undefined where dockerd is not installed. */
 export async function docker(work) {
-  const daemon = ['/usr/sbin/dockerd', '/usr/bin/dockerd'].find((path) => existsSync(path))
-  const client = existsSync('/usr/bin/docker') ? '/usr/bin/docker' : installed('docker')
+  const daemon = installed('/usr/sbin/dockerd', 'dockerd')
+  // The client of the daemon's own version where there are several.
+  const client = installed('/usr/bin/docker', 'docker')
   if (!daemon || !client) return undefined
   const root = join(work, 'docker')
-  mkdirSync(root, { recursive: true })
-  const socket = `unix://${root}/d.sock`
-  const child = spawn(
-    daemon,
-    [
-      '--bridge=none',
-      '--iptables=false',
-      '--data-root',
-      join(root, 'data'),
-      '--exec-root',
-      join(root, 'exec'),
-      '--pidfile',
-      join(root, 'd.pid'),
-      '-H',
-      socket,
-      '--insecure-registry=127.0.0.0/8',
-    ],
-    { stdio: 'ignore' },
-  )
-  const env = { ...process.env, DOCKER_HOST: socket, DOCKER_BUILDKIT: '1' }
-  for (let i = 0; ; i++) {
-    if (spawnSync(client, ['version'], { env }).status === 0) break
-    if (i > 100) throw new Error('dockerd did not start')
+  mkdirSync(root)
+  const directories = ['data-root', 'exec-root', 'pidfile'].flatMap((name) => [`--${name}`, join(root, name)])
+  const host = `unix://${root}/d.sock`
+  const network = ['--bridge=none', '--iptables=false', '--insecure-registry=127.0.0.0/8']
+  const child = spawn(daemon, [...network, ...directories, '-H', host], { stdio: 'ignore' })
+  const ended = new Promise((done) => child.once('exit', done))
+  const env = { ...process.env, DOCKER_HOST: host, DOCKER_BUILDKIT: '1' }
+  const version = [client, 'version', '-f', '{{.Server.Version}}']
+  for (let i = 0; spawnSync(client, version.slice(1), { env }).status !== 0; i++) {
+    if (i > 100 || child.exitCode !== null) throw new Error('dockerd did not start')
     await sleep(200)
   }
-  const version = execFileSync(client, ['version', '-f', '{{.Server.Version}}'], {
-    env,
-    encoding: 'utf8',
-  }).trim()
   return {
-    name: `docker ${version} (BuildKit)`,
+    name: 'docker',
+    title: `dockerd ${run(version, { env }).stdout.trim()}`,
     env,
     build: (context, flags) => [client, 'build', '--progress=plain', '--network=host', ...flags, context],
     pull: (ref) => [client, 'pull', '-q', ref],
-    push: (ref) => [client, 'push', ref],
-    tag: (from, to) => [client, 'tag', from, to],
-    forget: () => {
-      run([client, 'builder', 'prune', '-af'], { env })
-      run(['sh', '-c', `${client} images -aq | sort -u | xargs -r ${client} rmi -f`], { env, mayFail: true })
-    },
+    push: (ref) => [client, 'push', '-q', ref],
     stop: async () => {
       child.kill('SIGTERM')
-      await new Promise((done) => child.on('exit', done))
-      rmSync(root, { recursive: true, force: true })
+      await ended
+      unmountBelow(root)
     },
   }
+}
+
+/** dockerd leaves its network namespace mounted. */
+function unmountBelow(root) {
+  const points = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+  for (const point of points.reverse()) if (point.startsWith(`${root}/`)) run(['umount', point])
 }
 
 /** buildah with layers (its cache), or undefined where it is not installed. */
@@ -116,32 +87,26 @@ export function buildah(work) {
   const exe = installed('buildah')
   if (!exe) return undefined
   const root = join(work, 'buildah')
-  const base = [
-    exe,
-    '--root',
-    join(root, 'root'),
-    '--runroot',
-    join(root, 'run'),
-    '--storage-driver',
-    'overlay',
-  ]
+  const base = [exe, '--root', `${root}/root`, '--runroot', `${root}/run`, '--storage-driver', 'overlay']
+  const plainHttp = '--tls-verify=false'
   return {
     name: 'buildah',
+    title: run([exe, '--version']).stdout.trim().split(' ').slice(0, 3).join(' ').replace(' version', ''),
     env: { ...process.env, TMPDIR: '/var/tmp' },
     build: (context, flags) => [
       ...base,
       'build',
       '--layers',
-      '--network=host',
-      '--tls-verify=false',
+      '--isolation=chroot',
+      plainHttp,
       ...flags,
       context,
     ],
-    pull: (ref) => [...base, 'pull', '-q', '--tls-verify=false', ref],
-    push: (ref) => [...base, 'push', '-q', '--tls-verify=false', ref],
-    tag: (from, to) => [...base, 'tag', from, to],
-    forget: () => run([...base, 'rmi', '-af'], { mayFail: true }),
-    stop: () => rmSync(root, { recursive: true, force: true }),
+    pull: (ref) => [...base, 'pull', '-q', plainHttp, ref],
+    push: (ref) => [...base, 'push', '-q', plainHttp, ref],
+    stop: () => {
+      if (existsSync(root)) unmountBelow(root)
+    },
   }
 }
 
@@ -149,18 +114,28 @@ export function buildah(work) {
 export async function registry(work) {
   const exe = installed('docker-registry')
   if (!exe) throw new Error('docker-registry is not installed (apt-get install docker-registry)')
-  const port = 5900 + Math.floor(Math.random() * 90)
-  const child = spawn(exe, ['serve', '/dev/stdin'], { stdio: ['pipe', 'ignore', 'ignore'] })
-  child.stdin.end(
-    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${join(work, 'registry')}}}\nhttp: {addr: "127.0.0.1:${port}"}\n`,
-  )
+  const port = await freePort()
+  const config = `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${work}/registry}}\nhttp: {addr: "127.0.0.1:${port}"}\n`
+  const file = join(work, 'registry.yml')
+  writeFileSync(file, config)
+  const child = spawn(exe, ['serve', file], { stdio: 'ignore' })
   for (let i = 0; i < 50; i++) {
-    const up = await fetch(`http://127.0.0.1:${port}/v2/`).then(
-      (r) => r.ok,
+    const isUp = await fetch(`http://127.0.0.1:${port}/v2/`).then(
+      (response) => response.ok,
       () => false,
     )
-    if (up) return { host: `127.0.0.1:${port}`, stop: () => child.kill() }
+    if (isUp) return { host: `127.0.0.1:${port}`, stop: () => child.kill() }
     await sleep(100)
   }
   throw new Error('docker-registry did not start')
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
 }

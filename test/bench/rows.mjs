@@ -1,106 +1,107 @@
-// The benchmark's rows: what is prepared once, what is done before each timed run, and the timed command.
-
-import { randomBytes } from 'node:crypto'
-import { appendFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+// What is measured against the peers. `setup` prepares once; `turn` prepares one run of one peer, untimed, and
+// returns the command line that is timed.
+import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { context, manyFiles, variant } from './contexts.mjs'
 import { run } from './peers.mjs'
 
-/** A context directory with a Dockerfile and files. */
-export function context(directory, dockerfile, files = {}) {
-  rmSync(directory, { recursive: true, force: true })
-  mkdirSync(directory, { recursive: true })
-  writeFileSync(join(directory, 'Dockerfile'), dockerfile)
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content)
-  return directory
-}
-
-/** `count` files of about `bytes` each, 100 a directory; half of the content compresses. */
-export function manyFiles(directory, count, bytes) {
-  const noise = randomBytes(1 << 20)
-  for (let i = 0; i < count; i++) {
-    const folder = join(directory, `d${Math.floor(i / 100)}`)
-    if (i % 100 === 0) mkdirSync(folder, { recursive: true })
-    const half = bytes >> 1
-    const at = (i * 7919) % (noise.length - half)
-    writeFileSync(
-      join(folder, `f${i}`),
-      Buffer.concat([Buffer.from(`${i}\n`), noise.subarray(at, at + half), Buffer.alloc(bytes - half, 65)]),
-    )
+/** The rows; `base` is the reference of a small busybox image in `registry`, which every peer has pulled. */
+export function rows({ work, base, registry, slipway }) {
+  const at = (name) => join(work, name)
+  const build = (peer, directory, flags) => run(peer.build(directory, flags), { env: peer.env })
+  const copied = new Map()
+  const bigContext = () => {
+    const big = context(at('big'), `FROM ${base}\nCOPY . /app\n`)
+    manyFiles(join(big, 'files'), 30_000, 8533)
   }
-}
-
-/** Rows get {work, base: reference of a small busybox image, registry}; each yields {name, runs, only?, before, argv}. */
-export function rows(work, base, registryHost) {
-  const runSteps = Array.from({ length: 40 }, (_, i) => `RUN echo ${i} > /step-${i}`).join('\n')
-  const steps = context(join(work, 'steps'), `FROM ${base}\nARG BUST\n${runSteps}\n`)
-  const small = context(
-    join(work, 'noop'),
-    `FROM ${base}\nCOPY . /app\nRUN echo built > /built\nCMD ["sh"]\n`,
-  )
-  manyFiles(small, 200, 4096)
-  const big = context(join(work, 'big'), `FROM ${base}\nCOPY . /app\n`)
-  manyFiles(join(big, 'files'), 30_000, 8533)
-  const bigImage = `${registryHost}/bench/big:1`
-  const contextOf = (peer) => join(work, `big-${peer.name.split(' ')[0]}`)
-  let turn = 0
   return [
     {
-      name: 'no-op cached rebuild (200 files, 1 RUN)',
-      runs: 11,
-      before: (peer, first) => {
-        if (first) run(peer.build(small, ['-t', 'noop']), { env: peer.env })
+      name: 'cached rebuild (200 files, 1 RUN)',
+      goal: 1.2,
+      runs: 15,
+      discard: 2,
+      setup: () => {
+        const small = context(at('small'), `FROM ${base}\nCOPY . /app\nRUN echo built > /built\n`)
+        manyFiles(small, 200, 4096)
       },
-      argv: (peer) => peer.build(small, ['-t', 'noop']),
+      turn: (peer) => peer.build(at('small'), ['-t', 'small']),
     },
     {
       name: '40 RUN steps',
+      goal: 0.35,
       runs: 5,
-      before: () => {
-        turn++
+      discard: 1,
+      setup: () => {
+        const steps = Array.from({ length: 40 }, (_, i) => `RUN echo ${i} > /step-${i}`)
+        context(at('steps'), `FROM ${base}\nARG TURN\n${steps.join('\n')}\n`)
       },
-      argv: (peer) => peer.build(steps, ['-t', 'steps', '--build-arg', `BUST=${process.pid}-${turn}`]),
+      turn: (peer, turn) => peer.build(at('steps'), ['-t', 'steps', '--build-arg', `TURN=${turn}`]),
     },
     {
-      name: 'COPY of 30,000 files (250 MB), new context',
+      name: 'COPY of 30,000 files, 250 MB',
+      goal: 0.6,
       runs: 3,
-      before: (peer) => {
-        peer.forget()
-        run(peer.pull(base), { env: peer.env })
-        rmSync(contextOf(peer), { recursive: true, force: true })
-        cpSync(big, contextOf(peer), { recursive: true })
-        run(['sync'])
+      setup: bigContext,
+      turn: (peer, turn) => {
+        copied.set(peer, variant(at('big'), at(`big-${peer.name}-${turn}`), turn))
+        return peer.build(copied.get(peer), ['-t', 'big'])
       },
-      argv: (peer) => peer.build(contextOf(peer), ['-t', 'big']),
     },
     {
       name: 'rebuild after 1 of 30,000 files changed',
       runs: 3,
-      before: (peer) => {
-        run(peer.build(contextOf(peer), ['-t', 'big']), { env: peer.env })
-        appendFileSync(join(contextOf(peer), 'files', 'd0', 'f1'), 'changed\n')
-        run(['sync'])
+      setup: (peers) => {
+        if (copied.size > 0) return
+        bigContext()
+        for (const peer of peers) {
+          copied.set(peer, variant(at('big'), at(`big-${peer.name}`), peer.name))
+          build(peer, copied.get(peer), ['-t', 'big'])
+        }
       },
-      argv: (peer) => peer.build(contextOf(peer), ['-t', 'big']),
+      turn: (peer) => {
+        appendFileSync(join(copied.get(peer), 'files/d0/f1'), 'changed\n')
+        run(['sync'])
+        return peer.build(copied.get(peer), ['-t', 'big'])
+      },
     },
     {
-      name: 'pull + unpack, 600 MB / 20,000 files (slipway: and one RUN on it)',
+      name: 'push of a layer of 250 MB',
       runs: 3,
-      before: (peer) => {
-        peer.forget()
-        context(join(work, 'onbig'), `FROM ${bigImage}\nRUN ["/bin/busybox","true"]\n`)
-        run(['sync'])
+      setup: () => {
+        const pushed = context(at('pushed'), `FROM ${base}\nCOPY . /app\n`)
+        manyFiles(join(pushed, 'files'), 1000, 250_000)
       },
-      argv: (peer) => (peer.name === 'slipway' ? peer.build(join(work, 'onbig'), []) : peer.pull(bigImage)),
+      turn: (peer, turn) => {
+        const name = `${registry}/bench/push-${peer.name}:${turn}`
+        build(peer, variant(at('pushed'), at(`pushed-${peer.name}-${turn}`), `${peer.name} ${turn}`), [
+          '-t',
+          name,
+        ])
+        run(['sync'])
+        return peer.push(name)
+      },
     },
     {
-      name: 'push of a built 250 MB layer (compressing it)',
+      name: 'pull and unpack 600 MB in 20,000 files',
+      goal: 1,
       runs: 3,
-      before: (peer) => {
-        turn++
-        writeFileSync(join(contextOf(peer), 'turn'), `${turn}\n`)
-        run(peer.build(contextOf(peer), ['-t', `${registryHost}/bench/push${turn}:1`]), { env: peer.env })
+      setup: () => {
+        const image = context(at('image'), `FROM ${base}\nCOPY . /files\n`)
+        manyFiles(join(image, 'files'), 20_000, 30_000)
+        for (let turn = 0; turn < 3; turn++) {
+          appendFileSync(join(image, 'turn'), `${turn}\n`)
+          const flags = ['-t', `${registry}/bench/image:${turn}`, '--push']
+          run(slipway.build(image, flags), { env: slipway.root('builder') })
+        }
+        run(['sync'])
       },
-      argv: (peer) => peer.push(`${registryHost}/bench/push${turn}:1`),
+      turn: (peer, turn) => {
+        const image = `${registry}/bench/image:${turn}`
+        if (peer !== slipway) return peer.pull(image)
+        // slipway unpacks a base image when a step first runs on it, so a step is part of what is timed.
+        const user = context(at(`user-${turn}`), `FROM ${image}\nRUN ["/bin/busybox","true"]\n`)
+        return peer.build(user, [])
+      },
     },
   ]
 }

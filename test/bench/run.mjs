@@ -1,106 +1,166 @@
-// Builds the same Dockerfiles with slipway and its installed peers, in turn, and prints medians and ratios as Markdown.
-// usage: npm run bench [-- --only TEXT] [--peers slipway,docker] [--work DIR]
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+// Builds the same Dockerfiles with slipway and the peers that are installed, in turns, and prints medians and ratios
+// as Markdown. usage: npm run bench [-- --only TEXT,TEXT] [--peers slipway,docker] [--work DIRECTORY]
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildah, docker, peakMemory, registry, run, slipway } from './peers.mjs'
-import { context, manyFiles, rows } from './rows.mjs'
+import { context } from './contexts.mjs'
+import { largeLayer } from './memory.mjs'
+import { buildah, docker, registry, run, slipway } from './peers.mjs'
+import { rows } from './rows.mjs'
 
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: '' },
-    peers: { type: 'string', default: 'slipway,docker,buildah' },
+    peers: { type: 'string', default: 'docker,buildah' },
     work: { type: 'string', default: tmpdir() },
   },
 })
-const work = mkdtempSync(join(values.work, 'slipway-bench-'))
-const wanted = values.peers.split(',')
-const median = (list) => list.toSorted((a, b) => a - b)[list.length >> 1]
-const seconds = (list) => `${median(list).toFixed(2)} s`
-const spread = (list) => `${Math.min(...list).toFixed(2)}–${Math.max(...list).toFixed(2)}`
+const wantedPeers = values.peers.split(',')
+const isWanted = (name) =>
+  values.only.split(',').some((text) => name.toLowerCase().includes(text.toLowerCase()))
 
-const reg = await registry(work)
-const peers = [
-  slipway(work),
-  wanted.includes('docker') ? await docker(work) : undefined,
-  wanted.includes('buildah') ? buildah(work) : undefined,
-].filter((peer) => peer !== undefined)
+const started = performance.now()
+const work = mkdtempSync(join(values.work, 'slipway-bench-'))
+const cleanups = [() => rmSync(work, { recursive: true, force: true, maxRetries: 3 })]
+const cleanUp = async () => {
+  for (const step of cleanups.splice(0).reverse()) await step()
+}
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => void cleanUp().finally(() => process.exit(1)))
+}
+
+const median = (list) => list.toSorted((a, b) => a - b)[list.length >> 1]
+const shown = (seconds) => `${seconds.toFixed(seconds < 1 ? 3 : 2)} s`
+const goals = []
+
+/** Notes whether a goal was reached; the cell that says so. */
+function judge(name, value, goal, unit) {
+  if (goal === undefined) return '–'
+  goals.push({ name, isMet: value <= goal })
+  return `≤ ${goal}${unit}: ${value <= goal ? 'met' : '**missed**'}`
+}
 
 function time(argv, env) {
-  const start = process.hrtime.bigint()
+  const start = performance.now()
   run(argv, { env })
-  return Number(process.hrtime.bigint() - start) / 1e9
+  return (performance.now() - start) / 1000
+}
+
+/** Seconds of each competitor, run in turns. */
+async function interleave(competitors, runs, discard = 0) {
+  const times = competitors.map(() => [])
+  for (let turn = 0; turn < discard + runs; turn++) {
+    for (const [i, { prepare, env, isSlow }] of competitors.entries()) {
+      if (isSlow && (turn < discard || turn >= discard + Math.ceil(runs / 5))) continue
+      const seconds = time(await prepare(turn), env)
+      if (turn >= discard) times[i].push(seconds)
+    }
+  }
+  return times
+}
+
+async function compare(row, peers) {
+  await row.setup?.(peers)
+  const competitors = peers.map((peer) => ({
+    prepare: (turn) => row.turn(peer, turn),
+    env: peer.env,
+    // No goal depends on it, and it would take most of the time.
+    isSlow: peer.name === 'buildah',
+  }))
+  const times = await interleave(competitors, row.runs, row.discard)
+  const cells = times.map((list) => {
+    const range = list.length > 1 ? ` (${Math.min(...list).toFixed(2)}–${Math.max(...list).toFixed(2)})` : ''
+    return `${shown(median(list))}${range}`
+  })
+  const against = peers.findIndex((peer) => peer.name === 'docker')
+  const ratio = against === -1 ? undefined : median(times[0]) / median(times[against])
+  const last =
+    ratio === undefined ? ['–', '–'] : [`${ratio.toFixed(2)} ×`, judge(row.name, ratio, row.goal, ' ×')]
+  return `| ${[row.name, ...cells, ...last].join(' | ')} |`
+}
+
+async function startUp(us) {
+  const lines = []
+  for (const [title, certificates] of [
+    ['without', undefined],
+    ['with', process.env.NODE_EXTRA_CA_CERTS ?? '/etc/ssl/certs/ca-certificates.crt'],
+  ]) {
+    const { NODE_EXTRA_CA_CERTS: _, ...rest } = us.env
+    const env = certificates === undefined ? rest : { ...rest, NODE_EXTRA_CA_CERTS: certificates }
+    const [ours, bare] = await interleave(
+      [
+        { prepare: () => [us.exe, '--version'], env },
+        { prepare: () => [process.execPath, '-e', '0'], env },
+      ],
+      31,
+      2,
+    )
+    const name = `\`slipway --version\` ${title} NODE_EXTRA_CA_CERTS`
+    const ratio = median(ours) / median(bare)
+    const figures = `${shown(median(ours))}, bare node ${shown(median(bare))}: ${ratio.toFixed(2)} ×`
+    lines.push(`${name}: ${figures} (${judge(name, ratio, 2, ' ×')})`)
+  }
+  return lines
+}
+
+async function main() {
+  const reg = await registry(work)
+  cleanups.push(reg.stop)
+  const us = slipway(work)
+  const peers = [us]
+  if (wantedPeers.includes('docker')) peers.push(await docker(work))
+  if (wantedPeers.includes('buildah')) peers.push(buildah(work))
+  const present = peers.filter((peer) => peer !== undefined)
+  cleanups.push(...present.map((peer) => peer.stop))
+
+  const base = `${reg.host}/bench/base:1`
+  const install = 'COPY busybox /bin/busybox\nRUN ["/bin/busybox","--install","-s","/bin"]\n'
+  const baseContext = context(join(work, 'base'), `FROM scratch\n${install}`)
+  cpSync('/bin/busybox', join(baseContext, 'busybox'))
+  run(us.build(baseContext, ['-t', base, '--push']), { env: us.root('builder') })
+  for (const peer of present) run(peer.pull(base), { env: peer.env })
+
+  const report = []
+  const say = (...lines) => {
+    report.push(...lines)
+    process.stderr.write(`[${((performance.now() - started) / 1000).toFixed(0)} s] ${lines.join('\n')}\n`)
+  }
+  if (isWanted('version')) say(...(await startUp(us)))
+  const table = []
+  for (const row of rows({ work, base, registry: reg.host, slipway: us })) {
+    if (!isWanted(row.name)) continue
+    table.push(await compare(row, present))
+    say(table.at(-1))
+  }
+  if (isWanted('memory')) {
+    const peaks = await largeLayer({ work, registry: reg.host, slipway: us })
+    const cells = Object.entries(peaks).map(([what, mb]) => `${what} ${mb} MB`)
+    const most = Math.max(...Object.values(peaks))
+    say(`Peak memory with a layer of 1 GiB: ${cells.join(', ')} (${judge('memory', most, 250, ' MB')}).`)
+  }
+  print(present, table, report)
+}
+
+function print(peers, table, report) {
+  const titles = peers.map((peer) => peer.title ?? peer.name)
+  const minutes = ((performance.now() - started) / 60_000).toFixed(1)
+  const missed = goals.filter((goal) => !goal.isMet).map((goal) => goal.name)
+  const lines = [
+    `${availableParallelism()} CPUs, node ${process.version}, ${minutes} minutes. Medians of runs in turns (fastest–slowest).`,
+    '',
+    `| | ${titles.join(' | ')} | slipway ÷ docker | goal |`,
+    `|---|${titles.map(() => '---|').join('')}---|---|`,
+    ...table,
+    '',
+    ...report.filter((line) => !table.includes(line)).flatMap((line) => [line, '']),
+    `${goals.length - missed.length} of ${goals.length} goals met${missed.length > 0 ? `; missed: ${missed.join(', ')}` : ''}`,
+  ]
+  process.stdout.write(`${lines.join('\n')}\n`)
 }
 
 try {
-  // Base images: busybox, and 600 MB in 20,000 files, made with slipway itself and pushed.
-  const us = peers[0]
-  const base = `${reg.host}/bench/base:1`
-  mkdirSync(join(work, 'base'))
-  cpSync('/bin/busybox', join(work, 'base/busybox'))
-  const busybox = 'COPY busybox /bin/busybox\nRUN ["/bin/busybox","--install","-s","/bin"]\n'
-  context(join(work, 'base-ctx'), `FROM scratch\n${busybox}`)
-  cpSync('/bin/busybox', join(work, 'base-ctx/busybox'))
-  run(us.build(join(work, 'base-ctx'), ['-t', base, '--push']), { env: us.env })
-  if ('pull + unpack'.includes(values.only.slice(0, 6))) {
-    context(join(work, 'big-image'), `FROM ${base}\nCOPY files /files\n`)
-    manyFiles(join(work, 'big-image/files'), 20_000, 30_000)
-    run(us.build(join(work, 'big-image'), ['-t', `${reg.host}/bench/big:1`, '--push']), { env: us.env })
-  }
-  for (const peer of peers) run(peer.pull(base), { env: peer.env })
-
-  const lines = [
-    `| what | ${peers.map((p) => p.name).join(' | ')} | slipway ÷ ${peers[1]?.name ?? 'peer'} |`,
-    `|---|${peers.map(() => '---').join('|')}|---|`,
-  ]
-  for (const row of rows(work, base, reg.host)) {
-    if (!row.name.includes(values.only)) continue
-    const times = new Map(peers.map((peer) => [peer, []]))
-    for (let i = 0; i <= row.runs; i++) {
-      for (const peer of peers) {
-        row.before(peer, i === 0)
-        const t = time(row.argv(peer), peer.env)
-        if (i > 0 || row.runs <= 3) times.get(peer).push(t)
-      }
-    }
-    const cells = peers.map((p) => `${seconds(times.get(p))} (${spread(times.get(p))})`)
-    const ratio = peers[1] ? (median(times.get(us)) / median(times.get(peers[1]))).toFixed(2) : '–'
-    lines.push(`| ${row.name} | ${cells.join(' | ')} | ${ratio} |`)
-    process.stderr.write(`${lines.at(-1)}\n`)
-  }
-
-  if ('--version'.includes(values.only)) {
-    const ours = []
-    const bare = []
-    for (let i = 0; i < 21; i++) {
-      ours.push(time([us.exe, '--version'], us.env))
-      bare.push(time([process.execPath, '-e', '0'], us.env))
-    }
-    lines.push(
-      '',
-      `\`slipway --version\` ${median(ours).toFixed(3)} s, bare \`node -e 0\` ${median(bare).toFixed(3)} s: ${(median(ours) / median(bare)).toFixed(2)} ×`,
-    )
-  }
-  if ('memory'.includes(values.only)) {
-    context(join(work, 'gib'), `FROM scratch\nCOPY blob /blob\n`)
-    run(['sh', '-c', `head -c 1073741824 /dev/urandom > ${join(work, 'gib/blob')}`])
-    const build = await peakMemory(us.build(join(work, 'gib'), ['-t', `${reg.host}/bench/gib:1`]), {
-      env: us.env,
-    })
-    const push = await peakMemory(us.push(`${reg.host}/bench/gib:1`), { env: us.env })
-    us.forget()
-    writeFileSync(join(work, 'gib/Dockerfile'), `FROM ${reg.host}/bench/gib:1\nWORKDIR /x\n`)
-    const pull = await peakMemory(us.build(join(work, 'gib'), []), { env: us.env })
-    const mb = (n) => `${(n / 1e6).toFixed(0)} MB`
-    lines.push(
-      '',
-      `peak memory with a 1 GiB layer: build ${mb(build)}, push ${mb(push)}, pull and unpack ${mb(pull)}`,
-    )
-  }
-  process.stdout.write(`${availableParallelism()} CPUs, node ${process.version}\n\n${lines.join('\n')}\n`)
+  await main()
 } finally {
-  for (const peer of peers) await peer.stop()
-  reg.stop()
-  rmSync(work, { recursive: true, force: true })
+  await cleanUp()
 }
