@@ -34,7 +34,7 @@ export function namedContexts(sources: Readonly<Record<string, string>>): NamedC
     }
     const directory = resolve(source)
     checkDirectory(name, directory)
-    const ignore = readRegular(join(directory, '.dockerignore'), maxIgnoreFileBytes, 'ignore file')
+    const ignore = readRegular(join(directory, '.dockerignore'), maxIgnoreFileBytes, 'ignore file', directory)
     const text = ignore?.toString('utf8') ?? ''
     plan[name] = { kind: 'local', ignore: parseIgnoreFile(text, '.dockerignore').value }
     directories[name] = directory

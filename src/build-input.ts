@@ -1,5 +1,14 @@
 // What a build reads of the user's files before anything runs: the Dockerfile and the ignore file.
-import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+} from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { errnoOf, SlipwayError } from './core/error.ts'
 import type { SourceFile } from './core/span.ts'
@@ -50,7 +59,7 @@ export function readInput(request: InputRequest): BuildInput {
   const name = request.file === undefined ? 'Dockerfile' : basename(path)
   const fallback = name === 'Dockerfile' ? [join(dirname(path), 'dockerfile')] : []
   for (const candidate of [path, ...fallback]) {
-    const bytes = readRegular(candidate, maxDockerfileBytes, 'Dockerfile')
+    const bytes = readRegular(candidate, maxDockerfileBytes, 'Dockerfile', context)
     if (bytes !== undefined) {
       return {
         dockerfile: { name: basename(candidate), text: decode(bytes, candidate) },
@@ -97,19 +106,28 @@ function ignoreOf(context: string | undefined, dockerfile?: string): { ignoreFil
     ...(dockerfile ? [`${dockerfile}.dockerignore`] : []),
     join(context, '.dockerignore'),
   ]) {
-    const bytes = readRegular(path, maxIgnoreFileBytes, 'ignore file')
+    const bytes = readRegular(path, maxIgnoreFileBytes, 'ignore file', context)
     if (bytes !== undefined) return { ignoreFile: { name: basename(path), text: decode(bytes, path) } }
   }
   return {}
 }
 
-/** The bytes of a regular file, or undefined when there is none; never blocks on a pipe. */
-export function readRegular(path: string, limitBytes: number, what: string): Buffer | undefined {
+/**
+ * The bytes of a regular file, or undefined when there is none; never blocks on a pipe. A file in the build context
+ * `context` is not read when links lead out of it: its text may be shown in messages.
+ */
+export function readRegular(
+  path: string,
+  limitBytes: number,
+  what: string,
+  context: string,
+): Buffer | undefined {
   let fd: number
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    fd = openInside(path, what, context)
   } catch (thrown) {
     if (errnoOf(thrown) === 'ENOENT' || errnoOf(thrown) === 'ENOTDIR') return undefined
+    if (thrown instanceof SlipwayError) throw thrown
     throw unreadable(what, path, errnoOf(thrown) ?? String(thrown), thrown)
   }
   try {
@@ -121,6 +139,23 @@ export function readRegular(path: string, limitBytes: number, what: string): Buf
   } finally {
     closeSync(fd)
   }
+}
+
+function openInside(path: string, what: string, context: string): number {
+  const inside = realpathSync.native(context)
+  const isOfContext = isBelow(path, context) || isBelow(`${realpathSync.native(dirname(path))}/`, inside)
+  if (!isOfContext) return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const real = realpathSync.native(path)
+  if (!isBelow(real, inside)) throw unreadable(what, path, 'a link leads out of the build context')
+  const fd = openSync(real, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
+  // Directories may have been swapped since.
+  if (readlinkSync(`/proc/self/fd/${fd}`) === real) return fd
+  closeSync(fd)
+  throw unreadable(what, path, 'it changed while it was opened')
+}
+
+function isBelow(path: string, directory: string): boolean {
+  return path.startsWith(directory.endsWith('/') ? directory : `${directory}/`)
 }
 
 function unreadable(what: string, path: string, reason: string, cause?: unknown): SlipwayError {
