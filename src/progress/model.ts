@@ -24,17 +24,24 @@ export interface StepState {
   /** `[stage 2/5] RUN …`, or a task's title; control characters removed. */
   readonly title: string
   readonly span?: Span
-  status: 'running' | 'done' | 'cached' | 'failed'
+  status: 'running' | 'done' | 'cached' | 'canceled' | 'failed'
   readonly startedMs: number
   endedMs?: number
   readonly gauges: Map<string, Gauge>
   /** The last lines of output, oldest first, at most `keptLines`. */
   readonly lines: LogLine[]
-  failure?: string
+  /** The line that is still being written, as far as it has come; empty when there is none. */
+  unfinished: string
 }
+
+/** Codes of steps that were stopped because of something else: another step's failure, the user's Ctrl-C. */
+const canceledCodes: ReadonlySet<string> = new Set(['ERR_CANCELED', 'ERR_INTERRUPTED'])
 
 /** How many lines of a step's output are kept for the live view and the failure recap. */
 export const keptLines = 20
+
+/** A longer line is shown as several. */
+const maxLineLength = 1 << 16
 
 export interface ModelChange {
   readonly state: StepState
@@ -46,10 +53,15 @@ export class Model {
   files: readonly SourceFile[] = []
   startedMs: number | undefined
   lastMs = 0
-  /** Ops of the graph; views count against it. */
-  opCount = 0
   readonly #infos = new Map<StepId, { label: string; title: string; span?: Span }>()
   readonly #partial = new Map<string, string>()
+
+  /** How many steps there are as far as is known: the graph's and the builder's own. */
+  get stepCount(): number {
+    let own = 0
+    for (const step of this.steps.keys()) if (!this.#infos.has(step)) own++
+    return own + this.#infos.size
+  }
 
   /** Takes in one event; the answer names the step it concerned and the complete log lines it brought. */
   apply(event: TimedEvent): ModelChange | undefined {
@@ -59,7 +71,6 @@ export class Model {
     switch (event.type) {
       case 'graph':
         this.files = event.files
-        this.opCount = event.steps.length
         for (const info of event.steps) this.#infos.set(info.step, info)
         return undefined
       case 'diagnostic':
@@ -74,11 +85,8 @@ export class Model {
       case 'task-finished':
         return this.#close(event, ms, 'done')
       case 'op-failed':
-      case 'task-failed': {
-        const change = this.#close(event, ms, 'failed')
-        change.state.failure = event.error.message
-        return change
-      }
+      case 'task-failed':
+        return this.#close(event, ms, canceledCodes.has(event.error.code) ? 'canceled' : 'failed')
       case 'log': {
         const state = this.#open(event.step, ms)
         return { state, lines: this.#addText(state, event.stream, event.text, ms) }
@@ -114,12 +122,13 @@ export class Model {
       startedMs: ms,
       gauges: new Map(),
       lines: [],
+      unfinished: '',
     }
     this.steps.set(step, state)
     return state
   }
 
-  #close(event: { step: StepId }, ms: number, status: 'done' | 'cached' | 'failed'): ModelChange {
+  #close(event: { step: StepId }, ms: number, status: Exclude<StepState['status'], 'running'>): ModelChange {
     const state = this.#open(event.step, ms)
     const rest = (['stdout', 'stderr'] as const).flatMap((stream) => {
       const partial = this.#partial.get(`${event.step} ${stream}`)
@@ -133,13 +142,23 @@ export class Model {
   #addText(state: StepState, stream: string, text: string, ms: number): LogLine[] {
     const key = `${state.step} ${stream}`
     const parts = ((this.#partial.get(key) ?? '') + text).split('\n')
-    this.#partial.set(key, parts.pop() ?? '')
+    const partial = overwritten(parts.pop() ?? '')
+    // A program that never ends its line must not make it grow without end.
+    if (partial.length > maxLineLength) parts.push(partial)
+    this.#partial.set(key, partial.length > maxLineLength ? '' : partial)
+    state.unfinished = lastVisible(partial)
     const seconds = (ms - state.startedMs) / 1000
     const lines = parts.map((line) => ({ text: lastVisible(line), seconds }))
     state.lines.push(...lines.slice(-keptLines))
     if (state.lines.length > keptLines) state.lines.splice(0, state.lines.length - keptLines)
     return lines
   }
+}
+
+/** What can still be seen of an unfinished line; a carriage return at its end may be half a line end. */
+function overwritten(partial: string): string {
+  const end = partial.replace(/\r+$/, '').length
+  return partial.slice(partial.lastIndexOf('\r', end - 1) + 1)
 }
 
 /** A line as a terminal would leave it: what follows the last carriage return that is not the line end. */

@@ -54,7 +54,10 @@ export function plainView(output: Output): View {
           return line(state, `DONE ${formatDuration((state.endedMs ?? 0) - state.startedMs)}`)
         case 'op-failed':
         case 'task-failed':
-          return line(state, `ERROR: ${visible(event.error.message)}`)
+          return line(
+            state,
+            state.status === 'canceled' ? 'CANCELED' : `ERROR: ${visible(event.error.message)}`,
+          )
         case 'progress': {
           const g = state.gauges.get(event.what)
           if (g !== undefined) gauge(state, g, model.lastMs)

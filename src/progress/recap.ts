@@ -5,16 +5,15 @@ import { printable } from './model.ts'
 
 const shownLines = 10
 
-/** The recap of every failed step, or an empty string when none failed. */
+/** The recap of every step that failed by itself, or an empty string; why it failed is the final error's to say. */
 export function formatRecap(model: Model): string {
   const parts: string[] = []
   for (const state of model.steps.values()) {
-    if (state.status !== 'failed') continue
+    if (state.status !== 'failed' || (state.lines.length === 0 && state.span === undefined)) continue
     parts.push('------', ` > ${state.title}:`)
     for (const line of state.lines.slice(-shownLines)) {
       parts.push(`${line.seconds.toFixed(3)} ${printable(line.text)}`)
     }
-    if (state.lines.length === 0 && state.failure !== undefined) parts.push(printable(state.failure))
     parts.push('------')
     if (state.span !== undefined) parts.push(...formatSnippet(state.span, model.files))
   }

@@ -33,7 +33,9 @@ export function ttyView(output: Output): View {
       final ? Number.POSITIVE_INFINITY : Math.max(4, (output.rows || 24) - 1),
     )
     const columns = Math.max(20, output.columns || 80)
-    const text = rows.map((row) => `${paint(fitRow(row, columns), row.tone, output.colours)}\u001b[K\n`).join('')
+    const text = rows
+      .map((row) => `${paint(fitRow(row, columns), row.tone, output.colours)}\u001b[K\n`)
+      .join('')
     const up = drawnRows > 0 ? `\u001b[${drawnRows}A` : ''
     output.write(`\u001b[?2026h\u001b[?25l${up}\r${text}\u001b[J${final ? '\u001b[?25h' : ''}\u001b[?2026l`)
     drawnRows = rows.length
@@ -57,7 +59,7 @@ function frameRows(model: Model, nowMs: number, limit: number): Row[] {
   const steps = [...model.steps.values()]
   const ended = steps.filter((s) => s.status !== 'running').length
   const head: Row = {
-    left: `[+] Building ${formatDuration(nowMs - (model.startedMs ?? nowMs))} (${ended}/${Math.max(steps.length, model.opCount)})`,
+    left: `[+] Building ${formatDuration(nowMs - (model.startedMs ?? nowMs))} (${ended}/${model.stepCount})`,
     right: steps.some((s) => s.status === 'running') ? '' : 'FINISHED',
     tone: 'plain',
   }
@@ -81,9 +83,16 @@ function frameRows(model: Model, nowMs: number, limit: number): Row[] {
   return [head, ...body.flatMap((b) => b.rows)].slice(0, limit)
 }
 
+const looks: Readonly<Record<StepState['status'], { readonly tone: Tone; readonly mark: string }>> = {
+  running: { tone: 'plain', mark: '' },
+  done: { tone: 'blue', mark: '' },
+  cached: { tone: 'blue', mark: 'CACHED ' },
+  canceled: { tone: 'dim', mark: 'CANCELED ' },
+  failed: { tone: 'red', mark: 'ERROR ' },
+}
+
 function stepRows(state: StepState, nowMs: number): Row[] {
-  const tone: Tone = state.status === 'failed' ? 'red' : state.status === 'running' ? 'plain' : 'blue'
-  const mark = state.status === 'cached' ? 'CACHED ' : state.status === 'failed' ? 'ERROR ' : ''
+  const { tone, mark } = looks[state.status]
   const rows: Row[] = [
     {
       left: ` => ${mark}${state.title}`,
@@ -99,8 +108,10 @@ function stepRows(state: StepState, nowMs: number): Row[] {
       tone: gauge.endedMs === undefined ? 'plain' : 'blue',
     })
   }
-  for (const line of state.lines.slice(-logLines)) {
-    rows.push({ left: ` => => # ${printable(line.text)}`, right: '', tone: 'dim' })
+  const texts = state.lines.map((line) => line.text)
+  if (state.unfinished !== '') texts.push(state.unfinished)
+  for (const text of texts.slice(-logLines)) {
+    rows.push({ left: ` => => # ${printable(text)}`, right: '', tone: 'dim' })
   }
   return rows
 }

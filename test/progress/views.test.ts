@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { BuildEvent, TimedEvent } from '../../src/core/event.ts'
 import { Model, printable } from '../../src/progress/model.ts'
 import { formatSnippet } from '../../src/progress/recap.ts'
@@ -86,6 +86,28 @@ Dockerfile:3
     expect(output.text).toBe('#1 [1/2] RUN a\n\n#2 [2/2] RUN false\n\n#1 …\n#1 0.200 back\n')
   })
 
+  it('says in the recap only what was not said before', () => {
+    const output = recorder()
+    play(openView('plain', output), [
+      { type: 'task-started', step: 't', title: 'push x' },
+      { type: 'task-failed', step: 't', error: { code: 'ERR_REGISTRY_DENIED', message: '403 forbidden' } },
+    ])
+    expect(output.text).toBe('#1 push x\n#1 ERROR: 403 forbidden\n')
+  })
+
+  it('tells steps that were stopped from the one that failed', () => {
+    const output = recorder()
+    play(openView('plain', output), [
+      graph,
+      { type: 'op-started', step: 'a' },
+      { type: 'op-started', step: 'b' },
+      { type: 'op-failed', step: 'b', error: { code: 'ERR_PROCESS_EXIT', message: 'exit code: 1' } },
+      { type: 'op-failed', step: 'a', error: { code: 'ERR_CANCELED', message: 'build canceled' } },
+    ])
+    expect(output.text).toContain('#1 …\n#1 CANCELED\n------\n > [2/2] RUN false:\n------\nDockerfile:3\n')
+    expect(output.text).not.toContain('> [1/2]')
+  })
+
   it('keeps bytes in a file but never lets a step drive a terminal', () => {
     const events: BuildEvent[] = [
       { type: 'task-started', step: 't', title: 'task' },
@@ -110,6 +132,21 @@ describe('tty view', () => {
     expect(lines[1]).toBe(' => CACHED [1/2] RUN a                                 0.0s')
     expect(lines[2]).toBe(' => ERROR [2/2] RUN false                              0.3s')
     expect(lines).toContain('Dockerfile:3')
+  })
+
+  it('shows the line that is being written', () => {
+    vi.useFakeTimers()
+    const output = recorder({ isTerminal: true })
+    const view = openView('tty', output)
+    const event = (e: BuildEvent): void =>
+      view.apply({ ...e, time: new Date(Date.now()).toISOString(), sequence: 0 } as TimedEvent)
+    event({ type: 'task-started', step: 't', title: 'task' })
+    event({ type: 'log', step: 't', stream: 'stderr', text: 'done\n10%\r' })
+    event({ type: 'log', step: 't', stream: 'stderr', text: '20%\r' })
+    vi.advanceTimersByTime(200)
+    expect(output.text).toMatch(/ => => # done.*\n => => # 20%\u001b\[K\n/)
+    view.finish()
+    vi.useRealTimers()
   })
 
   it('cuts wide characters by their width', () => {
@@ -156,6 +193,27 @@ describe('model', () => {
       sequence: 0,
     }
     expect(model.apply(log)?.lines.map((l) => l.text)).toEqual(['100%'])
+  })
+
+  it('never keeps more of an endless line than a terminal shows, nor more than 64 KiB', () => {
+    const model = new Model()
+    const log = (text: string): readonly string[] | undefined =>
+      model
+        .apply({
+          type: 'log',
+          step: 's',
+          stream: 'stdout',
+          text,
+          time: new Date(0).toISOString(),
+          sequence: 0,
+        })
+        ?.lines.map((l) => l.text)
+    expect(log('1%\r2%\r')).toEqual([])
+    expect(log('\n')).toEqual(['2%'])
+    const lengths = ['x'.repeat(50_000), 'y'.repeat(50_000), 'z\n'].map((text) =>
+      log(text)?.map((l) => l.length),
+    )
+    expect(lengths).toEqual([[], [100_000], [1]])
   })
 
   it('takes every control sequence out of text', () => {
