@@ -29,9 +29,9 @@ export async function warm(): Promise<void> {
   programFor(['build'], () => undefined).parseOptions(['--help'])
   programFor([], () => undefined).helpInformation()
   const [{ warmUpBuild }] = await Promise.all([
-    import('../warm-up.ts'),
+    import('../app/warm-up.ts'),
     import('../build.ts'),
-    import('../images.ts'),
+    import('../app/images.ts'),
   ])
   await warmUpBuild()
 }

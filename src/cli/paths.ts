@@ -1,7 +1,7 @@
 // Where things are on this machine, decided from the environment once per command.
 import { availableParallelism, homedir } from 'node:os'
 import { dirname, join } from 'node:path'
-import type { HostOptions } from '../host.ts'
+import type { HostOptions } from '../app/host.ts'
 
 /** The state directory: `SLIPWAY_ROOT`, else /var/lib/slipway for root, else XDG data home. */
 export function stateRoot(): string {

@@ -1,8 +1,8 @@
 // What pull, push and the commands on the local store share: a session, an open host, one line of result.
 import { join } from 'node:path'
+import type { Host } from '../app/host.ts'
+import type * as Images from '../app/images.ts'
 import type { Context } from '../core/context.ts'
-import type { Host } from '../host.ts'
-import type * as Images from '../images.ts'
 import { type ProgressMode, progressModes } from '../progress/view.ts'
 import { usageError } from './command.ts'
 import { hostOptions, stateRoot } from './paths.ts'
@@ -24,7 +24,7 @@ export async function transferCommand(
     ...(flags.debug ? { logDirectory: join(stateRoot(), 'logs') } : {}),
   })
   try {
-    const [images, { openHost }] = await Promise.all([import('../images.ts'), import('../host.ts')])
+    const [images, { openHost }] = await Promise.all([import('../app/images.ts'), import('../app/host.ts')])
     await using host = await openHost(hostOptions(), session.cx)
     const text = await act(images, host, session.cx)
     session.finish()

@@ -37,8 +37,8 @@ export const runCommand: CommandPage = {
         expectArguments(command, image === undefined ? [] : [image], 1)
         const session = await openSession({ progress: 'quiet' })
         const [{ runImage }, { openHost }] = await Promise.all([
-          import('../../run.ts'),
-          import('../../host.ts'),
+          import('../../app/run.ts'),
+          import('../../app/host.ts'),
         ])
         await using host = await openHost(hostOptions(), session.cx)
         const exit = await runImage(

@@ -1,10 +1,10 @@
 // `--build-context name=source`: what each means to the plan, and where the local ones are.
 import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { readRegular } from './build-input.ts'
-import { errnoOf, SlipwayError } from './core/error.ts'
-import { parseIgnoreFile } from './dockerfile/ignore-file.ts'
-import type { NamedContext } from './plan/types.ts'
+import { errnoOf, SlipwayError } from '../core/error.ts'
+import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
+import type { NamedContext } from '../plan/types.ts'
+import { readRegular } from './input.ts'
 
 export interface NamedContexts {
   readonly plan: Readonly<Record<string, NamedContext>>

@@ -2,17 +2,17 @@
 // made once and remembered.
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Context } from './core/context.ts'
-import { isDigest } from './core/digest.ts'
-import { errnoOf, invariant } from './core/error.ts'
-import { limit } from './core/limit.ts'
+import type { Context } from '../core/context.ts'
+import { isDigest } from '../core/digest.ts'
+import { errnoOf, invariant } from '../core/error.ts'
+import { limit } from '../core/limit.ts'
+import type { ImageLayer } from '../image/types.ts'
+import { layerMediaType } from '../layer/convert-layer.ts'
+import { writeLayer } from '../layer/write-layer.ts'
+import type { LayerSource } from '../ops/layers.ts'
+import type { LayerRef, Result } from '../solve/types.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import type { Host } from './host.ts'
-import type { ImageLayer } from './image/types.ts'
-import { layerMediaType } from './layer/convert-layer.ts'
-import { writeLayer } from './layer/write-layer.ts'
-import type { LayerSource } from './ops/layers.ts'
-import type { LayerRef, Result } from './solve/types.ts'
 
 type SnapshotRef = Extract<LayerRef, { kind: 'snapshot' }>
 

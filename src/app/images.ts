@@ -1,12 +1,12 @@
 // What the image commands do: the local store, and its traffic with registries.
-import type { Context } from './core/context.ts'
-import type { Digest } from './core/digest.ts'
-import { SlipwayError } from './core/error.ts'
-import { parsePlatform } from './core/platform.ts'
-import { familiarReference, formatReference, parseReference } from './core/reference.ts'
-import { pushStored } from './export/push-stored.ts'
+import type { Context } from '../core/context.ts'
+import type { Digest } from '../core/digest.ts'
+import { SlipwayError } from '../core/error.ts'
+import { parsePlatform } from '../core/platform.ts'
+import { familiarReference, formatReference, parseReference } from '../core/reference.ts'
+import { pushStored } from '../export/push-stored.ts'
+import { historyRows, inspectImage, type StoredImage } from '../image/inspect.ts'
 import type { Host } from './host.ts'
-import { historyRows, inspectImage, type StoredImage } from './image/inspect.ts'
 import { allImages, findImage, referenceIn } from './local-images.ts'
 import { convertWith, pushWith } from './push-with.ts'
 
@@ -74,7 +74,7 @@ export async function pull(
 ): Promise<Transferred> {
   const ref = parseReference(text)
   const wanted = platform === undefined ? host.platform : parsePlatform(platform, host.platform)
-  const { pullImage } = await import('./registry/pull.ts')
+  const { pullImage } = await import('../registry/pull.ts')
   const pulled = await pullImage(await host.registry(), { ref, platform: wanted, store: host.store }, cx)
   return { name: formatReference(ref), digest: pulled.descriptor.digest, sizeBytes: pulled.descriptor.size }
 }
@@ -148,7 +148,7 @@ export async function verify(
   host: Host,
   cx: Context,
 ): Promise<{ readonly problems: readonly string[]; readonly images: number }> {
-  const { verifyStore } = await import('./store/verify.ts')
+  const { verifyStore } = await import('../store/verify.ts')
   const problems = await verifyStore(host.directory, host.native, cx)
   return { problems: problems.map((problem) => problem.message), images: (await host.store.list()).length }
 }

@@ -1,13 +1,13 @@
 // What an image name stands for in a build: the local store first, as docker does, then its registry.
-import { type Context, task } from './core/context.ts'
-import type { Diagnostic } from './core/diagnostic.ts'
-import { SlipwayError } from './core/error.ts'
-import { formatPlatform, platformDistance } from './core/platform.ts'
-import { parseReference } from './core/reference.ts'
-import type { Span } from './core/span.ts'
+import { type Context, task } from '../core/context.ts'
+import type { Diagnostic } from '../core/diagnostic.ts'
+import { SlipwayError } from '../core/error.ts'
+import { formatPlatform, platformDistance } from '../core/platform.ts'
+import { parseReference } from '../core/reference.ts'
+import type { Span } from '../core/span.ts'
+import type { Pin, PinRequest } from '../plan/types.ts'
 import type { Host } from './host.ts'
 import { readImage } from './local-images.ts'
-import type { Pin, PinRequest } from './plan/types.ts'
 
 /** The pin of a request. `pull` asks the registry even when the store knows the name. Throws ERR_REGISTRY_*, ERR_PLATFORM_MISSING. */
 export async function resolvePin(host: Host, request: PinRequest, pull: boolean, cx: Context): Promise<Pin> {
@@ -19,7 +19,7 @@ export async function resolvePin(host: Host, request: PinRequest, pull: boolean,
     `resolve:${reference} ${formatPlatform(platform)}`,
     `[internal] load metadata for ${reference}`,
     async () => {
-      const { resolveImage } = await import('./registry/resolve.ts')
+      const { resolveImage } = await import('../registry/resolve.ts')
       try {
         const found = await resolveImage(
           await host.registry(),

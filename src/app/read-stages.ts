@@ -1,12 +1,13 @@
 // From the files' texts to stages: what can be said about a Dockerfile without knowing any image.
-import type { BuildInput } from './build-input.ts'
-import { type Diagnostic, hasErrors } from './core/diagnostic.ts'
-import type { SourceFile } from './core/span.ts'
-import type { Stages } from './dockerfile/ast.ts'
-import { parseIgnoreFile } from './dockerfile/ignore-file.ts'
-import { lint } from './dockerfile/lint/lint.ts'
-import { parseDockerfile } from './dockerfile/parse.ts'
-import { toStages } from './dockerfile/stages.ts'
+
+import { type Diagnostic, hasErrors } from '../core/diagnostic.ts'
+import type { SourceFile } from '../core/span.ts'
+import type { Stages } from '../dockerfile/ast.ts'
+import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
+import { lint } from '../dockerfile/lint/lint.ts'
+import { parseDockerfile } from '../dockerfile/parse.ts'
+import { toStages } from '../dockerfile/stages.ts'
+import type { BuildInput } from './input.ts'
 
 /** The stages of a Dockerfile with everything that is wrong or doubtful in it; no stages when it could not be understood. */
 export function readStages(input: BuildInput): {

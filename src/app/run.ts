@@ -1,12 +1,12 @@
 // Starts an image of the local store in the build sandbox: the check that what was built runs.
-import type { Context } from './core/context.ts'
-import { SlipwayError } from './core/error.ts'
-import { limit } from './core/limit.ts'
+import type { Context } from '../core/context.ts'
+import { SlipwayError } from '../core/error.ts'
+import { limit } from '../core/limit.ts'
+import { nativeSandbox } from '../sandbox/native-sandbox.ts'
+import type { Exit } from '../sandbox/types.ts'
+import { unpackLayers } from '../snapshot/unpack.ts'
 import type { Host } from './host.ts'
 import { findImage } from './local-images.ts'
-import { nativeSandbox } from './sandbox/native-sandbox.ts'
-import type { Exit } from './sandbox/types.ts'
-import { unpackLayers } from './snapshot/unpack.ts'
 
 export interface RunRequest {
   readonly image: string

@@ -1,16 +1,16 @@
 // The driver of every op kind, wired to this machine.
 import { join } from 'node:path'
-import { limit } from './core/limit.ts'
+import { limit } from '../core/limit.ts'
+import { execDriver } from '../ops/exec.ts'
+import { fileDriver } from '../ops/file.ts'
+import { imageDriver } from '../ops/image.ts'
+import { type LayerSource, openLayerSource } from '../ops/layers.ts'
+import { localDriver } from '../ops/local.ts'
+import { mergeDriver } from '../ops/merge.ts'
+import { nativeSandbox } from '../sandbox/native-sandbox.ts'
+import type { Drivers } from '../solve/types.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import type { Host } from './host.ts'
-import { execDriver } from './ops/exec.ts'
-import { fileDriver } from './ops/file.ts'
-import { imageDriver } from './ops/image.ts'
-import { type LayerSource, openLayerSource } from './ops/layers.ts'
-import { localDriver } from './ops/local.ts'
-import { mergeDriver } from './ops/merge.ts'
-import { nativeSandbox } from './sandbox/native-sandbox.ts'
-import type { Drivers } from './solve/types.ts'
 
 /** More gain nothing from one registry and annoy it (BuildKit's number too). */
 const parallelTransfers = 4

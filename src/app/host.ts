@@ -2,14 +2,14 @@
 // and handed to each folder as the narrowest interface it needs.
 import { realpathSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Context } from './core/context.ts'
-import { type Platform, platformOfHost } from './core/platform.ts'
-import type { Registry } from './registry/types.ts'
-import { openOverlaySnapshotter } from './snapshot/overlay-snapshotter.ts'
-import type { Snapshotter } from './snapshot/types.ts'
-import { openContentStore } from './store/layout-store.ts'
-import type { ContentStore } from './store/types.ts'
-import { type Native, openNative } from './sys/native.ts'
+import type { Context } from '../core/context.ts'
+import { type Platform, platformOfHost } from '../core/platform.ts'
+import type { Registry } from '../registry/types.ts'
+import { openOverlaySnapshotter } from '../snapshot/overlay-snapshotter.ts'
+import type { Snapshotter } from '../snapshot/types.ts'
+import { openContentStore } from '../store/layout-store.ts'
+import type { ContentStore } from '../store/types.ts'
+import { type Native, openNative } from '../sys/native.ts'
 
 export interface HostOptions {
   /** The state directory; made when missing. */
@@ -52,7 +52,7 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
     store,
     snapshotter: await openOverlaySnapshotter(directory, native),
     registry() {
-      registry ??= import('./registry/registry.ts').then(({ openRegistry }) =>
+      registry ??= import('../registry/registry.ts').then(({ openRegistry }) =>
         openRegistry({
           environment: options.environment,
           caFiles: options.extraCaFile === undefined ? [] : [options.extraCaFile],

@@ -10,8 +10,8 @@ import {
   statSync,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { errnoOf, SlipwayError } from './core/error.ts'
-import type { SourceFile } from './core/span.ts'
+import { errnoOf, SlipwayError } from '../core/error.ts'
+import type { SourceFile } from '../core/span.ts'
 
 /** A Dockerfile longer than this is a mistake or an attack. */
 const maxDockerfileBytes = 16 << 20

@@ -1,19 +1,20 @@
 // A build that touches nothing, run once while the start-up snapshot is made: the snapshot then holds the grammars
 // built and the code compiled. It must read nothing of the machine or its environment: every later start shares
 // what it leaves in memory. While a snapshot is made V8 lacks a few things (toSorted, with, toReversed, Atomics).
-import { ignorePatterns, readStages } from './build-stages.ts'
-import { openMemoryCache } from './cache/memory-cache.ts'
-import type { Context } from './core/context.ts'
-import { digestOf } from './core/digest.ts'
-import { invariant } from './core/error.ts'
-import { assemble } from './image/assemble.ts'
-import { describeImage } from './image/manifest.ts'
-import { parseConfig, parseManifest } from './image/parse.ts'
-import type { ImageConfig } from './image/types.ts'
-import { planWithPins } from './plan/plan-with-pins.ts'
-import { defaultPlanOptions } from './plan/types.ts'
-import { solve } from './solve/solver.ts'
-import type { Drivers, LayerRef } from './solve/types.ts'
+
+import { openMemoryCache } from '../cache/memory-cache.ts'
+import type { Context } from '../core/context.ts'
+import { digestOf } from '../core/digest.ts'
+import { invariant } from '../core/error.ts'
+import { assemble } from '../image/assemble.ts'
+import { describeImage } from '../image/manifest.ts'
+import { parseConfig, parseManifest } from '../image/parse.ts'
+import type { ImageConfig } from '../image/types.ts'
+import { planWithPins } from '../plan/plan-with-pins.ts'
+import { defaultPlanOptions } from '../plan/types.ts'
+import { solve } from '../solve/solver.ts'
+import type { Drivers, LayerRef } from '../solve/types.ts'
+import { ignorePatterns, readStages } from './read-stages.ts'
 
 const dockerfile = `# syntax=docker/dockerfile:1
 ARG TAG=1

@@ -1,13 +1,13 @@
 // Images of the local store by what a person calls them: a name, an ID or its beginning, a digest.
 
-import type { Descriptor } from './core/descriptor.ts'
-import { nearest } from './core/diagnostic.ts'
-import { hexOf, isDigest } from './core/digest.ts'
-import { SlipwayError } from './core/error.ts'
-import { familiarReference, formatReference, type ImageRef, parseReference } from './core/reference.ts'
-import type { StoredImage } from './image/inspect.ts'
-import { maxConfigBytes, maxManifestBytes, parseConfig, parseManifest } from './image/parse.ts'
-import type { ContentStore } from './store/types.ts'
+import type { Descriptor } from '../core/descriptor.ts'
+import { nearest } from '../core/diagnostic.ts'
+import { hexOf, isDigest } from '../core/digest.ts'
+import { SlipwayError } from '../core/error.ts'
+import { familiarReference, formatReference, type ImageRef, parseReference } from '../core/reference.ts'
+import type { StoredImage } from '../image/inspect.ts'
+import { maxConfigBytes, maxManifestBytes, parseConfig, parseManifest } from '../image/parse.ts'
+import type { ContentStore } from '../store/types.ts'
 
 /** The image whose manifest this is, with every name it has. */
 export async function readImage(store: ContentStore, descriptor: Descriptor): Promise<StoredImage> {
