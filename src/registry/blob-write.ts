@@ -161,6 +161,8 @@ async function sendUnknown(
     }),
   )
   body.once('error', (thrown) => hashed.destroy(thrown))
+  // The connection may be made only then; a failure until then must not go unheard.
+  hashed.on('error', () => undefined)
   const answer = await place.transport.send({
     ...common(place, act),
     method: 'PATCH',
@@ -247,5 +249,7 @@ function skipping(body: Readable, bytes: number): Readable {
     },
   })
   body.once('error', (thrown) => rest.destroy(thrown))
+  // As above: whoever sends it may not be listening yet.
+  rest.on('error', () => undefined)
   return body.pipe(rest)
 }

@@ -138,6 +138,8 @@ async function transfer(
     try {
       const body = await from.open(descriptor, { signal: options.signal })
       const counted = options.onProgress === undefined ? body : count(body, descriptor, options)
+      // The sink may wait for a lock or a connection before it reads; a failure until then must not go unheard.
+      counted.on('error', () => undefined)
       await to.put(descriptor, counted, { signal: options.signal })
       options.onProgress?.({ descriptor, state: 'copied', current: descriptor.size })
       return

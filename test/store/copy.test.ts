@@ -125,6 +125,29 @@ describe('copyImage', () => {
     expect(await to.has(sample.manifest)).toBe(false)
   })
 
+  it('keeps the failure of a source until the sink has time to read', async () => {
+    const blob = describeBytes('application/octet-stream', Buffer.from('content'))
+    const from = {
+      ...openMemoryStore(),
+      open: async () =>
+        Readable.from(
+          (async function* () {
+            yield Buffer.from('con')
+            throw new Error('broken at once')
+          })(),
+        ),
+    }
+    const to: ContentStore = {
+      ...openMemoryStore(),
+      async put(expected, body, given) {
+        await setTimeout(20)
+        return openMemoryStore().put(expected, body, given)
+      },
+    }
+    const copying = copyBlobs(from, to, [blob], { ...options(), onProgress: () => undefined })
+    await expect(copying).rejects.toThrow('broken at once')
+  })
+
   it('ends with the reason of its signal', async () => {
     const sample = sampleImage()
     const [from, to] = [openMemoryStore(), openMemoryStore()]
