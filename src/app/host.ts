@@ -1,8 +1,9 @@
 // What slipway has on this machine for one command: its state directory, native parts and network, opened once
 // and handed to each folder as the narrowest interface it needs.
-import { realpathSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { Context } from '../core/context.ts'
+import { errnoOf, SlipwayError } from '../core/error.ts'
 import { type Platform, platformOfHost } from '../core/platform.ts'
 import type { Registry } from '../registry/types.ts'
 import { openOverlaySnapshotter } from '../snapshot/overlay-snapshotter.ts'
@@ -40,6 +41,7 @@ export interface Host {
 
 /** Opens the state directory. Nothing of it is locked: any number of processes may share it. */
 export async function openHost(options: HostOptions, cx: Context): Promise<Host> {
+  makeDirectories(options.root)
   const native = openNative(options.dist)
   const store = await openContentStore(join(options.root, 'store-v1'), native)
   const directory = realpathSync.native(join(options.root, 'store-v1'))
@@ -66,5 +68,37 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
       const opened = await registry?.catch(() => undefined)
       await opened?.close()
     },
+  }
+}
+
+/**
+ * Makes a directory of the user's choice and its parents, mode 0700. Throws ERR_DIRECTORY.
+ * Node's own recursive mkdir never ends where the file system refuses with ENOENT, as /proc does.
+ */
+export function makeDirectories(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (cause) {
+    const errno = errnoOf(cause)
+    if (errno === 'EEXIST') return
+    const parent = dirname(path)
+    if (errno === 'ENOENT' && !existsSync(parent)) {
+      makeDirectories(parent)
+      makeDirectories(path)
+      return
+    }
+    const reasons: Readonly<Record<string, string>> = {
+      EACCES: 'permission denied',
+      EROFS: 'the file system is read-only',
+      ENOTDIR: 'a part of the path is not a directory',
+      ENOENT: 'the file system does not allow it',
+      ENOSPC: 'no space left on device',
+    }
+    throw new SlipwayError({
+      code: 'ERR_DIRECTORY',
+      message: `make directory ${path}: ${reasons[errno ?? ''] ?? errno ?? String(cause)}`,
+      hint: 'choose another place with SLIPWAY_ROOT',
+      cause,
+    })
   }
 }

@@ -1,5 +1,5 @@
 // Command lines the way docker's users write them: commander, with pflag's boolean values and docker's exit codes.
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, type Help } from 'commander'
 import { SlipwayError } from '../core/error.ts'
 
 /** Exit status of a command whose flags cannot be understood, as docker's. */
@@ -29,6 +29,14 @@ export function unsupported(flag: string, instead: string): (value: string) => n
 export class DockerCommand extends Command {
   override createCommand(name?: string): DockerCommand {
     return new DockerCommand(name)
+  }
+
+  override createHelp(): Help {
+    const help = super.createHelp()
+    const describe = help.optionDescription.bind(help)
+    // An empty list as default says nothing.
+    help.optionDescription = (option) => describe(option).replace(' (default: [])', '')
+    return help
   }
 
   /** Rewrites `--flag=true|false` of boolean options before commander, which knows no such form, sees them. */
@@ -98,6 +106,22 @@ export function expectArguments(
   })
 }
 
+/** What commander found wrong with a command line, in docker's words. */
+export function usageFailure(thrown: CommanderError, command: string | undefined): SlipwayError {
+  const [message = '', suggestion] = thrown.message.replace(/^error: /, '').split('\n')
+  const near = suggestion?.match(/Did you mean (.*)\?/)?.[1]
+  const isCommand = thrown.code === 'commander.unknownCommand'
+  const page = isCommand || command === undefined ? 'slipway --help' : `slipway ${command} --help`
+  return new SlipwayError({
+    code: 'ERR_USAGE',
+    message: message
+      .replace(/^unknown option '(.*)'$/, 'unknown flag: $1')
+      .replace(/^option '(.*)' argument missing$/, 'flag needs an argument: $1'),
+    hint: near === undefined ? `see '${page}'` : `did you mean ${near}?`,
+    data: { exitStatus: isCommand ? 1 : usageExitCode },
+  })
+}
+
 /** A flag's value that cannot be understood; exit status 125 as docker's. */
 export function usageError(flag: string, value: string, wanted: string): SlipwayError {
   return new SlipwayError({
@@ -106,4 +130,11 @@ export function usageError(flag: string, value: string, wanted: string): Slipway
     hint: `give it as ${wanted}`,
     data: { exitStatus: usageExitCode },
   })
+}
+
+/** The value of a flag that takes one of a few words, or the usage error that lists them. */
+export function oneOf<T extends string>(flag: string, value: string, values: readonly T[]): T {
+  const known = values.find((v) => v === value)
+  if (known === undefined) throw usageError(flag, value, `one of ${values.join(', ')}`)
+  return known
 }

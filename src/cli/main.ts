@@ -1,8 +1,8 @@
 // The command line: finds the command, runs it, turns its failure into one message and an exit status.
 import { CommanderError } from 'commander'
-import { SlipwayError } from '../core/error.ts'
-import { DockerCommand, usageExitCode } from './command.ts'
+import { DockerCommand, usageFailure } from './command.ts'
 import { commands } from './commands/all.ts'
+import { printFailure } from './failure.ts'
 
 /** Runs one command line (without the program's name); resolves with the exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -13,14 +13,17 @@ export async function main(argv: readonly string[]): Promise<number> {
     })
   }
   let status = 0
+  const asked = plainForm(argv)
   try {
-    const program = programFor(argv, (code) => {
+    const program = programFor(asked, (code) => {
       status = code
     })
-    await program.parseAsync([...argv], { from: 'user' })
+    await program.parseAsync(asked, { from: 'user' })
     return status
   } catch (thrown) {
-    return reportFailure(thrown)
+    if (!(thrown instanceof CommanderError)) return printFailure(thrown)
+    // Help and version end a command line too, successfully.
+    return thrown.exitCode === 0 ? 0 : printFailure(usageFailure(thrown, commandOf(asked)))
   }
 }
 
@@ -45,7 +48,7 @@ function programFor(argv: readonly string[], finish: (status: number) => void): 
     .configureOutput({ writeErr: () => undefined })
     .exitOverride()
   // Only the command that is asked for is built in full; the others need just their line in the help.
-  const asked = argv.find((arg) => !arg.startsWith('-'))
+  const asked = commandOf(argv)
   for (const [name, { summary, define }] of Object.entries(commands)) {
     const command = program.command(name).summary(summary).description(summary)
     command
@@ -57,25 +60,14 @@ function programFor(argv: readonly string[], finish: (status: number) => void): 
   return program
 }
 
-function reportFailure(thrown: unknown): number {
-  if (thrown instanceof CommanderError) {
-    if (thrown.exitCode === 0) return 0
-    const unknownCommand = thrown.code === 'commander.unknownCommand' || thrown.code === 'commander.help'
-    if (thrown.code === 'commander.help') process.stderr.write(`see 'slipway --help'\n`)
-    else process.stderr.write(`ERROR: ${thrown.message.replace(/^error: /, '')}\n`)
-    return unknownCommand ? 1 : usageExitCode
-  }
-  if (thrown instanceof SlipwayError) {
-    process.stderr.write(`ERROR: ${thrown.message}\n`)
-    if (thrown.hint) process.stderr.write(`  help: ${thrown.hint}\n`)
-    return typeof thrown.data?.exitStatus === 'number' ? thrown.data.exitStatus : 1
-  }
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown))
-  process.stderr.write(`ERROR: ${error.message}\n`)
-  if (process.env.SLIPWAY_DEBUG) process.stderr.write(`${error.stack}\n`)
-  else
-    process.stderr.write(
-      '  help: this looks like a bug in slipway; SLIPWAY_DEBUG=1 prints where it happened\n',
-    )
-  return 1
+/** The same command line without its short forms: nothing at all and `help` ask for the help. */
+function plainForm(argv: readonly string[]): string[] {
+  if (argv.length === 0) return ['--help']
+  const [first, second] = argv
+  if (first !== 'help') return [...argv]
+  return second === undefined ? ['--help'] : [second, '--help']
+}
+
+function commandOf(argv: readonly string[]): string | undefined {
+  return argv.find((arg) => !arg.startsWith('-'))
 }

@@ -1,5 +1,4 @@
 // What one command run on a terminal has: its progress view, debug log, clock and signals, as a Context.
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Context } from '../core/context.ts'
 import { SlipwayError } from '../core/error.ts'
@@ -93,8 +92,11 @@ function timestamp(epoch: number | undefined): string {
 async function openDebugLog(directory: string | undefined): Promise<Context['debug']> {
   const named = process.env.SLIPWAY_LOG
   if (named === undefined && directory === undefined) return () => undefined
-  const { openLog } = await import('./debug-log.ts')
-  if (directory !== undefined && named === undefined) mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const [{ openLog }, { makeDirectories }] = await Promise.all([
+    import('./debug-log.ts'),
+    import('../app/host.ts'),
+  ])
+  if (directory !== undefined && named === undefined) makeDirectories(directory)
   const file =
     named ?? join(directory ?? '.', `${new Date().toISOString().replace(/[:.]/g, '-')}-${process.pid}.log`)
   if (directory !== undefined) process.stderr.write(`debug log: ${file}\n`)

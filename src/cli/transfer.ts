@@ -4,7 +4,8 @@ import type { Host } from '../app/host.ts'
 import type * as Images from '../app/images.ts'
 import type { Context } from '../core/context.ts'
 import { type ProgressMode, progressModes } from '../progress/view.ts'
-import { usageError } from './command.ts'
+import { oneOf } from './command.ts'
+import { printFailure } from './failure.ts'
 import { hostOptions, stateRoot } from './paths.ts'
 import { openSession } from './session.ts'
 
@@ -14,10 +15,16 @@ export interface TransferFlags {
   readonly debug?: boolean
 }
 
+/** What a command prints, and its exit status when that is not 0. */
+export interface Printed {
+  readonly text: string
+  readonly status?: number
+}
+
 /** Runs `act` with progress on standard error and prints what it returns; resolves with the exit status. */
 export async function transferCommand(
   flags: TransferFlags,
-  act: (images: typeof Images, host: Host, cx: Context) => Promise<string>,
+  act: (images: typeof Images, host: Host, cx: Context) => Promise<Printed>,
 ): Promise<number> {
   const session = await openSession({
     progress: flags.quiet ? 'quiet' : progressMode(flags.progress ?? 'quiet'),
@@ -26,10 +33,10 @@ export async function transferCommand(
   try {
     const [images, { openHost }] = await Promise.all([import('../app/images.ts'), import('../app/host.ts')])
     await using host = await openHost(hostOptions(), session.cx)
-    const text = await act(images, host, session.cx)
+    const { text, status } = await act(images, host, session.cx)
     session.finish()
     process.stdout.write(text)
-    return 0
+    return status ?? 0
   } catch (thrown) {
     session.finish()
     const interruptedBy = session.interruptedBy()
@@ -39,9 +46,24 @@ export async function transferCommand(
   }
 }
 
+/** Runs `act` for every name although some fail: each failure is printed and makes the status 1, as docker's. */
+export async function eachName<T>(
+  names: readonly string[],
+  act: (name: string) => Promise<T>,
+): Promise<{ readonly done: readonly T[]; readonly status: number }> {
+  const done: T[] = []
+  let status = 0
+  for (const name of names) {
+    try {
+      done.push(await act(name))
+    } catch (thrown) {
+      status = printFailure(thrown)
+    }
+  }
+  return { done, status }
+}
+
 /** A `--progress` value, or the usage error that lists them. */
 export function progressMode(text: string): ProgressMode {
-  const known = progressModes.find((mode) => mode === text)
-  if (known === undefined) throw usageError('--progress', text, `one of ${progressModes.join(', ')}`)
-  return known
+  return oneOf('--progress', text, progressModes)
 }

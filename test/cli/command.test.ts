@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { collect, collectList, DockerCommand } from '../../src/cli/command.ts'
 import { main } from '../../src/cli/main.ts'
-import { formatAge, formatTable } from '../../src/cli/table.ts'
+import { formatAge, formatSize, formatTable } from '../../src/cli/table.ts'
 
 function parse(argv: readonly string[]): { flags: Record<string, unknown>; args: string[] } {
   const command = new DockerCommand('build')
@@ -63,14 +63,26 @@ async function run(argv: readonly string[]): Promise<{ status: number; stderr: s
 
 describe('failures of a command line', () => {
   it.each([
-    [['build', '--taget', 'x', '.'], 125, "unknown option '--taget'"],
+    [['build', '--taget', 'x', '.'], 125, 'unknown flag: --taget'],
+    [['build', '--taget', 'x', '.'], 125, 'help: did you mean --target?'],
+    [['build', '-t'], 125, 'flag needs an argument: -t, --tag <name>'],
+    [['build', '--bogus', '.'], 125, "help: see 'slipway build --help'"],
     [['build'], 1, '"slipway build" requires 1 argument, got 0'],
-    [['buidl', '.'], 1, 'Did you mean build?'],
+    [['buidl', '.'], 1, 'help: did you mean build?'],
     [['build', '--network', 'bridge', '.'], 125, 'invalid value "bridge" for --network'],
     [['build', '--secret', 'id=x', '.'], 1, '--secret id=x is not supported yet'],
     [['build', '--provenance=max', '.'], 1, '--provenance max is not supported yet'],
     [['build', '--progress', 'loud', '.'], 125, 'invalid value "loud" for --progress'],
     [['build', '--add-host', 'nonsense', '.'], 125, 'give it as name:ip'],
+    [['build', '-q', '--progress=plain', '.'], 1, '--progress=plain and --quiet cannot be used together'],
+    [
+      ['build', '--platform', 'linux/amd64,linux/arm64', '.'],
+      1,
+      '--platform linux/amd64,linux/arm64 is not supported yet',
+    ],
+    [['build', '--allow', 'everything', '.'], 125, 'invalid value "everything" for --allow'],
+    [['build', ''], 125, 'invalid value "" for PATH'],
+    [['run', '--network', 'bridge', 'x'], 125, 'invalid value "bridge" for --network'],
     [['tag', 'a'], 1, '"slipway tag" requires 2 arguments, got 1'],
   ])('%j exits %i', async (argv, status, text) => {
     const result = await run(argv)
@@ -95,10 +107,24 @@ describe('tables', () => {
   it.each([
     [0, 'Less than a second ago'],
     [1, '1 second ago'],
+    [60, 'About a minute ago'],
     [3599, '59 minutes ago'],
+    [3600, 'About an hour ago'],
     [7200, '2 hours ago'],
-    [86_400 * 400, '1 year ago'],
+    [86_400 * 13, '13 days ago'],
+    [86_400 * 400, '13 months ago'],
+    [86_400 * 800, '2 years ago'],
   ])('%i seconds is %s', (seconds, text) => {
     expect(formatAge(new Date(0).toISOString(), seconds * 1000)).toBe(text)
+  })
+  it.each([
+    [0, '0B'],
+    [999, '999B'],
+    [777_216, '777kB'],
+    [2_126_336, '2.13MB'],
+    [170_397_696, '170MB'],
+    [1_500_000_000_000_000, '1500TB'],
+  ])('%i bytes are %s', (bytes, text) => {
+    expect(formatSize(bytes)).toBe(text)
   })
 })

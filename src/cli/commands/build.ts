@@ -1,22 +1,25 @@
 // `slipway build`: docker buildx build's flags, with their meaning.
-import { readFileSync, writeFileSync } from 'node:fs'
+
+import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { Option } from 'commander'
 import type { BuildReport, BuildRequest } from '../../build.ts'
 import { formatDiagnostic } from '../../core/diagnostic.ts'
 import { SlipwayError } from '../../core/error.ts'
-import { progressModes } from '../../progress/view.ts'
+import { type ProgressMode, progressModes } from '../../progress/view.ts'
 import {
   collect,
   collectList,
   type DockerCommand,
   expectArguments,
+  oneOf,
   unsupported,
   usageError,
 } from '../command.ts'
 import type { CommandPage } from '../page.ts'
-import { hostOptions, stateRoot } from '../paths.ts'
+import { hostOptions, requireRoot, stateRoot } from '../paths.ts'
+import { prepareResultFiles, writeResultFiles } from '../result-files.ts'
 import { openSession } from '../session.ts'
-import { progressMode } from '../transfer.ts'
 
 interface Flags {
   readonly file?: string
@@ -50,7 +53,8 @@ export const buildCommand: CommandPage = {
     defineFlags(command)
     command.action(async (paths: string[], flags: Flags) => {
       expectArguments(command, paths, 1)
-      finish(await runBuild(paths[0] ?? '', flags))
+      const isChosen = command.getOptionValueSource('progress') === 'cli'
+      finish(await runBuild(paths[0] ?? '', flags, progressFrom(flags, isChosen)))
     })
   },
 }
@@ -58,6 +62,7 @@ export const buildCommand: CommandPage = {
 function defineFlags(command: DockerCommand): void {
   const later = 'leave the flag out'
   command
+    .usage('[OPTIONS] PATH | -')
     .argument('[path...]', 'build context: a directory, or - for a Dockerfile on standard input')
     .option('-f, --file <path>', 'Dockerfile (default: PATH/Dockerfile; - for standard input)')
     .option('-t, --tag <name>', 'name of the image, name[:tag] (repeatable)', collect)
@@ -97,7 +102,29 @@ function defineFlags(command: DockerCommand): void {
     .option('--builder <name>', 'not supported', unsupported('--builder', 'slipway has no builder instances'))
     .option('--call <method>', 'not supported yet', unsupported('--call', later))
     .option('--check', 'not supported yet', unsupported('--check', later))
+  for (const flags of withoutEffect) {
+    const option = new Option(flags, 'accepted for compatibility, no effect').hideHelp()
+    command.addOption(option)
+    command.on(`option:${option.name()}`, () => {
+      process.stderr.write(`warning: ${option.long} has no effect\n`)
+    })
+  }
 }
+
+/** What docker's older builder did and BuildKit does not; docker hides these flags too. */
+const withoutEffect = [
+  '--compress',
+  '--squash',
+  '--isolation <technology>',
+  '--security-opt <option>',
+  '-m, --memory <bytes>',
+  '--memory-swap <bytes>',
+  '-c, --cpu-shares <number>',
+  '--cpu-period <number>',
+  '--cpu-quota <number>',
+  '--cpuset-cpus <list>',
+  '--cpuset-mems <list>',
+]
 
 function offOnly(flag: string): (value: string) => void {
   return (value) => {
@@ -105,9 +132,24 @@ function offOnly(flag: string): (value: string) => void {
   }
 }
 
-async function runBuild(path: string, flags: Flags): Promise<number> {
-  const progress = flags.quiet ? 'quiet' : progressMode(flags.progress)
+/** `-q` is `--progress=quiet`, and contradicts every other mode that the command line names. */
+function progressFrom(flags: Flags, isChosen: boolean): ProgressMode {
+  const mode = oneOf(isChosen ? '--progress' : 'BUILDKIT_PROGRESS', flags.progress, progressModes)
+  if (!flags.quiet) return mode
+  if (isChosen && mode !== 'auto' && mode !== 'quiet') {
+    throw new SlipwayError({
+      code: 'ERR_FLAG_CONFLICT',
+      message: `--progress=${mode} and --quiet cannot be used together`,
+      hint: 'leave one of them out',
+    })
+  }
+  return 'quiet'
+}
+
+async function runBuild(path: string, flags: Flags, progress: ProgressMode): Promise<number> {
   const request = requestFrom(path, flags)
+  requireRoot('build an image')
+  prepareResultFiles(flags)
   const session = await openSession({
     progress,
     ...(flags.debug ? { logDirectory: join(stateRoot(), 'logs') } : {}),
@@ -125,8 +167,10 @@ async function runBuild(path: string, flags: Flags): Promise<number> {
     return interruptedBy
   }
   session.finish()
-  if (progress !== 'rawjson' && progress !== 'none' && !flags.quiet) {
+  const isTerse = progress === 'quiet' || progress === 'none'
+  if (progress !== 'rawjson') {
     for (const diagnostic of report.diagnostics) {
+      if (isTerse && diagnostic.severity === 'warning') continue
       process.stderr.write(`\n${formatDiagnostic(diagnostic, report.files)}\n`)
     }
   }
@@ -137,10 +181,8 @@ async function runBuild(path: string, flags: Flags): Promise<number> {
     )
     return 1
   }
-  if (flags.iidfile) writeFileSync(flags.iidfile, report.imageId ?? '')
-  if (flags.metadataFile)
-    writeFileSync(flags.metadataFile, `${JSON.stringify(report.metadata, undefined, 2)}\n`)
-  if (flags.quiet && report.imageId) process.stdout.write(`${report.imageId}\n`)
+  writeResultFiles(flags, report)
+  if (progress === 'quiet' && report.imageId) process.stdout.write(`${report.imageId}\n`)
   return 0
 }
 
@@ -156,6 +198,9 @@ function buildFailure(thrown: unknown): unknown {
 
 function requestFrom(path: string, flags: Flags): BuildRequest {
   const epoch = process.env.SOURCE_DATE_EPOCH
+  if (path === '') throw usageError('PATH', path, 'a directory, or - for standard input')
+  const platforms = [...new Set(flags.platform)]
+  if (platforms.length > 1) unsupported('--platform', 'build one platform at a time')(platforms.join(','))
   return {
     ...(path === '-' ? {} : { context: resolve(path) }),
     contextName: path,
@@ -166,12 +211,12 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     tags: flags.tag ?? [],
     outputs: [...(flags.output ?? []), ...(flags.push ? ['type=registry'] : [])],
     ...(flags.target === undefined ? {} : { target: flags.target }),
-    platforms: flags.platform ?? [],
+    platforms,
     buildArgs: pairs('--build-arg', flags.buildArg, true),
     contexts: pairs('--build-context', flags.buildContext, false),
     labels: pairs('--label', flags.label, true),
     hosts: (flags.addHost ?? []).map(hostLine),
-    allow: flags.allow ?? [],
+    allow: (flags.allow ?? []).map((name) => oneOf('--allow', name, entitlements)),
     noCache: flags.cache ? flags.cacheFilter : 'all',
     pull: flags.pull === true,
     stdoutIsTerminal: process.stdout.isTTY === true,
@@ -181,6 +226,8 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     ...(epoch === undefined || epoch === '' ? {} : { epoch: wholeSeconds(epoch) }),
   }
 }
+
+const entitlements = ['network.host', 'security.insecure'] as const
 
 /** `name=value` flags; a bare name takes its value from the environment, or is left out when it has none. */
 function pairs(flag: string, list: readonly string[] | undefined, bare: boolean): Record<string, string> {
@@ -199,12 +246,6 @@ function hostLine(text: string): { name: string; ip: string } {
   const match = /^([^:=]+)[:=]\[?([0-9a-fA-F.:]+)\]?$/.exec(text)
   if (!match?.[1] || !match[2]) throw usageError('--add-host', text, 'name:ip')
   return { name: match[1], ip: match[2] }
-}
-
-function oneOf<T extends string>(flag: string, value: string, values: readonly T[]): T {
-  const known = values.find((v) => v === value)
-  if (known === undefined) throw usageError(flag, value, `one of ${values.join(', ')}`)
-  return known
 }
 
 function bytes(flag: string, text: string): number {

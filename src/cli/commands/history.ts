@@ -1,15 +1,15 @@
 // `slipway history`: the steps an image was made by, newest first.
 import { hexOf } from '../../core/digest.ts'
-import { formatBytes } from '../../progress/format.ts'
 import { expectArguments, usageError } from '../command.ts'
 import type { CommandPage } from '../page.ts'
-import { formatAge, formatTable } from '../table.ts'
+import { formatAge, formatSize, formatTable } from '../table.ts'
 import { transferCommand } from '../transfer.ts'
 
 export const historyCommand: CommandPage = {
   summary: 'Show how an image was made',
   define(command, finish) {
     command
+      .usage('[OPTIONS] IMAGE')
       .argument('[name...]', 'image name or ID')
       .option('--no-trunc', 'show whole instructions')
       .option('--format <format>', 'table or json', 'table')
@@ -21,19 +21,21 @@ export const historyCommand: CommandPage = {
         finish(
           await transferCommand({}, async (images, host) => {
             const rows = await images.history(host, names[0] ?? '')
-            if (flags.format === 'json') return rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+            if (flags.format === 'json')
+              return { text: rows.map((row) => `${JSON.stringify(row)}\n`).join('') }
             const cut = (text: string): string =>
               flags.trunc && text.length > 45 ? `${text.slice(0, 44)}…` : text
-            return formatTable(
+            const text = formatTable(
               ['IMAGE', 'CREATED', 'CREATED BY', 'SIZE', 'COMMENT'],
               rows.map((row) => [
                 row.id === undefined ? '<missing>' : flags.trunc ? hexOf(row.id).slice(0, 12) : row.id,
                 formatAge(row.created, Date.now()),
                 cut(row.createdBy.replaceAll(/\s+/g, ' ')),
-                formatBytes(row.sizeBytes),
+                formatSize(row.sizeBytes),
                 row.comment,
               ]),
             )
+            return { text }
           }),
         )
       })

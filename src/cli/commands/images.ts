@@ -1,15 +1,15 @@
 // `slipway images`: what the local store holds.
 import { hexOf } from '../../core/digest.ts'
-import { formatBytes } from '../../progress/format.ts'
 import { expectArguments, usageError } from '../command.ts'
 import type { CommandPage } from '../page.ts'
-import { formatAge, formatTable } from '../table.ts'
+import { formatAge, formatSize, formatTable } from '../table.ts'
 import { transferCommand } from '../transfer.ts'
 
 export const imagesCommand: CommandPage = {
   summary: 'List the images of the local store',
   define(command, finish) {
     command
+      .usage('[OPTIONS] [REPOSITORY[:TAG]]')
       .argument('[repository...]', 'only images of this repository, or this name')
       .option('-a, --all', 'accepted for compatibility: every image is always listed')
       .option('-q, --quiet', 'print only image IDs')
@@ -24,11 +24,12 @@ export const imagesCommand: CommandPage = {
         finish(
           await transferCommand({}, async (images, host) => {
             const rows = await images.list(host, names[0])
-            if (flags.format === 'json') return rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+            if (flags.format === 'json')
+              return { text: rows.map((row) => `${JSON.stringify(row)}\n`).join('') }
             const id = (row: (typeof rows)[number]): string =>
               flags.trunc ? hexOf(row.id).slice(0, 12) : row.id
-            if (flags.quiet) return rows.map((row) => `${id(row)}\n`).join('')
-            return formatTable(
+            if (flags.quiet) return { text: rows.map((row) => `${id(row)}\n`).join('') }
+            const text = formatTable(
               ['REPOSITORY', 'TAG', ...(flags.digests ? ['DIGEST'] : []), 'IMAGE ID', 'CREATED', 'SIZE'],
               rows.map((row) => [
                 row.repository ?? '<none>',
@@ -36,9 +37,10 @@ export const imagesCommand: CommandPage = {
                 ...(flags.digests ? [row.digest] : []),
                 id(row),
                 formatAge(row.created, Date.now()),
-                formatBytes(row.sizeBytes),
+                formatSize(row.sizeBytes),
               ]),
             )
+            return { text }
           }),
         )
       })

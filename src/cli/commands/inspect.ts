@@ -1,12 +1,13 @@
 // `slipway inspect`: everything about images, as docker's JSON.
 import { expectArguments, unsupported } from '../command.ts'
 import type { CommandPage } from '../page.ts'
-import { transferCommand } from '../transfer.ts'
+import { eachName, transferCommand } from '../transfer.ts'
 
 export const inspectCommand: CommandPage = {
   summary: 'Show images as JSON',
   define(command, finish) {
     command
+      .usage('IMAGE [IMAGE...]')
       .argument('[names...]', 'image names or IDs')
       .option(
         '-f, --format <template>',
@@ -17,9 +18,8 @@ export const inspectCommand: CommandPage = {
         expectArguments(command, names, 1, Number.POSITIVE_INFINITY)
         finish(
           await transferCommand({}, async (images, host) => {
-            const found = []
-            for (const name of names) found.push(await images.inspect(host, name))
-            return `${JSON.stringify(found, undefined, 4)}\n`
+            const { done, status } = await eachName(names, (name) => images.inspect(host, name))
+            return { text: `${JSON.stringify(done, undefined, 4)}\n`, status }
           }),
         )
       })

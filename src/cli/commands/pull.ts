@@ -8,6 +8,7 @@ export const pullCommand: CommandPage = {
   summary: 'Download an image from a registry',
   define(command, finish) {
     command
+      .usage('[OPTIONS] NAME[:TAG|@DIGEST]')
       .argument('[name...]', 'image name[:tag|@digest]')
       .option('--platform <platform>', 'platform of the image (default: this machine)')
       .option('-q, --quiet', 'print only the name')
@@ -18,7 +19,7 @@ export const pullCommand: CommandPage = {
         finish(
           await transferCommand(flags, async (images, host, cx) => {
             const pulled = await images.pull(host, names[0] ?? '', flags.platform, cx)
-            return flags.quiet ? `${pulled.name}\n` : `Digest: ${pulled.digest}\n${pulled.name}\n`
+            return { text: flags.quiet ? `${pulled.name}\n` : `Digest: ${pulled.digest}\n${pulled.name}\n` }
           }),
         )
       })

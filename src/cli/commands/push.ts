@@ -7,6 +7,7 @@ export const pushCommand: CommandPage = {
   summary: 'Upload an image to a registry',
   define(command, finish) {
     command
+      .usage('[OPTIONS] NAME[:TAG]')
       .argument('[name...]', 'image name[:tag]')
       .option('-q, --quiet', 'print only the name')
       .option('--progress <mode>', 'auto, plain, tty, rawjson or quiet', 'auto')
@@ -16,9 +17,8 @@ export const pushCommand: CommandPage = {
         finish(
           await transferCommand(flags, async (images, host, cx) => {
             const pushed = await images.push(host, names[0] ?? '', cx)
-            return flags.quiet
-              ? `${pushed.name}\n`
-              : `${pushed.name}: digest: ${pushed.digest} size: ${pushed.sizeBytes}\n`
+            const { name, digest, sizeBytes } = pushed
+            return { text: flags.quiet ? `${name}\n` : `${name}: digest: ${digest} size: ${sizeBytes}\n` }
           }),
         )
       })

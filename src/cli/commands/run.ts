@@ -1,18 +1,24 @@
 // `slipway run`: starts an image of the local store in the build sandbox, to see that it works.
-import { collect, expectArguments, unsupported } from '../command.ts'
+
+import type { RunRequest } from '../../app/run.ts'
+import { SlipwayError } from '../../core/error.ts'
+import { collect, expectArguments, oneOf, unsupported, usageExitCode } from '../command.ts'
 import type { CommandPage } from '../page.ts'
-import { hostOptions } from '../paths.ts'
+import { hostOptions, requireRoot } from '../paths.ts'
 import { openSession } from '../session.ts'
 
 export const runCommand: CommandPage = {
   summary: 'Start an image of the local store and wait for it',
   define(command, finish) {
     command
+      .usage('[OPTIONS] IMAGE [COMMAND] [ARG...]')
       .argument('[image]', 'image name or ID')
       .argument('[command...]', 'replaces the image CMD')
       .passThroughOptions()
       .option('--rm', 'accepted for compatibility: nothing of a run is kept')
       .option('-i, --interactive', 'accepted for compatibility: standard input is always connected')
+      .option('-t, --tty', 'accepted for compatibility: the program has the terminal that slipway has')
+      .option('--init', 'accepted for compatibility: orphans are always reaped')
       .option('-e, --env <name=value>', 'environment variable', collect)
       .option('-w, --workdir <path>', 'working directory')
       .option('-u, --user <user>', 'user[:group]')
@@ -34,29 +40,62 @@ export const runCommand: CommandPage = {
         unsupported('--detach', 'run it in the background of your shell'),
       )
       .action(async (image: string | undefined, args: string[], flags) => {
-        expectArguments(command, image === undefined ? [] : [image], 1)
-        const session = await openSession({ progress: 'quiet' })
-        const [{ runImage }, { openHost }] = await Promise.all([
-          import('../../app/run.ts'),
-          import('../../app/host.ts'),
-        ])
-        await using host = await openHost(hostOptions(), session.cx)
-        const exit = await runImage(
-          host,
-          {
-            image: image ?? '',
-            args,
-            env: (flags.env ?? []).map((e: string) => (e.includes('=') ? e : `${e}=${process.env[e] ?? ''}`)),
-            network: flags.network === 'none' ? 'none' : 'host',
-            terminal: process.stdin.isTTY === true,
-            ...(flags.workdir === undefined ? {} : { cwd: flags.workdir }),
-            ...(flags.user === undefined ? {} : { user: flags.user }),
-            ...(flags.entrypoint === undefined ? {} : { entrypoint: flags.entrypoint }),
-          },
-          session.cx,
-        )
-        session.finish()
-        finish(exit.code)
+        expectArguments(command, image === undefined ? [] : [image], 1, Number.POSITIVE_INFINITY)
+        finish(await runContainer(requestFrom(image ?? '', args, flags)))
       })
   },
+}
+
+interface Flags {
+  readonly env?: readonly string[]
+  readonly network: string
+  readonly workdir?: string
+  readonly user?: string
+  readonly entrypoint?: string
+}
+
+function requestFrom(image: string, args: readonly string[], flags: Flags): RunRequest {
+  return {
+    image,
+    args,
+    env: (flags.env ?? []).flatMap(assignment),
+    network: oneOf('--network', flags.network, ['host', 'none'] as const),
+    terminal: process.stdin.isTTY === true,
+    ...(flags.workdir === undefined ? {} : { cwd: flags.workdir }),
+    ...(flags.user === undefined ? {} : { user: flags.user }),
+    ...(flags.entrypoint === undefined ? {} : { entrypoint: flags.entrypoint }),
+  }
+}
+
+/** `NAME` alone takes the value of this environment, and is left out when that has none. */
+function assignment(text: string): string[] {
+  if (text.includes('=')) return [text]
+  const value = process.env[text]
+  return value === undefined ? [] : [`${text}=${value}`]
+}
+
+/** The program's exit status; 125 when it could not be started for a reason of slipway's, 126 and 127 as a shell says them. */
+async function runContainer(request: RunRequest): Promise<number> {
+  requireRoot('run an image')
+  const session = await openSession({ progress: 'quiet' })
+  try {
+    const [{ runImage }, { openHost }] = await Promise.all([
+      import('../../app/run.ts'),
+      import('../../app/host.ts'),
+    ])
+    await using host = await openHost(hostOptions(), session.cx)
+    return (await runImage(host, request, session.cx)).code
+  } catch (thrown) {
+    const interruptedBy = session.interruptedBy()
+    if (interruptedBy !== undefined) return interruptedBy
+    if (!(thrown instanceof SlipwayError)) throw thrown
+    const { exitCode } = thrown.data ?? {}
+    throw new SlipwayError({
+      ...thrown.toJSON(),
+      data: { ...thrown.data, exitStatus: typeof exitCode === 'number' ? exitCode : usageExitCode },
+      cause: thrown,
+    })
+  } finally {
+    session.finish()
+  }
 }

@@ -8,6 +8,7 @@ export const storeCommand: CommandPage = {
   summary: 'Check the local store (slipway store verify)',
   define(command, finish) {
     command
+      .usage('verify')
       .argument('[action...]', 'verify: re-hash every blob and check every image')
       .action(async (words: string[]) => {
         expectArguments(command, words, 1)
@@ -18,14 +19,14 @@ export const storeCommand: CommandPage = {
             hint: 'slipway store verify',
           })
         }
-        let problems = 0
-        const status = await transferCommand({}, async (images, host, cx) => {
-          const report = await images.verify(host, cx)
-          problems = report.problems.length
-          const lines = report.problems.map((problem) => `${problem}\n`).join('')
-          return `${lines}${report.images} images, ${problems} problems\n`
-        })
-        finish(status !== 0 ? status : problems === 0 ? 0 : 1)
+        finish(
+          await transferCommand({}, async (images, host, cx) => {
+            const { problems, images: count } = await images.verify(host, cx)
+            const lines = problems.map((problem) => `${problem}\n`).join('')
+            const text = `${lines}${count} images, ${problems.length} problems\n`
+            return { text, status: problems.length === 0 ? 0 : 1 }
+          }),
+        )
       })
   },
 }

@@ -7,13 +7,14 @@ export const tagCommand: CommandPage = {
   summary: 'Give an image another name',
   define(command, finish) {
     command
+      .usage('SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]')
       .argument('[names...]', 'SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]')
       .action(async (names: string[]) => {
         expectArguments(command, names, 2)
         finish(
           await transferCommand({}, async (images, host) => {
             await images.tag(host, names[0] ?? '', names[1] ?? '')
-            return ''
+            return { text: '' }
           }),
         )
       })

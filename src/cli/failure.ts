@@ -1,0 +1,20 @@
+// How a failure reads on standard error: one message, what to do about it, and the exit status that goes with it.
+import { SlipwayError } from '../core/error.ts'
+
+/** Prints what was thrown and answers the exit status; a stack is printed for a bug when SLIPWAY_DEBUG asks for it. */
+export function printFailure(thrown: unknown): number {
+  if (thrown instanceof SlipwayError) {
+    process.stderr.write(`ERROR: ${thrown.message}\n`)
+    if (thrown.hint) process.stderr.write(`  help: ${thrown.hint}\n`)
+    return typeof thrown.data?.exitStatus === 'number' ? thrown.data.exitStatus : 1
+  }
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+  process.stderr.write(`ERROR: ${error.message}\n`)
+  if (process.env.SLIPWAY_DEBUG) process.stderr.write(`${error.stack}\n`)
+  else {
+    process.stderr.write(
+      '  help: this looks like a bug in slipway; SLIPWAY_DEBUG=1 prints where it happened\n',
+    )
+  }
+  return 1
+}
