@@ -294,8 +294,8 @@ function typeOf(stat: BigIntStats): MergedType {
   return stat.isFIFO() ? 'fifo' : 'socket'
 }
 
-/** Linux's 64-bit device number, makedev(3). */
-function splitDevice(device: bigint): { readonly major: number; readonly minor: number } {
+/** Major and minor of Linux's 64-bit device number, makedev(3). */
+export function splitDevice(device: bigint): { readonly major: number; readonly minor: number } {
   return {
     major: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n)),
     minor: Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n)),

@@ -107,16 +107,34 @@ describe.skipIf(!isRoot)('build context (needs root)', () => {
     expect(execFileSync('cat', [join(host, 'canary')]).toString()).toBe('secret of the host')
   })
 
-  it('skips pipes, devices and sockets it sweeps over and refuses them by name', async () => {
+  it('copies devices and pipes', async () => {
+    execFileSync('mknod', [join(rig.context, 'null'), 'c', '1', '3'])
+    execFileSync('mknod', [join(rig.context, 'disk'), 'b', '259', '300'])
+    execFileSync('mkfifo', [join(rig.context, 'pipe')])
+    const named = copy({ sources: ['null', 'disk', 'pipe'], destination: '/named/' })
+    const result = await rig.run(null, [rig.local()], [...all, named])
+    expect(rig.list(result)).toEqual([
+      'disk 644 0:0 block',
+      'named/ 755 0:0',
+      'named/disk 644 0:0 block',
+      'named/null 644 0:0 char',
+      'named/pipe 644 0:0 fifo',
+      'null 644 0:0 char',
+      'pipe 644 0:0 fifo',
+    ])
+    for (const path of ['disk', 'named/disk'])
+      expect(rig.entry(result, path)?.device).toEqual({ major: 259, minor: 300 })
+  })
+
+  it('skips sockets and whiteouts it sweeps over and refuses them by name', async () => {
     writeTree(rig.context, { 'd/file': 'f' })
-    execFileSync('mkfifo', [join(rig.context, 'd/pipe')])
-    execFileSync('mknod', [join(rig.context, 'd/null'), 'c', '1', '3'])
+    execFileSync('mknod', [join(rig.context, 'd/whiteout'), 'c', '0', '0'])
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(join(rig.context, 'd/socket'), resolve))
     try {
       const swept = await rig.run(null, [rig.local()], [copy({ sources: ['d', 'd/*'], destination: '/' })])
       expect(rig.list(swept)).toEqual(['file 644 0:0 f'])
-      for (const source of ['d/pipe', 'd/null', 'd/socket']) {
+      for (const source of ['d/whiteout', 'd/socket']) {
         const run = rig.run(null, [rig.local()], [copy({ sources: [source], destination: '/x' })])
         await expect(run).rejects.toMatchObject({ code: 'ERR_COPY_SPECIAL_FILE' })
       }

@@ -4,6 +4,7 @@ import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { SlipwayError } from '../../core/error.ts'
 import type { IgnoreMatcher } from '../../dockerfile/ignore-file.ts'
 import { cleanPath, joinPath, parentOf } from '../../layer/layer-path.ts'
+import { splitDevice } from '../../snapshot/merged-tree.ts'
 import type { Native } from '../../sys/native.ts'
 import { readXattrs, scanTree, type TreeEntry } from '../../sys/scan.ts'
 import { changed, unreadable } from './hash-files.ts'
@@ -119,6 +120,7 @@ function lookAt(options: LocalTreeOptions, path: string): SourceEntry | undefine
   if (stat === undefined) return undefined
   const type = typeOf(stat)
   const hasXattrs = type === 'file' || type === 'directory'
+  const rdev = splitDevice(stat.rdev)
   return sourceEntry(path, hostPath, {
     type,
     mode: Number(stat.mode) & 0o7777,
@@ -126,6 +128,8 @@ function lookAt(options: LocalTreeOptions, path: string): SourceEntry | undefine
     dev: stat.dev,
     ino: stat.ino,
     nlink: Number(stat.nlink),
+    rdevMajor: rdev.major,
+    rdevMinor: rdev.minor,
     mtimeNs: stat.mtimeNs,
     ctimeNs: stat.ctimeNs,
     ...(type === 'symlink' ? { linkTarget: readlinkSync(fsPath(hostPath), 'latin1') } : {}),
@@ -142,7 +146,7 @@ function typeOf(stat: BigIntStats): SourceType {
   return stat.isFIFO() ? 'fifo' : 'socket'
 }
 
-type Looked = Omit<TreeEntry, 'path' | 'uid' | 'gid' | 'dev' | 'rdevMajor' | 'rdevMinor'> & {
+type Looked = Omit<TreeEntry, 'path' | 'uid' | 'gid' | 'dev'> & {
   readonly dev: number | bigint
 }
 
@@ -150,6 +154,7 @@ function sourceEntry(path: string, hostPath: string, looked: Looked): SourceEntr
   const { type, ino, mtimeNs, ctimeNs } = looked
   const dev = BigInt(looked.dev)
   const size = type === 'file' ? looked.size : 0
+  const isDevice = type === 'char' || type === 'block'
   let xattrs: Map<string, Buffer> | undefined
   for (const [name, value] of looked.xattrs ?? []) {
     // Like an owner, a privilege of this machine: BuildKit's transfer of the context loses capabilities, too.
@@ -168,6 +173,7 @@ function sourceEntry(path: string, hostPath: string, looked: Looked): SourceEntr
     hostPath,
     ...(looked.linkTarget === undefined ? {} : { linkTarget: looked.linkTarget }),
     ...(xattrs === undefined ? {} : { xattrs }),
+    ...(isDevice ? { device: { major: looked.rdevMajor, minor: looked.rdevMinor } } : {}),
     ...(type === 'file' && looked.nlink > 1 ? { linkGroup: `${dev}:${ino}` } : {}),
     ...(type === 'file' ? { state: { dev, ino, size, mtimeNs, ctimeNs } } : {}),
   }

@@ -54,7 +54,7 @@ async function selectPlain(
     if (entry.type !== 'directory') {
       // The pattern is judged against the file's own name: there is no directory it could be relative to.
       if (exclude?.(textOf(name), false).excluded === true) continue
-      if (isCopied(entry, tree)) selected.push({ entry, name, below: [] })
+      if (isCopied(entry)) selected.push({ entry, name, below: [] })
       else if (!swept) throw specialFile(entry, tree, path, action)
       continue
     }
@@ -99,7 +99,7 @@ async function belowOf(
   const entries = await tree.walk(directory)
   if (exclude === undefined && include === undefined) {
     return entries.flatMap((entry) =>
-      isCopied(entry, tree) ? [{ path: entry.path.slice(start), entry, implied: false }] : [],
+      isCopied(entry) ? [{ path: entry.path.slice(start), entry, implied: false }] : [],
     )
   }
   const wanted = (path: string, isDirectory: boolean): boolean => {
@@ -111,7 +111,7 @@ async function belowOf(
   const below: Below[] = []
   const open: Below[] = []
   for (const entry of entries) {
-    if (!isCopied(entry, tree)) continue
+    if (!isCopied(entry)) continue
     const path = entry.path.slice(start)
     while (open.length > 0 && !path.startsWith(`${open.at(-1)?.path}/`)) open.pop()
     const isDirectory = entry.type === 'directory'
@@ -124,20 +124,9 @@ async function belowOf(
   return below
 }
 
-/** Sockets never are; a local tree's devices and FIFOs are things of this machine, an image's are content. */
-function isCopied(entry: SourceEntry, tree: SourceTree): boolean {
-  switch (entry.type) {
-    case 'file':
-    case 'directory':
-    case 'symlink':
-      return true
-    case 'socket':
-      return false
-    case 'char':
-    case 'block':
-    case 'fifo':
-      return !tree.isLocal
-  }
+/** Sockets never are, nor what a layer would take for the mark of a deleted file (overlayfs: character device 0:0). */
+function isCopied({ type, device }: SourceEntry): boolean {
+  return type !== 'socket' && !(type === 'char' && device?.major === 0 && device.minor === 0)
 }
 
 /** The paths a source means and the names they are copied under. A source without wildcards is itself, present or not. */
@@ -210,8 +199,7 @@ async function nearName(tree: SourceTree, path: string): Promise<string | undefi
 }
 
 function specialFile(entry: SourceEntry, tree: SourceTree, path: string, action: CopyAction): SlipwayError {
-  const what = { fifo: 'a named pipe', char: 'a device', block: 'a device', socket: 'a socket' } as const
-  const kind = entry.type in what ? what[entry.type as keyof typeof what] : `a ${entry.type}`
+  const kind = entry.type === 'socket' ? 'a socket' : "overlayfs's mark of a deleted file"
   return new SlipwayError({
     code: 'ERR_COPY_SPECIAL_FILE',
     message: `${action.instruction} failed: ${JSON.stringify(`/${textOf(path)}`)} is ${kind}, which cannot be copied from the ${tree.description}`,
