@@ -6,6 +6,7 @@ import { verifier } from '../store/verifier.ts'
 import { badAnswer, isTransient, networkFailure } from './failure.ts'
 import { contentUrl } from './location.ts'
 import type { Place } from './manifest.ts'
+import { paced } from './paced.ts'
 import { backoffMs, pause } from './retry.ts'
 import type { Answer } from './transport.ts'
 import type { RetryPolicy } from './types.ts'
@@ -36,7 +37,7 @@ async function* content(place: Place, descriptor: Descriptor, policy: RetryPolic
     try {
       // A server that ignores Range starts at 0 again: what is already delivered is read over.
       let skip = before - answer.from
-      for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      for await (const chunk of paced(answer.body, act)) {
         const fresh = skip >= chunk.byteLength ? undefined : chunk.subarray(skip)
         skip = Math.max(0, skip - chunk.byteLength)
         if (fresh === undefined) continue

@@ -1,6 +1,7 @@
 // What a registry or the network says, as one line for a person and a stable code for a program.
 import type { Readable } from 'node:stream'
 import { errnoOf, SlipwayError } from '../core/error.ts'
+import { paced } from './paced.ts'
 
 const maxReadBytes = 64 << 10
 const maxShown = 1 << 10
@@ -111,6 +112,7 @@ export function networkFailure(act: string, host: string, thrown: unknown): unkn
 function kindOf(name: string, text: string): Kind {
   const known = network[name]
   if (known !== undefined) return known
+  if (name.startsWith('HPE_')) return { code: 'ERR_REGISTRY_ANSWER', reason: 'what it answers is not HTTP' }
   if (certificate.test(name)) {
     return {
       code: 'ERR_REGISTRY_CERTIFICATE',
@@ -133,6 +135,8 @@ export function codeOf(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error)) return undefined
   const own = (thrown as { code?: unknown }).code
   if (typeof own === 'string' && own !== 'ABORT_ERR') return own
+  // undici does not always find a code for bytes that are not HTTP.
+  if (thrown.name === 'HTTPParserError') return 'HPE_UNKNOWN'
   return errnoOf(thrown.cause)
 }
 
@@ -183,9 +187,9 @@ async function readSome(body: Readable): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
   try {
-    for await (const chunk of body) {
-      chunks.push(chunk as Buffer)
-      bytes += (chunk as Buffer).byteLength
+    for await (const chunk of paced(body, 'read an error')) {
+      chunks.push(chunk)
+      bytes += chunk.byteLength
       if (bytes >= maxReadBytes) break
     }
   } catch {

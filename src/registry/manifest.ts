@@ -7,6 +7,7 @@ import { maxManifestBytes, parseDocument } from '../image/parse.ts'
 import { mismatch } from '../store/verifier.ts'
 import { badAnswer } from './failure.ts'
 import { isManifestLike, manifestUrl } from './location.ts'
+import { paced } from './paced.ts'
 import type { Answer, Transport } from './transport.ts'
 
 /** The repository a request is about. */
@@ -119,10 +120,10 @@ async function readBounded(act: string, answer: Answer): Promise<Buffer> {
   }
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of answer.body) {
-    bytes += (chunk as Buffer).byteLength
+  for await (const chunk of paced(answer.body, act)) {
+    bytes += chunk.byteLength
     if (bytes > maxManifestBytes) throw badAnswer(act, `the manifest has more than ${maxManifestBytes} bytes`)
-    chunks.push(chunk as Buffer)
+    chunks.push(chunk)
   }
   return Buffer.concat(chunks)
 }

@@ -5,6 +5,7 @@ import type { Challenge } from './challenge.ts'
 import type { Credentials } from './credentials.ts'
 import { badAnswer } from './failure.ts'
 import { isLoopback, isPrivateLiteral } from './host.ts'
+import { paced } from './paced.ts'
 
 export interface Token {
   readonly text: string
@@ -100,10 +101,10 @@ function checkRealm(act: string, realm: string | undefined, home: URL): URL {
 async function readToken(act: string, body: Readable): Promise<Token> {
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of body) {
-    bytes += (chunk as Buffer).byteLength
+  for await (const chunk of paced(body, act)) {
+    bytes += chunk.byteLength
     if (bytes > maxTokenBytes) throw badAnswer(act, 'the token server’s answer is too large')
-    chunks.push(chunk as Buffer)
+    chunks.push(chunk)
   }
   let value: { token?: unknown; access_token?: unknown; expires_in?: unknown } | null
   try {

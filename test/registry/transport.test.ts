@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import type { Descriptor } from '../../src/core/descriptor.ts'
 import { readAll } from '../contract/content-store.ts'
@@ -90,6 +90,22 @@ describe('requests', () => {
       message: `fetch manifest ${server.host}/app:1: the registry does not answer (${server.host})`,
     })
     expect(server.count(/manifests/)).toBe(2)
+  })
+
+  it('say that what answers is no web server', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.end('\x00\x01 not HTTP\r\n\r\n', () => socket.destroy())
+    })
+    const port = await new Promise<number>((resolve) => {
+      server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
+    })
+    const repository = use.client().repository({ registry: `127.0.0.1:${port}`, repository: 'app' })
+    await expect(repository.resolve('1')).rejects.toMatchObject({
+      code: 'ERR_REGISTRY_ANSWER',
+      message: expect.stringContaining(`is not HTTP (127.0.0.1:${port})`),
+    })
+    await new Promise((resolve) => server.close(resolve))
   })
 
   it('say that nobody listens', async () => {
