@@ -1,4 +1,4 @@
-// Go's fmt verbs as far as they show in an image's history (`CMD ["a" "b"]`, `HEALTHCHECK &{… "30s" …}`).
+// Go's fmt verbs as far as they show in an image's history (`CMD ["a" "b"]`, `HEALTHCHECK {… Interval:30s …}`).
 
 const escapes: Readonly<Record<string, string>> = {
   '\u0007': '\\a',
@@ -11,34 +11,24 @@ const escapes: Readonly<Record<string, string>> = {
   '\\': '\\\\',
 }
 
-function escapeRunes(text: string, quote: string): string {
+/** `%q` of a string. */
+export function goQuote(text: string): string {
   let out = ''
   for (const rune of text) {
     const code = rune.codePointAt(0) ?? 0
-    if (rune === quote) out += `\\${quote}`
+    if (rune === '"') out += '\\"'
     else if (escapes[rune] !== undefined) out += escapes[rune]
     else if (/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(rune)) out += rune
     else if (code < 0x80) out += `\\x${code.toString(16).padStart(2, '0')}`
     else if (code < 0x10000) out += `\\u${code.toString(16).padStart(4, '0')}`
     else out += `\\U${code.toString(16).padStart(8, '0')}`
   }
-  return out
-}
-
-/** `%q` of a string. */
-export function goQuote(text: string): string {
-  return `"${escapeRunes(text, '"')}"`
+  return `"${out}"`
 }
 
 /** `%q` of a slice of strings: `["a" "b"]`. */
 export function goQuoteAll(texts: readonly string[]): string {
   return `[${texts.map(goQuote).join(' ')}]`
-}
-
-/** `%q` of an integer: the character of that number, `'\x03'`. */
-export function goQuoteRune(code: number): string {
-  const rune = code >= 0 && code <= 0x10ffff ? String.fromCodePoint(code) : '\ufffd'
-  return `'${escapeRunes(rune, "'")}'`
 }
 
 /** `%v` of a slice of strings: `[a b]`. */

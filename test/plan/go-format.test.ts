@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { goDuration, goList, goQuote, goQuoteAll, goQuoteRune } from '../../src/plan/go-format.ts'
+import { goDuration, goList, goQuote, goQuoteAll } from '../../src/plan/go-format.ts'
 
 describe('go-format', () => {
   it.each([
@@ -12,14 +12,6 @@ describe('go-format', () => {
     ['a\u00a0b\u200bc', '"a\\u00a0b\\u200bc"'],
   ])('quotes %j as %s', (text, quoted) => {
     expect(goQuote(text)).toBe(quoted)
-  })
-
-  it('quotes numbers as the characters they are', () => {
-    expect(goQuoteRune(0)).toBe("'\\x00'")
-    expect(goQuoteRune(3)).toBe("'\\x03'")
-    expect(goQuoteRune(10)).toBe("'\\n'")
-    expect(goQuoteRune(39)).toBe("'\\''")
-    expect(goQuoteRune(65)).toBe("'A'")
   })
 
   it('writes slices', () => {

@@ -1,7 +1,7 @@
 // HEALTHCHECK: how a runtime tests the container. Zero and absent figures inherit the runtime's default.
 import type { Healthcheck as Instruction } from '../../dockerfile/ast.ts'
 import type { Healthcheck } from '../../image/types.ts'
-import { goDuration, goQuote, goQuoteAll, goQuoteRune } from '../go-format.ts'
+import { goDuration, goList } from '../go-format.ts'
 import { type Lower, withConfig, withHistory } from '../state.ts'
 
 export const lowerHealthcheck: Lower<Instruction> = (state, instruction, cx) => {
@@ -21,9 +21,16 @@ function testOf({ command }: Instruction): string[] {
   return command.form === 'exec' ? ['CMD', ...command.args] : ['CMD-SHELL', command.text]
 }
 
-/** Go's `%q` of a pointer to the struct, retries as a character: what released BuildKits write. */
+/** Go's `%+v` of the struct, as BuildKit writes it since 0.30. */
 function formatCheck(check: Healthcheck): string {
-  const durations = [check.Interval, check.Timeout, check.StartPeriod, check.StartInterval]
-  const quoted = durations.map((nanoseconds) => goQuote(goDuration(nanoseconds ?? 0)))
-  return `&{${goQuoteAll(check.Test ?? [])} ${quoted.join(' ')} ${goQuoteRune(check.Retries ?? 0)}}`
+  const fields = {
+    Test: goList(check.Test ?? []),
+    Interval: goDuration(check.Interval ?? 0),
+    Timeout: goDuration(check.Timeout ?? 0),
+    StartPeriod: goDuration(check.StartPeriod ?? 0),
+    StartInterval: goDuration(check.StartInterval ?? 0),
+    Retries: check.Retries ?? 0,
+  }
+  const texts = Object.entries(fields).map(([name, value]) => `${name}:${value}`)
+  return `{${texts.join(' ')}}`
 }

@@ -12,7 +12,7 @@ export function comparableConfig({ config }: Archive): unknown {
     config: Object.fromEntries(settings.filter(([, value]) => says(value))),
     history: config.history.map(({ created: _, created_by, ...entry }) => ({
       ...entry,
-      created_by: typeof created_by === 'string' ? asIn2010(created_by) : created_by,
+      created_by: typeof created_by === 'string' ? commonText(created_by) : created_by,
     })),
   }
 }
@@ -21,16 +21,17 @@ function says(value: unknown): boolean {
   return !['null', '""', 'false', '{}', '[]'].includes(JSON.stringify(value))
 }
 
-/** A history text of either builder in the spelling that 20.10 has; in newer ones it says more. */
-function asIn2010(text: string): string {
+/** A history text of either builder, reduced to what both say. */
+function commonText(text: string): string {
   return (
     text
       // 0.14 shows the value in use, be it from the command line or global; older ones the default as written.
       .replace(/^(ARG \w+)=.*$/s, '$1')
       // 0.25 prints a list instead of a Go map.
       .replace(/^EXPOSE map\[(.*)\]$/, (_, ports: string) => `EXPOSE [${ports.replaceAll(':{}', '')}]`)
-      // 0.12 has a start interval between start period and retries.
-      .replace(/^(HEALTHCHECK &\{.*(?: "[0-9a-z.]+"){3}) "[0-9a-z.]+"( '[^']+'\})$/, '$1$2')
+      // 0.12 added the start interval, 0.30 names the fields: before, they were quoted, retries as a character.
+      .replace(/^(HEALTHCHECK \{.*) StartInterval:\S+/s, '$1')
+      .replace(/^HEALTHCHECK &\{\[(.*)\] "(\S+)" "(\S+)" "(\S+)" '\\x(..)'\}$/s, namedHealthcheck)
       // 0.13 shows the flags.
       .replace(/^((?:COPY|ADD)) (?:--(?:chown|chmod)=\S+ )+/, '$1 ')
   )
@@ -62,6 +63,12 @@ export function comparableLayer(
 function isSameDirectory(entry: Entry, lower: Entry | undefined): boolean {
   if (entry.type !== 'directory' || lower?.type !== 'directory') return false
   return entry.mode === lower.mode && entry.owner === lower.owner
+}
+
+function namedHealthcheck(_: string, test: string, ...figures: readonly string[]): string {
+  const [interval, timeout, startPeriod, retries = ''] = figures
+  const words = [...test.matchAll(/"(?:[^"\\]|\\.)*"/gs)].map(([word]) => JSON.parse(word))
+  return `HEALTHCHECK {Test:[${words.join(' ')}] Interval:${interval} Timeout:${timeout} StartPeriod:${startPeriod} Retries:${Number.parseInt(retries, 16)}}`
 }
 
 export interface ComparableOptions {
