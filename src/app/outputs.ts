@@ -45,6 +45,13 @@ export async function openOutputs(request: OutputRequest): Promise<Outputs> {
       })
     }
   }
+  if (list.filter((output) => 'dest' in output && output.dest === '-').length > 1) {
+    throw new SlipwayError({
+      code: 'ERR_OUTPUT_INVALID',
+      message: 'write outputs: only one of them can go to standard output',
+      hint: 'give the others a dest=PATH',
+    })
+  }
   return { list, names }
 }
 

@@ -8,7 +8,7 @@ import type { ImageLayer } from '../image/types.ts'
 import { decompress } from '../layer/compression.ts'
 import { convertLayer } from '../layer/convert-layer.ts'
 import type { ContentStore } from '../store/types.ts'
-import type { ConvertLayer } from './packed-image.ts'
+import { type ConvertLayer, compressStep } from './packed-image.ts'
 
 /** Converts within `store`; `variants` is the directory where results are remembered. */
 export function layerConverter(store: ContentStore, variants: string): ConvertLayer {
@@ -23,6 +23,16 @@ export function layerConverter(store: ContentStore, variants: string): ConvertLa
         compression,
         ...(level === undefined ? {} : { level }),
         signal: cx.signal,
+        onRead: (current) =>
+          cx.emit({
+            type: 'progress',
+            step: compressStep,
+            what: layer.diffId,
+            current,
+            total: plain.size,
+            unit: 'bytes',
+            ...(current === plain.size ? { done: true } : {}),
+          }),
       })
     }, cx.signal)
 }

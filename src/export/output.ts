@@ -118,16 +118,22 @@ function toOutput(text: string, values: ReadonlyMap<string, string>): Output {
   const read = reader(text, values)
   switch (type) {
     case 'oci':
-      return { type, names: read.names(), dest: read.dest(), tar: read.flag('tar', true), form: read.form() }
-    case 'docker':
+      return read.flag('tar', true)
+        ? { type, names: read.names(), dest: read.dest('-'), tar: true, form: read.form() }
+        : { type, names: read.names(), dest: read.dest(), tar: false, form: read.form() }
+    case 'docker': {
       if (!read.flag('tar', true)) throw unsupported(text, 'tar=false for type=docker')
-      return { type, names: read.names(), dest: read.dest(), form: dockerForm(text, read.form()) }
+      const form = dockerForm(text, read.form())
+      // Without a place, docker's own exporter loads the image; the local store is where it goes here.
+      if (!values.get('dest')) return { type: 'image', names: read.names(), push: false, store: true, form }
+      return { type, names: read.names(), dest: read.dest(), form }
+    }
     case 'local':
       if (read.dest() === '-')
         throw invalid(text, 'a directory cannot be written to standard output', 'write type=tar')
       return { type, dest: read.dest() }
     case 'tar':
-      return { type, dest: read.dest() }
+      return { type, dest: read.dest('-') }
     case 'cacheonly':
       return { type }
     default:
@@ -151,10 +157,10 @@ function reader(text: string, values: ReadonlyMap<string, string>) {
   }
   return {
     flag,
-    dest: (): string => {
-      const dest = values.get('dest')
-      if (dest) return dest
-      throw invalid(text, 'dest is missing', 'write dest=PATH, or dest=- for standard output')
+    dest: (fallback?: string): string => {
+      const dest = values.get('dest') || fallback
+      if (dest !== undefined) return dest
+      throw invalid(text, 'dest is missing', 'write dest=DIRECTORY')
     },
     names: (): readonly string[] =>
       (values.get('name') ?? '')

@@ -1,5 +1,5 @@
 // An image in the form it leaves in: layers compressed as asked, documents that name exactly those bytes.
-import type { Context } from '../core/context.ts'
+import { type Context, task } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Encoded } from '../image/encode.ts'
 import { describeImage } from '../image/manifest.ts'
@@ -13,6 +13,9 @@ export type ConvertLayer = (
   to: { readonly compression: LayerCompression; readonly level?: number },
   cx: Context,
 ) => Promise<Descriptor>
+
+/** The task under which layers are compressed for an output. */
+export const compressStep = 'export:compress'
 
 export interface PackedImage {
   readonly manifest: Encoded
@@ -32,15 +35,17 @@ export async function packImage(
     compression: form.compression,
     ...(form.compressionLevel === undefined ? {} : { level: form.compressionLevel }),
   }
-  const layers = await Promise.all(
-    image.layers.map(async (layer) => {
-      const has = layerCompression(layer.descriptor.mediaType)
-      const isBase = layer.created === undefined
-      const mustConvert = form.withoutZstd && has === 'zstd'
-      const keeps = isBase && !form.forceCompression && !mustConvert
-      return keeps || has === to.compression ? layer.descriptor : convert(layer, to, cx)
-    }),
-  )
+  const stays = (layer: ImageLayer): boolean => {
+    const has = layerCompression(layer.descriptor.mediaType)
+    const isBase = layer.created === undefined
+    const mustConvert = form.withoutZstd && has === 'zstd'
+    return (isBase && !form.forceCompression && !mustConvert) || has === to.compression
+  }
+  const pack = (): Promise<Descriptor[]> =>
+    Promise.all(image.layers.map(async (layer) => (stays(layer) ? layer.descriptor : convert(layer, to, cx))))
+  const layers = image.layers.every(stays)
+    ? await pack()
+    : await task(cx, compressStep, 'compressing layers', pack)
   const { config, manifest } = describeImage(image.config, layers, {
     format: form.mediaTypes,
     annotations: form.annotations,

@@ -1,11 +1,11 @@
 // `slipway push`: an image of the store to a registry, in the form registries expect.
-import type { Context } from '../core/context.ts'
+import { type Context, task } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { replaceLayers } from '../image/manifest.ts'
 import { layerCompression } from '../image/media-type.ts'
 import type { ImageConfig, Manifest } from '../image/types.ts'
 import type { ContentWriter } from '../store/types.ts'
-import type { ConvertLayer } from './packed-image.ts'
+import { type ConvertLayer, compressStep } from './packed-image.ts'
 import type { PushImage } from './push-image.ts'
 
 export interface PushStoredHost {
@@ -34,12 +34,14 @@ export async function pushStored(
     await host.push(name, descriptor, cx)
     return descriptor
   }
-  const layers = await Promise.all(
-    manifest.layers.map(async (layer, i) => {
-      const diffId = config.rootfs.diff_ids[i]
-      if (diffId === undefined || !isPlain(layer)) return layer
-      return host.convert({ diffId, descriptor: layer }, { compression: 'gzip' }, cx)
-    }),
+  const layers = await task(cx, compressStep, 'compressing layers', () =>
+    Promise.all(
+      manifest.layers.map(async (layer, i) => {
+        const diffId = config.rootfs.diff_ids[i]
+        if (diffId === undefined || !isPlain(layer)) return layer
+        return host.convert({ diffId, descriptor: layer }, { compression: 'gzip' }, cx)
+      }),
+    ),
   )
   const packed = replaceLayers(manifest, layers)
   await host.store.put(packed.descriptor, packed.bytes, { signal: cx.signal })

@@ -18,6 +18,8 @@ export interface ConvertOptions {
   /** Absent: the usual one of the format. */
   readonly level?: number
   readonly signal: AbortSignal
+  /** Hears how many bytes of the plain layer have been read; never called for a remembered result. */
+  readonly onRead?: (bytes: number) => void
 }
 
 const mediaTypes: Readonly<Record<Compression, string>> = {
@@ -42,7 +44,11 @@ export async function convertLayer(layer: Descriptor, options: ConvertOptions): 
       const known = await recall(path, options)
       if (known !== undefined) return known
       const body = await store.open(layer, { signal })
-      const compressed = compress(body, compression, level === undefined ? {} : { level })
+      const compressed = compress(
+        counted(body, options.onRead),
+        compression,
+        level === undefined ? {} : { level },
+      )
       const stream = Readable.from(compressed, { objectMode: false, highWaterMark: 1024 * 1024 })
       try {
         const made = await store.put({ mediaType: layerMediaType(compression) }, stream, { signal })
@@ -56,6 +62,18 @@ export async function convertLayer(layer: Descriptor, options: ConvertOptions): 
       }
     }))
   )
+}
+
+async function* counted(
+  body: AsyncIterable<Buffer>,
+  onRead: ConvertOptions['onRead'],
+): AsyncGenerator<Buffer, void, undefined> {
+  let bytes = 0
+  for await (const chunk of body) {
+    bytes += chunk.length
+    onRead?.(bytes)
+    yield chunk
+  }
 }
 
 /** A result remembered at `path` whose blob is still there; anything unreadable counts as forgotten. */
