@@ -7,7 +7,7 @@ import { familiarReference, formatReference, parseReference } from '../core/refe
 import { pushStored } from '../export/push-stored.ts'
 import { historyRows, inspectImage, type StoredImage } from '../image/inspect.ts'
 import type { Host } from './host.ts'
-import { allImages, findImage, referenceIn } from './local-images.ts'
+import { allImages, findForms, findImage, referenceIn } from './local-images.ts'
 import { convertWith, pushWith } from './push-with.ts'
 
 export interface ImageRow {
@@ -103,34 +103,39 @@ export async function tag(host: Host, source: string, target: string): Promise<v
 
 /** Takes a name away; the image goes with its last name. Answers what happened, a line each, in docker's words. */
 export async function remove(host: Host, text: string, force: boolean): Promise<readonly string[]> {
-  let image: StoredImage
+  let forms: Awaited<ReturnType<typeof findForms>>
   try {
-    image = await findImage(host.store, text)
+    forms = await findForms(host.store, text)
   } catch (thrown) {
     if (force && thrown instanceof SlipwayError && thrown.code === 'ERR_IMAGE_UNKNOWN') return []
     throw thrown
   }
+  const names = forms.flatMap((form) => form.names)
   const asked = referenceIn(text)
-  const named = image.names.find((name) => asked !== undefined && name === familiarReference(asked))
-  if (named === undefined && image.names.length > 1 && !force) {
+  const named = names.find((name) => asked !== undefined && name === familiarReference(asked))
+  if (named === undefined && names.length > 1 && !force) {
     throw new SlipwayError({
       code: 'ERR_IMAGE_IN_USE',
-      message: `image ${JSON.stringify(text)}: it has ${image.names.length} names: ${image.names.join(', ')}`,
+      message: `image ${JSON.stringify(text)}: it has ${names.length} names: ${names.join(', ')}`,
       hint: 'remove the names one by one, or add --force',
     })
   }
   const lines: string[] = []
-  for (const name of named === undefined ? image.names : [named]) {
+  for (const name of named === undefined ? names : [named]) {
     const ref = referenceIn(name)
     await host.store.untag(ref === undefined ? name : formatReference(ref))
     lines.push(`Untagged: ${name}`)
   }
-  const left = (await host.store.list()).some(
-    (entry) => entry.name !== undefined && entry.descriptor.digest === image.descriptor.digest,
-  )
-  if (!left) {
-    await host.store.forget(image.descriptor.digest)
-    lines.push(`Deleted: ${image.manifest.config.digest}`)
+  for (const { descriptor } of forms) {
+    const left = await host.store.list()
+    const isNamed = left.some(
+      (entry) => entry.name !== undefined && entry.descriptor.digest === descriptor.digest,
+    )
+    if (!isNamed) await host.store.forget(descriptor.digest)
+  }
+  const id = forms[0].manifest.config.digest
+  if (!(await allImages(host.store)).some((image) => image.manifest.config.digest === id)) {
+    lines.push(`Deleted: ${id}`)
   }
   return lines
 }

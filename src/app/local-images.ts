@@ -41,22 +41,32 @@ export async function allImages(store: ContentStore): Promise<readonly StoredIma
   return Promise.all([...seen.values()].map((descriptor) => readImage(store, descriptor)))
 }
 
-/** The image that `text` means. Throws ERR_IMAGE_UNKNOWN, ERR_IMAGE_AMBIGUOUS. */
+/** The image that `text` means; of several forms of one image, one with a name. Throws ERR_IMAGE_UNKNOWN, ERR_IMAGE_AMBIGUOUS. */
 export async function findImage(store: ContentStore, text: string): Promise<StoredImage> {
+  const [first, ...others] = await findForms(store, text)
+  return first.names.length > 0 ? first : (others.find((image) => image.names.length > 0) ?? first)
+}
+
+/** The image that `text` means in all its forms: an ID is the config's, which a plain and a compressed image share. */
+export async function findForms(
+  store: ContentStore,
+  text: string,
+): Promise<readonly [StoredImage, ...StoredImage[]]> {
   const byName = await resolveName(store, text)
-  if (byName !== undefined) return readImage(store, byName)
+  if (byName !== undefined) return [await readImage(store, byName)]
   const images = await allImages(store)
   const hex = isDigest(text) ? hexOf(text) : text.replace(/^sha256:/, '')
   if (/^[0-9a-f]{2,64}$/.test(hex)) {
     const found = images.filter((image) =>
       [image.manifest.config.digest, image.descriptor.digest].some((digest) => hexOf(digest).startsWith(hex)),
     )
-    const [only] = found
-    if (only !== undefined && found.length === 1) return only
+    const [first, ...others] = found
+    const ids = new Set(found.map((image) => image.manifest.config.digest))
+    if (first !== undefined && ids.size === 1) return [first, ...others]
     if (found.length > 1) {
       throw new SlipwayError({
         code: 'ERR_IMAGE_AMBIGUOUS',
-        message: `image ${JSON.stringify(text)}: ${found.length} images begin with it`,
+        message: `image ${JSON.stringify(text)}: the IDs of ${ids.size} images begin with it`,
         hint: 'give more digits of the ID',
       })
     }
