@@ -12,6 +12,7 @@ import type { Context } from './core/context.ts'
 import { task } from './core/context.ts'
 import { type Diagnostic, hasErrors } from './core/diagnostic.ts'
 import type { Digest } from './core/digest.ts'
+import { SlipwayError } from './core/error.ts'
 import type { StepInfo } from './core/event.ts'
 import { type Platform, parsePlatform } from './core/platform.ts'
 import type { SourceFile } from './core/span.ts'
@@ -80,7 +81,7 @@ export async function build(request: BuildRequest, options: HostOptions, cx: Con
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: graph.files })
 
   const { drivers, layers } = openDrivers(host, {
-    directoryOf: (name) => contexts.directories[name] ?? request.context ?? '/nonexistent',
+    directoryOf: (name) => contexts.directories[name] ?? contextDirectory(request),
     ...(request.shmSizeBytes === undefined ? {} : { shmSizeBytes: request.shmSizeBytes }),
   })
   const cache = await openLocalCache(host.directory, {
@@ -139,4 +140,13 @@ function stepsOf(graph: Graph): StepInfo[] {
     inputs: graph.ops[step as Digest]?.inputs ?? [],
     ...(note.span === undefined ? {} : { span: note.span }),
   }))
+}
+
+function contextDirectory({ context }: BuildRequest): string {
+  if (context !== undefined) return context
+  throw new SlipwayError({
+    code: 'ERR_CONTEXT_MISSING',
+    message: 'open context: there is none, only a Dockerfile on standard input',
+    hint: 'name the directory to copy from: slipway build -f - DIRECTORY',
+  })
 }

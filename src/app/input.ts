@@ -2,8 +2,10 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   openSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
@@ -53,7 +55,10 @@ export function readInput(request: InputRequest): BuildInput {
         hint: 'unpack it and name the directory',
       })
     }
-    return { dockerfile: { name: '-', text: decode(bytes, '-') }, ...ignoreOf(context) }
+    return {
+      dockerfile: { name: '<stdin>', text: decode(bytes, 'from standard input') },
+      ...ignoreOf(context),
+    }
   }
   const path = request.file === undefined ? join(context, 'Dockerfile') : resolve(request.file)
   const name = request.file === undefined ? 'Dockerfile' : basename(path)
@@ -70,8 +75,25 @@ export function readInput(request: InputRequest): BuildInput {
   throw new SlipwayError({
     code: 'ERR_DOCKERFILE_MISSING',
     message: `open Dockerfile ${path}: no such file`,
-    hint: 'name it with --file',
+    hint: hintFor(context, request),
   })
+}
+
+/** Where the Dockerfile may be instead: --file counts from the working directory, which people forget. */
+function hintFor(context: string, { file, contextName }: InputRequest): string {
+  if (file !== undefined) {
+    const inside = join(contextName, basename(file))
+    return existsSync(join(context, basename(file)))
+      ? `--file counts from here, not from the context; did you mean ${inside}?`
+      : '--file counts from here, not from the context'
+  }
+  const names = readdirSync(context).filter((name) => /dockerfile|containerfile/i.test(name))
+  return names.length === 0
+    ? 'name it with --file'
+    : `name it with --file: ${names
+        .slice(0, 5)
+        .map((name) => join(contextName, name))
+        .join(', ')}`
 }
 
 function checkContext(context: string, typed: string): void {

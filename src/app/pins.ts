@@ -1,13 +1,13 @@
 // What an image name stands for in a build: the local store first, as docker does, then its registry.
 import { type Context, task } from '../core/context.ts'
-import type { Diagnostic } from '../core/diagnostic.ts'
+import { type Diagnostic, nearest } from '../core/diagnostic.ts'
 import { SlipwayError } from '../core/error.ts'
 import { formatPlatform, platformDistance } from '../core/platform.ts'
-import { parseReference } from '../core/reference.ts'
+import { familiarReference, parseReference } from '../core/reference.ts'
 import type { Span } from '../core/span.ts'
 import type { Pin, PinRequest } from '../plan/types.ts'
 import type { Host } from './host.ts'
-import { readImage } from './local-images.ts'
+import { readImage, referenceIn } from './local-images.ts'
 
 /** The pin of a request. `pull` asks the registry even when the store knows the name. Throws ERR_REGISTRY_*, ERR_PLATFORM_MISSING. */
 export async function resolvePin(host: Host, request: PinRequest, pull: boolean, cx: Context): Promise<Pin> {
@@ -32,21 +32,41 @@ export async function resolvePin(host: Host, request: PinRequest, pull: boolean,
           layers: found.manifest.layers.length,
         }
       } catch (thrown) {
-        throw thrown instanceof SlipwayError ? located(thrown, request) : thrown
+        throw thrown instanceof SlipwayError ? await located(host, thrown, request) : thrown
       }
     },
   )
 }
 
-/** The same failure with the place in the Dockerfile that asked for the image. */
-function located(thrown: SlipwayError, { span, hint }: PinRequest): SlipwayError {
+/** The same failure with the place in the Dockerfile that asked for the image, and what was perhaps meant. */
+async function located(host: Host, thrown: SlipwayError, request: PinRequest): Promise<SlipwayError> {
+  const { span } = request
   const error = thrown.toJSON()
+  const hint = request.hint ?? (await localHint(host, request))
   return new SlipwayError({
     ...error,
     ...(hint === undefined ? {} : { hint }),
     data: { ...error.data, span },
     cause: thrown,
   })
+}
+
+/** What the local store has instead of an image that no registry gave. */
+async function localHint(host: Host, { reference, platform }: PinRequest): Promise<string | undefined> {
+  const descriptor = await host.store.resolve(reference)
+  if (descriptor !== undefined) {
+    const { os, architecture, variant } = (await readImage(host.store, descriptor)).config
+    const offered = { os, architecture, ...(variant === undefined ? {} : { variant }) }
+    return platformDistance(platform, offered) === undefined
+      ? `the local store has it for ${formatPlatform(offered)}, not for ${formatPlatform(platform)}`
+      : 'the local store has it; leave out --pull to use it'
+  }
+  const names = (await host.store.list()).flatMap((entry) => {
+    const ref = entry.name === undefined ? undefined : referenceIn(entry.name)
+    return ref === undefined ? [] : [familiarReference(ref)]
+  })
+  const near = nearest(familiarReference(parseReference(reference)), names)
+  return near === undefined ? undefined : `did you mean ${near}, which the local store has?`
 }
 
 /** What `resolvePin` threw as a mistake in the Dockerfile, or undefined when it was something else. */

@@ -133,7 +133,7 @@ async function askHelper(
     new SlipwayError({
       code: 'ERR_CREDENTIAL_HELPER',
       message: `ask ${program} for ${serverUrl}: ${why}`,
-      hint: 'docker’s config.json names this helper in credsStore or credHelpers',
+      hint: "docker's config.json names this helper in credsStore or credHelpers",
       ...(cause === undefined ? {} : { cause }),
     })
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name)) throw fail('its name has unexpected characters')

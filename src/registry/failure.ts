@@ -21,7 +21,7 @@ const statuses: Readonly<Record<number, Kind>> = {
   403: {
     code: 'ERR_REGISTRY_DENIED',
     reason: 'forbidden',
-    hint: 'the account in docker’s config.json may not do this; log in as another one: docker login',
+    hint: "the account in docker's config.json may not do this; log in as another one: docker login",
   },
   404: { code: 'ERR_REGISTRY_NOT_FOUND', reason: 'not found' },
   429: {
@@ -40,7 +40,7 @@ const network: Readonly<Record<string, Kind>> = {
   ENOTFOUND: {
     code: 'ERR_REGISTRY_UNREACHABLE',
     reason: 'no such host',
-    hint: 'check the registry’s name and the DNS set-up',
+    hint: "check the registry's name and the DNS set-up",
   },
   EAI_AGAIN: {
     code: 'ERR_REGISTRY_UNREACHABLE',
@@ -65,7 +65,7 @@ const network: Readonly<Record<string, Kind>> = {
     code: 'ERR_DIGEST_MISMATCH',
     reason: 'the content does not have the size it should have',
   },
-  UND_ERR_HEADERS_OVERFLOW: { code: 'ERR_REGISTRY_ANSWER', reason: 'the answer’s header is too large' },
+  UND_ERR_HEADERS_OVERFLOW: { code: 'ERR_REGISTRY_ANSWER', reason: "the answer's header is too large" },
 }
 
 const certificate =

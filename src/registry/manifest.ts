@@ -130,11 +130,11 @@ async function readBounded(act: string, answer: Answer): Promise<Buffer> {
 
 function withHint(thrown: unknown, place: Place, reference: string): unknown {
   if (!(thrown instanceof SlipwayError) || thrown.code !== 'ERR_REGISTRY_NOT_FOUND') return thrown
-  const what = isDigest(reference) ? 'digest' : `tag ${JSON.stringify(reference)}`
+  const what = isDigest(reference) ? 'manifest with this digest' : `tag ${JSON.stringify(reference)}`
   return new SlipwayError({
     code: thrown.code,
     message: thrown.message,
-    hint: `the registry answers, but ${place.name} has no ${what}; check the name and the tag`,
+    hint: `the registry answers, but ${place.name} has no ${what}; check the name and the ${isDigest(reference) ? 'digest' : 'tag'}`,
     ...(thrown.data === undefined ? {} : { data: thrown.data }),
     cause: thrown,
   })

@@ -103,18 +103,18 @@ async function readToken(act: string, body: Readable): Promise<Token> {
   let bytes = 0
   for await (const chunk of paced(body, act)) {
     bytes += chunk.byteLength
-    if (bytes > maxTokenBytes) throw badAnswer(act, 'the token server’s answer is too large')
+    if (bytes > maxTokenBytes) throw badAnswer(act, "the token server's answer is too large")
     chunks.push(chunk)
   }
   let value: { token?: unknown; access_token?: unknown; expires_in?: unknown } | null
   try {
     value = JSON.parse(Buffer.concat(chunks).toString('utf8')) as typeof value
   } catch {
-    throw badAnswer(act, 'the token server’s answer is not JSON')
+    throw badAnswer(act, "the token server's answer is not JSON")
   }
   const text = value?.token || value?.access_token
   if (typeof text !== 'string' || !/^[\x21-\x7e]+$/.test(text)) {
-    throw badAnswer(act, 'the token server’s answer holds no token')
+    throw badAnswer(act, "the token server's answer holds no token")
   }
   const seconds = value?.expires_in
   return { text, expiresInSeconds: typeof seconds === 'number' && seconds > 0 ? seconds : defaultSeconds }
