@@ -1,5 +1,5 @@
 // How a failure reads on standard error: one message, what to do about it, and the exit status that goes with it.
-import { SlipwayError } from '../core/error.ts'
+import { oneLine, SlipwayError } from '../core/error.ts'
 
 /** Prints what was thrown and answers the exit status; a stack is printed for a bug when SLIPWAY_DEBUG asks for it. */
 export function printFailure(thrown: unknown): number {
@@ -9,7 +9,7 @@ export function printFailure(thrown: unknown): number {
     return typeof thrown.data?.exitStatus === 'number' ? thrown.data.exitStatus : 1
   }
   const error = thrown instanceof Error ? thrown : new Error(String(thrown))
-  process.stderr.write(`ERROR: ${error.message}\n`)
+  process.stderr.write(`ERROR: ${oneLine(error.message)}\n`)
   if (process.env.SLIPWAY_DEBUG) process.stderr.write(`${error.stack}\n`)
   else {
     process.stderr.write(

@@ -1,8 +1,10 @@
 // Tables and times as docker prints them.
+import { printable } from '../progress/model.ts'
 
 /** Rows under their headings, columns three blanks apart, no trailing blanks. */
 export function formatTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [headings, ...rows]
+  // Images say what stands in some cells, and a terminal must not act on it.
+  const all = [headings, ...rows.map((row) => row.map(printable))]
   const widths = headings.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)))
   return all
     .map(

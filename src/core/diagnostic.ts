@@ -1,4 +1,5 @@
 // Mistakes in what the user wrote, as values: every one found is reported, each with its place.
+import { oneLine } from './error.ts'
 import { type Position, positionAt, type SourceFile, type Span } from './span.ts'
 
 export type Severity = 'error' | 'warning'
@@ -35,7 +36,7 @@ export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
 
 /** The diagnostic as a person reads it: heading, place, snippet with carets, notes, hint. No trailing newline. */
 export function formatDiagnostic(diagnostic: Diagnostic, files: readonly SourceFile[]): string {
-  const lines = [`${diagnostic.severity}[${diagnostic.code}]: ${diagnostic.message}`]
+  const lines = [`${diagnostic.severity}[${diagnostic.code}]: ${oneLine(diagnostic.message)}`]
   const shown: { at: Position; length: number; mark: string; text: string }[] = []
   const place = (span: Span, mark: string, text: string): void => {
     const file = files.find((f) => f.name === span.file)
@@ -43,7 +44,7 @@ export function formatDiagnostic(diagnostic: Diagnostic, files: readonly SourceF
     const at = positionAt(file.text, span.start)
     const length = Math.max(1, Math.min(span.end - span.start, at.lineText.length - at.column + 1))
     if (mark === '^') lines.push(`  --> ${span.file}:${at.line}:${at.column}`)
-    shown.push({ at, length, mark, text })
+    shown.push({ at, length, mark, text: oneLine(text) })
   }
   if (diagnostic.span) place(diagnostic.span, '^', diagnostic.label ?? '')
   for (const note of diagnostic.notes ?? []) place(note.span, '-', note.text)
@@ -59,14 +60,24 @@ export function formatDiagnostic(diagnostic: Diagnostic, files: readonly SourceF
       lines.push(`  ${' '.repeat(width)} | ${text}`)
     }
   }
-  if (diagnostic.hint) lines.push(`  = help: ${diagnostic.hint}`)
+  if (diagnostic.hint) lines.push(`  = help: ${oneLine(diagnostic.hint)}`)
   return lines.join('\n')
 }
 
 const maxLine = 200
 
 function clip(line: string): string {
-  return line.length > maxLine ? `${line.slice(0, maxLine)}…` : line
+  const visible = visibleLine(line)
+  return visible.length > maxLine ? `${visible.slice(0, maxLine)}…` : visible
+}
+
+/** A line of a file as it may be shown, of the same length: without control characters a terminal would act on, and without the user info of URLs. */
+export function visibleLine(line: string): string {
+  return line
+    .replace(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, '\ufffd')
+    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/)([^\s/]+)@/gi, (_, scheme: string, info: string) => {
+      return `${scheme}${'x'.repeat(info.length)}@`
+    })
 }
 
 /** The nearest of `names` within edit distance 2 of `name`, for "did you mean". */

@@ -29,9 +29,9 @@ export class SlipwayError extends Error {
   readonly data: Readonly<Record<string, unknown>> | undefined
 
   constructor(detail: ErrorDetail) {
-    super(redact(detail.message), detail.cause === undefined ? undefined : { cause: detail.cause })
+    super(oneLine(detail.message), detail.cause === undefined ? undefined : { cause: detail.cause })
     this.code = detail.code
-    this.hint = detail.hint === undefined ? undefined : redact(detail.hint)
+    this.hint = detail.hint === undefined ? undefined : oneLine(detail.hint)
     this.data = detail.data
   }
 
@@ -59,7 +59,7 @@ export function unreachable(value: never): never {
 export function errorJson(thrown: unknown): ErrorJson {
   if (thrown instanceof SlipwayError) return thrown.toJSON()
   const message = thrown instanceof Error ? thrown.message : String(thrown)
-  return { code: 'ERR_INTERNAL', message: redact(message) }
+  return { code: 'ERR_INTERNAL', message: oneLine(message) }
 }
 
 /** The errno name (`ENOENT`) of a failed system call, if `thrown` is one. */
@@ -68,10 +68,15 @@ export function errnoOf(thrown: unknown): string | undefined {
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined
 }
 
+/** `text` fit to be shown: on one line, without control characters (names and answers of others may hold any), redacted. */
+export function oneLine(text: string): string {
+  return redact(text).replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ')
+}
+
 /** Removes user info and signed query parameters from every URL in `text`, and bearer/basic credentials. */
 export function redact(text: string): string {
   return text
-    .replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, '$1xxxxx@')
+    .replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/]+@/gi, '$1xxxxx@')
     .replace(/([?&](?:X-Amz-[A-Za-z-]+|sig|signature|token|access_token|se|sp|sv)=)[^&\s"']+/gi, '$1xxxxx')
     .replace(/\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]{8,}/gi, '$1 xxxxx')
 }

@@ -22,7 +22,7 @@ export function parseReference(text: string): ImageRef {
   const fail = (why: string, hint?: string): never => {
     throw new SlipwayError({
       code: 'ERR_REFERENCE_INVALID',
-      message: `invalid image reference ${JSON.stringify(text.slice(0, 300))}: ${why}`,
+      message: `invalid image reference ${JSON.stringify(withoutPassword(text).slice(0, 300))}: ${why}`,
       ...(hint === undefined ? {} : { hint }),
     })
   }
@@ -66,6 +66,11 @@ export function parseReference(text: string): ImageRef {
     ...(tag === undefined ? {} : { tag }),
     ...(digest === undefined ? {} : { digest }),
   }
+}
+
+/** `text` as it may be shown when it was meant as `user:password@host/…`. */
+function withoutPassword(text: string): string {
+  return text.replace(/^[^/@]*:[^@]*@(?!sha256:)/, 'xxxxx@')
 }
 
 /** The full spelling: `docker.io/library/debian:12`. */

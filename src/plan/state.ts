@@ -1,6 +1,7 @@
 // What a stage has become so far, and what an instruction may use to take it one further. Instructions
 // are functions from state to state; only the graph builder and the list of diagnostics grow on the side.
 import type { Diagnostic } from '../core/diagnostic.ts'
+import { redact } from '../core/error.ts'
 import { formatPlatform, type Platform } from '../core/platform.ts'
 import type { Span } from '../core/span.ts'
 import type { Instruction, Word } from '../dockerfile/ast.ts'
@@ -132,8 +133,8 @@ export function withStep(state: StageState, op: Op, note: OpNote, cx: LowerConte
   return { ...state, root: cx.graph.add(op, note), steps: state.steps + 1 }
 }
 
-/** `RUN apt-get update`: the instruction on one line, as written. */
+/** `RUN apt-get update`: the instruction on one line, as written but for credentials in URLs. */
 export function titleOf(instruction: Instruction): string {
   const text = instruction.original.replace(/\s*\n\s*/g, ' ')
-  return `${instruction.kind} ${text}`.trim()
+  return redact(`${instruction.kind} ${text}`.trim())
 }

@@ -1,4 +1,5 @@
 // The failed step at the end of a build: its last output and the place in the Dockerfile.
+import { visibleLine } from '../core/diagnostic.ts'
 import { positionAt, type SourceFile, type Span } from '../core/span.ts'
 import type { Model } from './model.ts'
 import { printable } from './model.ts'
@@ -32,7 +33,7 @@ export function formatSnippet(span: Span, files: readonly SourceFile[]): string[
   for (let n = Math.max(1, first - around); n <= Math.min(lines.length, last + around); n++) {
     const text = (lines[n - 1] ?? '').replace(/\r$/, '')
     if (n === lines.length && text === '') break
-    out.push(`${String(n).padStart(4)} | ${n >= first && n <= last ? '>>>' : '   '} ${printable(text)}`)
+    out.push(`${String(n).padStart(4)} | ${n >= first && n <= last ? '>>>' : '   '} ${visibleLine(text)}`)
   }
   out.push('--------------------')
   return out

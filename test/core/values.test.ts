@@ -121,7 +121,34 @@ describe('errors and diagnostics', () => {
     })
     expect(error.message).toBe('fetch https://xxxxx@host/x?sig=xxxxx&a=1 with Bearer xxxxx')
     expect(errorJson(new Error('http://a:b@c'))).toEqual({ code: 'ERR_INTERNAL', message: 'http://xxxxx@c' })
+    expect(redact('https://u:p@ss@host/x and https://h/x@y')).toBe('https://xxxxx@host/x and https://h/x@y')
     expect(redact('plain text')).toBe('plain text')
+    expect(() => parseReference('alice:pass/word@host/app:1')).toThrow(
+      'invalid image reference "xxxxx@host/app:1"',
+    )
+  })
+
+  it('never drives a terminal, and stays on its line', () => {
+    const hostile = 'a\u001b]0;title\u0007\r\nERROR: b\u009b31m'
+    const error = new SlipwayError({ code: 'ERR_X', message: hostile, hint: hostile })
+    for (const text of [error.message, error.hint, errorJson(new Error(hostile)).message]) {
+      expect(text).toBe('a ]0;title ERROR: b 31m')
+    }
+    const file = { name: 'Dockerfile', text: 'ADD https://u:p@h/ \u001b[31mx' }
+    const span = { file: 'Dockerfile', start: 19, end: 25 }
+    const diagnostic = {
+      code: 'X',
+      severity: 'error',
+      message: hostile,
+      label: hostile,
+      hint: hostile,
+      span,
+    } as const
+    expect(formatDiagnostic(diagnostic, [file])).toBe(`error[X]: a ]0;title ERROR: b 31m
+  --> Dockerfile:1:20
+  1 | ADD https://xxx@h/ \ufffd[31mx
+    |                    ^^^^^^ a ]0;title ERROR: b 31m
+  = help: a ]0;title ERROR: b 31m`)
   })
 
   it('prints place, carets, notes and help', () => {
