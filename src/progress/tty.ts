@@ -27,12 +27,9 @@ export function ttyView(output: Output): View {
   const draw = (final: boolean): void => {
     if (model.startedMs === undefined) return
     const nowMs = final ? model.lastMs : Date.now() - offsetMs
-    const rows = frameRows(
-      model,
-      nowMs,
-      final ? Number.POSITIVE_INFINITY : Math.max(4, (output.rows || 24) - 1),
-    )
     const columns = Math.max(20, output.columns || 80)
+    const limit = final ? Number.POSITIVE_INFINITY : Math.max(4, (output.rows || 24) - 1)
+    const rows = frameRows(model, nowMs, { limit, columns })
     const text = rows
       .map((row) => `${paint(fitRow(row, columns), row.tone, output.colours)}\u001b[K\n`)
       .join('')
@@ -55,7 +52,11 @@ export function ttyView(output: Output): View {
   }
 }
 
-function frameRows(model: Model, nowMs: number, limit: number): Row[] {
+function frameRows(
+  model: Model,
+  nowMs: number,
+  { limit, columns }: { readonly limit: number; readonly columns: number },
+): Row[] {
   const steps = [...model.steps.values()]
   const ended = steps.filter((s) => s.status !== 'running').length
   const head: Row = {
@@ -64,7 +65,7 @@ function frameRows(model: Model, nowMs: number, limit: number): Row[] {
     tone: 'plain',
   }
   const body: { rows: Row[]; running: boolean }[] = steps.map((state) => ({
-    rows: stepRows(state, nowMs),
+    rows: stepRows(state, nowMs, columns),
     running: state.status === 'running',
   }))
   // When the screen is too small, finished steps go first, the oldest before the newer.
@@ -91,7 +92,7 @@ const looks: Readonly<Record<StepState['status'], { readonly tone: Tone; readonl
   failed: { tone: 'red', mark: 'ERROR ' },
 }
 
-function stepRows(state: StepState, nowMs: number): Row[] {
+function stepRows(state: StepState, nowMs: number, columns: number): Row[] {
   const { tone, mark } = looks[state.status]
   const rows: Row[] = [
     {
@@ -103,7 +104,7 @@ function stepRows(state: StepState, nowMs: number): Row[] {
   if (state.status !== 'running') return rows
   for (const gauge of [...state.gauges.values()].slice(-8)) {
     rows.push({
-      left: ` => => ${gauge.what} ${bar(gauge)}${formatGauge(gauge)}`,
+      left: ` => => ${shortDigest(gauge.what)} ${columns < barColumns ? '' : bar(gauge)}${formatGauge(gauge)}`,
       right: formatDuration((gauge.endedMs ?? nowMs) - gauge.startedMs),
       tone: gauge.endedMs === undefined ? 'plain' : 'blue',
     })
@@ -117,6 +118,13 @@ function stepRows(state: StepState, nowMs: number): Row[] {
 }
 
 const barWidth = 20
+/** On a narrower screen the figures alone must do. */
+const barColumns = 72
+
+/** A digest as it is shown elsewhere too: twelve digits tell blobs apart. */
+function shortDigest(what: string): string {
+  return what.replace(/^(sha256:[0-9a-f]{12})[0-9a-f]{52}$/, '$1')
+}
 
 function bar(gauge: Gauge): string {
   if (gauge.total === undefined || gauge.total === 0 || gauge.endedMs !== undefined) return ''

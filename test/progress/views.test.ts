@@ -149,6 +149,23 @@ describe('tty view', () => {
     vi.useRealTimers()
   })
 
+  it.each([
+    [80, ' => => sha256:abababababab [==========          ] 5.00MB / 10.00MB'],
+    [40, ' => => sha256:abababababab 5.00MB / '],
+  ])('shows how far a transfer is on %i columns', (columns, row) => {
+    vi.useFakeTimers()
+    const output = recorder({ isTerminal: true, columns })
+    const view = openView('tty', output)
+    const time = new Date(Date.now()).toISOString()
+    view.apply({ type: 'task-started', step: 't', title: 'pull x', time, sequence: 0 })
+    const gauge = { what: `sha256:${'ab'.repeat(32)}`, current: 5e6, total: 1e7, unit: 'bytes' } as const
+    view.apply({ type: 'progress', step: 't', ...gauge, time, sequence: 1 })
+    vi.advanceTimersByTime(200)
+    expect(output.text).toContain(row)
+    view.finish()
+    vi.useRealTimers()
+  })
+
   it('cuts wide characters by their width', () => {
     const output = recorder({ isTerminal: true, columns: 24 })
     play(openView('tty', output), [
