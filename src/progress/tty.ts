@@ -104,7 +104,7 @@ function stepRows(state: StepState, nowMs: number, columns: number): Row[] {
   if (state.status !== 'running') return rows
   for (const gauge of [...state.gauges.values()].slice(-8)) {
     rows.push({
-      left: ` => => ${shortDigest(gauge.what)} ${columns < barColumns ? '' : bar(gauge)}${formatGauge(gauge)}`,
+      left: ` => => ${shortDigest(gauge.what)} ${columns < barColumns ? percent(gauge) : `${bar(gauge)}${formatGauge(gauge)}`}`,
       right: formatDuration((gauge.endedMs ?? nowMs) - gauge.startedMs),
       tone: gauge.endedMs === undefined ? 'plain' : 'blue',
     })
@@ -118,8 +118,13 @@ function stepRows(state: StepState, nowMs: number, columns: number): Row[] {
 }
 
 const barWidth = 20
-/** On a narrower screen the figures alone must do. */
+/** On a narrower screen a percentage must do. */
 const barColumns = 72
+
+function percent(gauge: Gauge): string {
+  if (!gauge.total) return formatGauge(gauge)
+  return `${Math.floor((gauge.current / gauge.total) * 100)}%`
+}
 
 /** A digest as it is shown elsewhere too: twelve digits tell blobs apart. */
 function shortDigest(what: string): string {

@@ -151,7 +151,7 @@ describe('tty view', () => {
 
   it.each([
     [80, ' => => sha256:abababababab [==========          ] 5.00MB / 10.00MB'],
-    [40, ' => => sha256:abababababab 5.00MB / '],
+    [40, ' => => sha256:abababababab 50%     0.2s'],
   ])('shows how far a transfer is on %i columns', (columns, row) => {
     vi.useFakeTimers()
     const output = recorder({ isTerminal: true, columns })
