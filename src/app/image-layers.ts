@@ -6,8 +6,8 @@ import type { Context } from '../core/context.ts'
 import { isDigest } from '../core/digest.ts'
 import { errnoOf, invariant } from '../core/error.ts'
 import { limit } from '../core/limit.ts'
+import { ociLayerType } from '../core/media-type.ts'
 import type { ImageLayer } from '../image/types.ts'
-import { layerMediaType } from '../layer/convert-layer.ts'
 import { writeLayer } from '../layer/write-layer.ts'
 import type { LayerSource } from '../ops/layers.ts'
 import type { LayerRef, Result } from '../solve/types.ts'
@@ -75,6 +75,6 @@ async function recall(host: Host, layer: SnapshotRef): Promise<ImageLayer | unde
   const match = /^\{"diffId":"(sha256:[0-9a-f]{64})","size":(\d+)\}$/.exec(text)
   const diffId = match?.[1]
   if (!isDigest(diffId)) return undefined
-  const descriptor = { mediaType: layerMediaType('uncompressed'), digest: diffId, size: Number(match?.[2]) }
+  const descriptor = { mediaType: ociLayerType('uncompressed'), digest: diffId, size: Number(match?.[2]) }
   return (await host.store.has(descriptor)) ? { diffId, descriptor, created: layer.created } : undefined
 }

@@ -4,9 +4,10 @@ import type { Descriptor } from '../core/descriptor.ts'
 import { nearest } from '../core/diagnostic.ts'
 import { hexOf, isDigest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
+import { maxManifestBytes } from '../core/media-type.ts'
 import { familiarReference, formatReference, type ImageRef, parseReference } from '../core/reference.ts'
 import type { StoredImage } from '../image/inspect.ts'
-import { maxConfigBytes, maxManifestBytes, parseConfig, parseManifest } from '../image/parse.ts'
+import { maxConfigBytes, parseConfig, parseManifest } from '../image/parse.ts'
 import type { ContentStore } from '../store/types.ts'
 
 /** The image whose manifest this is, with every name it has. */

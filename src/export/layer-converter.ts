@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import { limit } from '../core/limit.ts'
-import { layerCompression, mediaType } from '../image/media-type.ts'
+import { layerCompression, mediaType } from '../core/media-type.ts'
 import type { ImageLayer } from '../image/types.ts'
 import { decompress } from '../layer/compression.ts'
 import { convertLayer } from '../layer/convert-layer.ts'

@@ -2,9 +2,9 @@
 // `docker load`, podman and skopeo. Only what the files are; archives and directories write them.
 import type { Descriptor } from '../core/descriptor.ts'
 import { hexOf } from '../core/digest.ts'
+import { mediaType } from '../core/media-type.ts'
 import { familiarReference, parseReference } from '../core/reference.ts'
 import { encodeIndex } from '../image/encode.ts'
-import { mediaType } from '../image/media-type.ts'
 import type { PackedImage } from './packed-image.ts'
 
 /** A file of the layout: small ones by their bytes, layers by a descriptor whose bytes are in the store. */

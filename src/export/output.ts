@@ -1,7 +1,7 @@
 // What `-o` says: `type=…,key=value,…`, or a path alone. Every key and value is understood or refused by name.
 import { SlipwayError } from '../core/error.ts'
+import type { LayerCompression } from '../core/media-type.ts'
 import { formatReference, parseReference } from '../core/reference.ts'
-import type { LayerCompression } from '../image/media-type.ts'
 import { splitFields } from './csv.ts'
 
 /** How layers and documents of an exported image are written. */

@@ -1,9 +1,9 @@
 // An image in the form it leaves in: layers compressed as asked, documents that name exactly those bytes.
 import { type Context, task } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
+import { type LayerCompression, layerCompression } from '../core/media-type.ts'
 import type { Encoded } from '../image/encode.ts'
 import { describeImage } from '../image/manifest.ts'
-import { type LayerCompression, layerCompression } from '../image/media-type.ts'
 import type { Image, ImageLayer } from '../image/types.ts'
 import type { ImageForm } from './output.ts'
 

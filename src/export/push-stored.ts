@@ -1,8 +1,8 @@
 // `slipway push`: an image of the store to a registry, in the form registries expect.
 import { type Context, task } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
+import { layerCompression } from '../core/media-type.ts'
 import { replaceLayers } from '../image/manifest.ts'
-import { layerCompression } from '../image/media-type.ts'
 import type { ImageConfig, Manifest } from '../image/types.ts'
 import type { ContentWriter } from '../store/types.ts'
 import { type ConvertLayer, compressStep } from './packed-image.ts'

@@ -2,7 +2,7 @@
 // write, so that an unchanged image has an unchanged digest.
 import type { Descriptor } from '../core/descriptor.ts'
 import { digestOf } from '../core/digest.ts'
-import { mediaType } from './media-type.ts'
+import { mediaType } from '../core/media-type.ts'
 import type { ImageConfig, Index, Manifest } from './types.ts'
 
 /** A document ready to be stored: its bytes and the descriptor that names exactly them. */

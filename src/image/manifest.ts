@@ -1,8 +1,8 @@
 // From a finished image to its two documents: the config blob and the manifest that names it.
 import type { Descriptor } from '../core/descriptor.ts'
 import { invariant } from '../core/error.ts'
+import { asOciLayerType, layerCompression, mediaType } from '../core/media-type.ts'
 import { type Encoded, encodeConfig, encodeManifest } from './encode.ts'
-import { asOciLayerType, layerCompression, mediaType } from './media-type.ts'
 import type { ImageConfig, Manifest } from './types.ts'
 
 /** Which media types the documents carry; the bytes of layers are the same. */

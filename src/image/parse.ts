@@ -2,6 +2,13 @@
 // digests validated, ambiguous documents refused. What the values mean is for others.
 import { parseDigest } from '../core/digest.ts'
 import {
+  isIndexType,
+  isManifestType,
+  isSchema1Type,
+  maxManifestBytes,
+  mediaType,
+} from '../core/media-type.ts'
+import {
   asArray,
   asBoolean,
   asDescriptor,
@@ -16,15 +23,12 @@ import {
   parseObject,
   type Subject,
 } from './json-checks.ts'
-import { isIndexType, isManifestType, isSchema1Type } from './media-type.ts'
 import type { ContainerConfig, Healthcheck, History, ImageConfig, Index, Manifest } from './types.ts'
 
-/** Bytes; what registries accept as a manifest or index. */
-export const maxManifestBytes = 4 << 20
 /** Bytes. */
 export const maxConfigBytes = 8 << 20
 /** More layers than this cannot be mounted or unpacked by anything. */
-export const maxLayers = 512
+const maxLayers = 512
 const maxIndexEntries = 4096
 
 const manifestSubject: Subject = {
@@ -93,9 +97,7 @@ function checkedType(object: JsonObject, claimed: string | undefined): string {
   }
   const type = own ?? (claimIsKnown ? claim : undefined)
   if (type === undefined) {
-    return hasManifests
-      ? 'application/vnd.oci.image.index.v1+json'
-      : 'application/vnd.oci.image.manifest.v1+json'
+    return hasManifests ? mediaType.ociIndex : mediaType.ociManifest
   }
   if (!isIndexType(type) && !isManifestType(type)) {
     fail(

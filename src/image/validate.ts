@@ -3,8 +3,14 @@ import { createHash } from 'node:crypto'
 import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, digestOf, digestOfHex } from '../core/digest.ts'
 import { errorJson } from '../core/error.ts'
-import { isConfigType, type LayerCompression, layerCompression } from './media-type.ts'
-import { maxConfigBytes, maxManifestBytes, parseConfig, parseDocument } from './parse.ts'
+import {
+  isConfigType,
+  type LayerCompression,
+  layerCompression,
+  maxIndexDepth,
+  maxManifestBytes,
+} from '../core/media-type.ts'
+import { maxConfigBytes, parseConfig, parseDocument } from './parse.ts'
 import type { ImageConfig, Manifest } from './types.ts'
 
 /** Where the blobs are. */
@@ -21,7 +27,6 @@ export interface ValidateOptions {
   decompress(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>
 }
 
-const maxNesting = 4
 const magics: Readonly<Record<LayerCompression, Buffer | undefined>> = {
   uncompressed: undefined,
   gzip: Buffer.from([0x1f, 0x8b]),
@@ -47,12 +52,12 @@ async function check(
   nesting: number,
 ): Promise<void> {
   await guarded(problems, descriptor, options.signal, async () => {
-    if (nesting > maxNesting) return problems.push(`${descriptor.digest}: indexes are nested too deep`)
     const document = parseDocument(
       await readAll(source, descriptor, maxManifestBytes, options),
       descriptor.mediaType,
     )
     if (document.kind === 'manifest') return checkManifest(source, document.manifest, options, problems)
+    if (nesting >= maxIndexDepth) return problems.push(`${descriptor.digest}: indexes are nested too deep`)
     for (const entry of document.index.manifests) await check(source, entry, options, problems, nesting + 1)
   })
 }

@@ -2,13 +2,12 @@
 // streams; the formats themselves are in gzip.ts and zstd.ts.
 import { createGunzip, type Gunzip } from 'node:zlib'
 import { SlipwayError } from '../core/error.ts'
+import type { LayerCompression } from '../core/media-type.ts'
 import { gzip } from './gzip.ts'
 import { unzstd, zstd } from './zstd.ts'
 
-export type Compression = 'uncompressed' | 'gzip' | 'zstd'
-
 /** The compression whose magic number `start` (4 bytes or more, unless the data is shorter) has. Media types are not trusted for this. */
-export function sniffCompression(start: Uint8Array): Compression {
+export function sniffCompression(start: Uint8Array): LayerCompression {
   if (start[0] === 0x1f && start[1] === 0x8b) return 'gzip'
   if (start[0] === 0x28 && start[1] === 0xb5 && start[2] === 0x2f && start[3] === 0xfd) return 'zstd'
   // A skippable zstd frame may come first (its number is 0x184d2a50 to 0x184d2a5f, little endian).
@@ -119,7 +118,7 @@ export interface CompressOptions {
 /** The bytes of `source` in another compression; for one Node version and level always the same. */
 export function compress(
   source: AsyncIterable<Uint8Array>,
-  compression: Compression,
+  compression: LayerCompression,
   options: CompressOptions = {},
 ): AsyncIterable<Uint8Array> {
   switch (compression) {

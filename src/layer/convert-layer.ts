@@ -5,32 +5,22 @@ import { Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import { hexOf, isDigest } from '../core/digest.ts'
 import { errnoOf } from '../core/error.ts'
+import { type LayerCompression, ociLayerType } from '../core/media-type.ts'
 import { writeUnsynced } from '../store/replace-file.ts'
 import { onDisk } from '../store/storage-failure.ts'
 import type { ContentStore } from '../store/types.ts'
-import { type Compression, compress } from './compression.ts'
+import { compress } from './compression.ts'
 
 export interface ConvertOptions {
   readonly store: Pick<ContentStore, 'has' | 'open' | 'put' | 'exclusive'>
   /** Directory of the remembered results; made when missing. */
   readonly variants: string
-  readonly compression: Compression
+  readonly compression: LayerCompression
   /** Absent: the usual one of the format. */
   readonly level?: number
   readonly signal: AbortSignal
   /** Hears how many bytes of the plain layer have been read; never called for a remembered result. */
   readonly onRead?: (bytes: number) => void
-}
-
-const mediaTypes: Readonly<Record<Compression, string>> = {
-  uncompressed: 'application/vnd.oci.image.layer.v1.tar',
-  gzip: 'application/vnd.oci.image.layer.v1.tar+gzip',
-  zstd: 'application/vnd.oci.image.layer.v1.tar+zstd',
-}
-
-/** The OCI media type of a layer with this compression. */
-export function layerMediaType(compression: Compression): string {
-  return mediaTypes[compression]
 }
 
 /** The blob that holds the plain tar `layer` in the wanted compression. Postcondition: it is in the store. */
@@ -51,7 +41,7 @@ export async function convertLayer(layer: Descriptor, options: ConvertOptions): 
       )
       const stream = Readable.from(compressed, { objectMode: false, highWaterMark: 1024 * 1024 })
       try {
-        const made = await store.put({ mediaType: layerMediaType(compression) }, stream, { signal })
+        const made = await store.put({ mediaType: ociLayerType(compression) }, stream, { signal })
         await onDisk('create', variants, () => mkdir(variants, { recursive: true, mode: 0o700 }))
         // Need not survive a power cut: without it the layer is compressed once more.
         await onDisk('write', path, () => writeUnsynced(path, JSON.stringify(made), variants))
@@ -87,7 +77,7 @@ async function recall(path: string, { store, compression }: ConvertOptions): Pro
   }
   const { digest, size } = parseRecord(text)
   if (!isDigest(digest) || typeof size !== 'number' || !Number.isSafeInteger(size)) return undefined
-  const descriptor: Descriptor = { mediaType: layerMediaType(compression), digest, size }
+  const descriptor: Descriptor = { mediaType: ociLayerType(compression), digest, size }
   return (await store.has(descriptor)) ? descriptor : undefined
 }
 

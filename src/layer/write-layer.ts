@@ -5,10 +5,10 @@ import { Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
+import { ociLayerType } from '../core/media-type.ts'
 import type { ContentWriter } from '../store/types.ts'
 import type { Native } from '../sys/native.ts'
 import { scanTree, type TreeEntry } from '../sys/scan.ts'
-import { layerMediaType } from './convert-layer.ts'
 import { baseOf, joinPath, opaqueName, parentOf, whiteoutPrefix } from './layer-path.ts'
 import { isOpaqueMark, isWrittenXattr } from './layer-xattrs.ts'
 import { printable, type TarEntry } from './tar-entry.ts'
@@ -42,7 +42,7 @@ export async function writeLayer(upper: string, options: WriteLayerOptions): Pro
     highWaterMark: 1024 * 1024,
   })
   try {
-    const descriptor = await store.put({ mediaType: layerMediaType('uncompressed') }, archive, { signal })
+    const descriptor = await store.put({ mediaType: ociLayerType('uncompressed') }, archive, { signal })
     return { diffId: descriptor.digest, descriptor }
   } finally {
     archive.destroy()

@@ -3,8 +3,9 @@ import { stat } from 'node:fs/promises'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
+import { maxManifestBytes, mediaType } from '../core/media-type.ts'
 import type { OpOf } from '../graph/op.ts'
-import { maxConfigBytes, maxManifestBytes, parseConfig, parseManifest } from '../image/parse.ts'
+import { maxConfigBytes, parseConfig, parseManifest } from '../image/parse.ts'
 import type { LayerRef, OpDriver } from '../solve/types.ts'
 import type { ContentStore } from '../store/types.ts'
 
@@ -37,7 +38,7 @@ export function imageDriver(store: Pick<ContentStore, 'read' | 'path'>): OpDrive
 async function storedDescriptor(store: Pick<ContentStore, 'path'>, digest: Digest): Promise<Descriptor> {
   try {
     const { size } = await stat(store.path(digest))
-    return { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest, size }
+    return { mediaType: mediaType.ociManifest, digest, size }
   } catch (thrown) {
     if (errnoOf(thrown) !== 'ENOENT') throw thrown
     throw new SlipwayError({

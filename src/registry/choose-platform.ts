@@ -1,8 +1,8 @@
 // Which manifest of an index runs on a platform (image-spec, image-index.md; order as containerd's).
 import type { Descriptor } from '../core/descriptor.ts'
 import { SlipwayError } from '../core/error.ts'
+import { isIndexType, isManifestType } from '../core/media-type.ts'
 import { formatPlatform, type Platform, platformDistance } from '../core/platform.ts'
-import { isIndexType, isManifestType } from '../image/media-type.ts'
 import type { Index } from '../image/types.ts'
 
 /** The entry of `index` for `wanted`: the exact platform, else the nearest lesser variant. Throws ERR_PLATFORM_MISSING. */

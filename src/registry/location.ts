@@ -1,12 +1,7 @@
 // The paths of the distribution API (distribution-spec "Endpoints") in one repository.
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
-import { isIndexType, isManifestType } from '../image/media-type.ts'
-
-/** Whether this content is fetched and stored as a manifest, not as a blob. */
-export function isManifestLike(mediaType: string): boolean {
-  return isManifestType(mediaType) || isIndexType(mediaType)
-}
+import { isDocumentType } from '../core/media-type.ts'
 
 export function manifestUrl(home: URL, path: string, reference: string): URL {
   return new URL(`/v2/${path}/manifests/${reference}`, home)
@@ -18,7 +13,7 @@ export function blobUrl(home: URL, path: string, digest: Digest): URL {
 
 /** Where `descriptor` is read. */
 export function contentUrl(home: URL, path: string, descriptor: Descriptor): URL {
-  return isManifestLike(descriptor.mediaType)
+  return isDocumentType(descriptor.mediaType)
     ? manifestUrl(home, path, descriptor.digest)
     : blobUrl(home, path, descriptor.digest)
 }

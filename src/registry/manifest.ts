@@ -2,11 +2,11 @@
 import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, digestOf, isDigest, parseDigest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
-import { mediaType } from '../image/media-type.ts'
-import { maxManifestBytes, parseDocument } from '../image/parse.ts'
+import { isDocumentType, maxManifestBytes, mediaType } from '../core/media-type.ts'
+import { parseDocument } from '../image/parse.ts'
 import { mismatch } from '../store/verifier.ts'
 import { badAnswer } from './failure.ts'
-import { isManifestLike, manifestUrl } from './location.ts'
+import { manifestUrl } from './location.ts'
 import { paced } from './paced.ts'
 import type { Answer, Transport } from './transport.ts'
 
@@ -46,7 +46,7 @@ export async function headManifest(place: Place, reference: string): Promise<Des
   const digest = answer.header('docker-content-digest')
   const size = Number(answer.header('content-length') ?? '')
   const type = typeOf(answer)
-  if (answer.status !== 200 || digest === undefined || !isManifestLike(type)) return undefined
+  if (answer.status !== 200 || digest === undefined || !isDocumentType(type)) return undefined
   if (!Number.isSafeInteger(size) || size <= 0) return undefined
   const descriptor = { mediaType: type, digest: parseDigest(digest), size }
   if (isDigest(reference) && descriptor.digest !== reference)

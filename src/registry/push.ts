@@ -1,8 +1,9 @@
 // An image of the local store to a registry: what the registry has is not sent, what it has elsewhere is mounted.
 import { type Context, task } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
+import { isDocumentType, maxManifestBytes } from '../core/media-type.ts'
 import { formatReference, type ImageRef, parseReference } from '../core/reference.ts'
-import { childrenOf, isDocument, maxDocumentBytes } from '../store/children.ts'
+import { childrenOf } from '../store/children.ts'
 import { readSmall } from '../store/collect.ts'
 import { copyImage } from '../store/copy.ts'
 import type { ContentReader, ContentStore } from '../store/types.ts'
@@ -69,10 +70,10 @@ async function rememberOrigins(
   descriptor: Descriptor,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!isDocument(descriptor.mediaType)) return
-  const bytes = await readSmall(store, descriptor, { limitBytes: maxDocumentBytes, signal })
+  if (!isDocumentType(descriptor.mediaType)) return
+  const bytes = await readSmall(store, descriptor, { limitBytes: maxManifestBytes, signal })
   for (const child of childrenOf(descriptor, bytes)) {
-    if (isDocument(child.mediaType)) await rememberOrigins(store, name, child, signal)
+    if (isDocumentType(child.mediaType)) await rememberOrigins(store, name, child, signal)
     else await store.addOrigin(child.digest, name)
   }
 }

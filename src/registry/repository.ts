@@ -1,12 +1,12 @@
 // One repository as a reader and sink of content: which kind of request each descriptor needs.
 import { Readable } from 'node:stream'
 import { type Digest, digestOf, isDigest } from '../core/digest.ts'
+import { isDocumentType, maxManifestBytes } from '../core/media-type.ts'
 import { parseReference } from '../core/reference.ts'
-import { maxManifestBytes } from '../image/parse.ts'
 import { mismatch, verifier } from '../store/verifier.ts'
 import { readBlob } from './blob-read.ts'
 import { openUploader } from './blob-write.ts'
-import { contentUrl, isManifestLike, scopeOf } from './location.ts'
+import { contentUrl, scopeOf } from './location.ts'
 import { fetchManifest, headManifest, type Place, putManifest } from './manifest.ts'
 import type { Transport } from './transport.ts'
 import type { Access, Repository, RetryPolicy } from './types.ts'
@@ -47,7 +47,7 @@ export function openRepository(
         act: `look for ${descriptor.digest} in ${name}`,
         method: 'HEAD',
         url: contentUrl(transport.home, at.path, descriptor),
-        headers: isManifestLike(descriptor.mediaType) ? { accept: descriptor.mediaType } : {},
+        headers: isDocumentType(descriptor.mediaType) ? { accept: descriptor.mediaType } : {},
         scopes,
         wanted: [200, 404],
       })
@@ -56,7 +56,7 @@ export function openRepository(
     },
     async open(descriptor, options) {
       const here = await place(options?.signal)
-      if (!isManifestLike(descriptor.mediaType)) return readBlob(here, descriptor, use.retry)
+      if (!isDocumentType(descriptor.mediaType)) return readBlob(here, descriptor, use.retry)
       const { bytes } = await fetchManifest(here, descriptor.digest)
       const check = verifier(`fetch manifest ${name}@${descriptor.digest}`, descriptor)
       check.update(bytes)
@@ -65,7 +65,7 @@ export function openRepository(
     },
     async put(expected, body, options) {
       const here = await place(options?.signal)
-      if (!isManifestLike(expected.mediaType)) {
+      if (!isDocumentType(expected.mediaType)) {
         const stream = body instanceof Uint8Array ? Readable.from([body], { objectMode: false }) : body
         const size = body instanceof Uint8Array ? body.byteLength : expected.size
         const stored = await uploader.upload(

@@ -3,17 +3,10 @@ import type { Context } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
+import { isIndexType, maxIndexDepth, maxManifestBytes, mediaType } from '../core/media-type.ts'
 import { normalisePlatform, type Platform } from '../core/platform.ts'
 import { formatReference, type ImageRef } from '../core/reference.ts'
-import { isIndexType, mediaType } from '../image/media-type.ts'
-import {
-  maxConfigBytes,
-  maxManifestBytes,
-  parseConfig,
-  parseDocument,
-  parseIndex,
-  parseManifest,
-} from '../image/parse.ts'
+import { maxConfigBytes, parseConfig, parseDocument, parseIndex, parseManifest } from '../image/parse.ts'
 import type { ImageConfig, Manifest } from '../image/types.ts'
 import { readSmall } from '../store/collect.ts'
 import type { ContentStore } from '../store/types.ts'
@@ -40,8 +33,6 @@ export interface ResolvedImage {
   readonly index?: Descriptor
 }
 
-const maxDepth = 4
-
 /**
  * What `ref` is now for a platform. A reference with a digest that is in the store needs no network; a tag costs one
  * HEAD when its manifest is known. Throws ERR_PLATFORM_MISSING, ERR_REGISTRY_*.
@@ -58,10 +49,10 @@ export async function resolveImage(
   let current = await documents.find(ref)
   const root = current.descriptor
   for (let depth = 0; isIndexType(current.descriptor.mediaType); depth++) {
-    if (depth >= maxDepth) {
+    if (depth >= maxIndexDepth) {
       throw new SlipwayError({
         code: 'ERR_MANIFEST_INVALID',
-        message: `resolve ${name}: more than ${maxDepth} indexes inside each other`,
+        message: `resolve ${name}: more than ${maxIndexDepth} indexes inside each other`,
       })
     }
     const entry = choosePlatform(parseIndex(current.bytes, current.descriptor.mediaType), platform, name)

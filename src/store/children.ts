@@ -2,32 +2,15 @@
 import type { Descriptor } from '../core/descriptor.ts'
 import { parseDigest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
+import { isDocumentType, isIndexType } from '../core/media-type.ts'
 
-/** Bytes; registries refuse larger manifests. */
-export const maxDocumentBytes = 4 << 20
-/** How many indexes may be inside each other. */
-export const maxDocumentDepth = 4
 const maxChildren = 4096
-
-const manifests: ReadonlySet<string> = new Set([
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-])
-const indexes: ReadonlySet<string> = new Set([
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-])
-
-/** Whether a descriptor of this type points to a document with children (a manifest or an index). */
-export function isDocument(mediaType: string): boolean {
-  return manifests.has(mediaType) || indexes.has(mediaType)
-}
 
 /** What `bytes`, the verified content of `descriptor`, points to; nothing for blobs. Throws ERR_MANIFEST_INVALID. */
 export function childrenOf(descriptor: Descriptor, bytes: Uint8Array): readonly Descriptor[] {
-  if (!isDocument(descriptor.mediaType)) return []
+  if (!isDocumentType(descriptor.mediaType)) return []
   const document = parseObject(descriptor, bytes)
-  if (indexes.has(descriptor.mediaType)) return list(descriptor, document.manifests)
+  if (isIndexType(descriptor.mediaType)) return list(descriptor, document.manifests)
   return [...list(descriptor, [document.config]), ...list(descriptor, document.layers)]
 }
 

@@ -4,7 +4,8 @@ import { type Readable, Transform } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import { SlipwayError } from '../core/error.ts'
 import type { Limit } from '../core/limit.ts'
-import { childrenOf, isDocument, maxDocumentBytes, maxDocumentDepth } from './children.ts'
+import { isDocumentType, isIndexType, maxIndexDepth, maxManifestBytes } from '../core/media-type.ts'
+import { childrenOf } from './children.ts'
 import { readSmall } from './collect.ts'
 import type { ContentReader, Exclusive, ImageSink } from './types.ts'
 
@@ -88,16 +89,16 @@ async function copyTree(
   options: Inner,
 ): Promise<void> {
   const { descriptor, depth } = at
-  if (!isDocument(descriptor.mediaType)) return await copyOne(from, to, descriptor, options)
-  if (depth >= maxDocumentDepth) {
+  if (!isDocumentType(descriptor.mediaType)) return await copyOne(from, to, descriptor, options)
+  if (isIndexType(descriptor.mediaType) && depth >= maxIndexDepth) {
     throw new SlipwayError({
       code: 'ERR_MANIFEST_INVALID',
-      message: `copy ${descriptor.digest}: more than ${maxDocumentDepth} indexes inside each other`,
+      message: `copy ${descriptor.digest}: more than ${maxIndexDepth} indexes inside each other`,
     })
   }
   // The sink may hold the manifest but not (any more) what it points to, so its presence cuts nothing short.
   const bytes = await slot(options, () =>
-    readSmall(from, descriptor, { limitBytes: maxDocumentBytes, signal: options.signal }),
+    readSmall(from, descriptor, { limitBytes: maxManifestBytes, signal: options.signal }),
   )
   const children = unique(childrenOf(descriptor, bytes))
   await all(

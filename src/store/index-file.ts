@@ -3,13 +3,12 @@ import { readFile } from 'node:fs/promises'
 import type { Descriptor } from '../core/descriptor.ts'
 import { isDigest } from '../core/digest.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
+import { mediaType } from '../core/media-type.ts'
 import type { Native } from '../sys/native.ts'
 import type { LayoutPaths } from './layout-paths.ts'
 import { withLock } from './locks.ts'
 import { replaceFile } from './replace-file.ts'
 import { onDisk, storageFailure } from './storage-failure.ts'
-
-const ociIndex = 'application/vnd.oci.image.index.v1+json'
 
 /** The entries of index.json; empty when the file does not exist yet. Throws ERR_STORE_DAMAGED. */
 export async function readIndex(paths: LayoutPaths): Promise<readonly Descriptor[]> {
@@ -45,7 +44,7 @@ async function readDocument(paths: LayoutPaths): Promise<IndexDocument> {
     text = await readFile(paths.index, 'utf8')
   } catch (thrown) {
     if (errnoOf(thrown) !== 'ENOENT') throw storageFailure('read', paths.index, thrown)
-    return { schemaVersion: 2, mediaType: ociIndex, manifests: [] }
+    return { schemaVersion: 2, mediaType: mediaType.ociIndex, manifests: [] }
   }
   return parse(text, paths.index)
 }

@@ -5,8 +5,9 @@ import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, digestOfHex } from '../core/digest.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import { limit } from '../core/limit.ts'
+import { isDocumentType, isIndexType, maxIndexDepth, maxManifestBytes } from '../core/media-type.ts'
 import type { Native } from '../sys/native.ts'
-import { childrenOf, isDocument, maxDocumentBytes, maxDocumentDepth } from './children.ts'
+import { childrenOf } from './children.ts'
 import { digestOfFile } from './damaged.ts'
 import { nameOf } from './index-entries.ts'
 import { readIndex } from './index-file.ts'
@@ -114,7 +115,7 @@ async function checkReachable(
 ): Promise<readonly StoreProblem[]> {
   const { descriptor, depth, image } = at
   const { digest } = descriptor
-  const what = isDocument(descriptor.mediaType) ? 'manifest' : 'blob'
+  const what = isDocumentType(descriptor.mediaType) ? 'manifest' : 'blob'
   const size = sound.get(digest)
   if (size === undefined) {
     return [{ kind: 'missing', message: `${image}: ${what} ${digest} is missing or damaged`, digest }]
@@ -124,7 +125,7 @@ async function checkReachable(
     return [{ kind: 'manifest', message, digest }]
   }
   if (what === 'blob') return []
-  if (depth >= maxDocumentDepth || size > maxDocumentBytes) {
+  if ((isIndexType(descriptor.mediaType) && depth >= maxIndexDepth) || size > maxManifestBytes) {
     return [
       { kind: 'manifest', message: `${image}: manifest ${digest} is too large or nested too deep`, digest },
     ]

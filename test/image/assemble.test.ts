@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
+import { mediaType } from '../../src/core/media-type.ts'
 import { assemble } from '../../src/image/assemble.ts'
 import { encodeConfig } from '../../src/image/encode.ts'
 import { historyRows, inspectImage } from '../../src/image/inspect.ts'
 import { describeImage, replaceLayers } from '../../src/image/manifest.ts'
-import { mediaType } from '../../src/image/media-type.ts'
 import { parseConfig, parseManifest } from '../../src/image/parse.ts'
 import type { History, ImageLayer, PlannedHistory, PlannedImage } from '../../src/image/types.ts'
 

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { SlipwayError } from '../../src/core/error.ts'
+import { mediaType } from '../../src/core/media-type.ts'
 import { encodeConfig, encodeIndex, encodeManifest } from '../../src/image/encode.ts'
-import { mediaType } from '../../src/image/media-type.ts'
 import { parseConfig, parseDocument, parseIndex, parseManifest } from '../../src/image/parse.ts'
 
 const bytes = (value: unknown): Buffer =>

@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Compression, compress, decompress, sniffCompression } from '../../src/layer/compression.ts'
+import type { LayerCompression } from '../../src/core/media-type.ts'
+import { compress, decompress, sniffCompression } from '../../src/layer/compression.ts'
 import { unzstdInScript } from '../../src/layer/zstd.ts'
 import { collect, inPieces } from './tar-fixture.ts'
 
@@ -166,7 +167,7 @@ describe.skipIf(!hasZstd)('zstd without the program (which the test needs to mak
 })
 
 describe('which compression it is', () => {
-  test.each<[Compression, number[]]>([
+  test.each<[LayerCompression, number[]]>([
     ['gzip', [0x1f, 0x8b, 8, 0]],
     ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
     ['uncompressed', [0x1f]],

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { mediaType } from '../../src/core/media-type.ts'
 import { parseReference } from '../../src/core/reference.ts'
-import { mediaType } from '../../src/image/media-type.ts'
 import { pullImage, pullLayers } from '../../src/registry/pull.ts'
 import { resolveImage } from '../../src/registry/resolve.ts'
 import { openContentStore } from '../../src/store/layout-store.ts'

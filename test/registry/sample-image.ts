@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Descriptor } from '../../src/core/descriptor.ts'
 import { digestOf } from '../../src/core/digest.ts'
-import { mediaType } from '../../src/image/media-type.ts'
+import { mediaType } from '../../src/core/media-type.ts'
 import type { ContentStore } from '../../src/store/types.ts'
 import type { TestRegistry } from '../support/registry.ts'
 

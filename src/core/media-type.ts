@@ -40,6 +40,11 @@ export function isManifestType(type: string): boolean {
   return type === mediaType.ociManifest || type === mediaType.dockerManifest
 }
 
+/** Whether content of this type points to other content: a manifest or an index. Registries keep it apart from blobs. */
+export function isDocumentType(type: string): boolean {
+  return isManifestType(type) || isIndexType(type)
+}
+
 /** Whether a blob of this type is an image config. */
 export function isConfigType(type: string): boolean {
   return type === mediaType.ociConfig || type === mediaType.dockerConfig
@@ -69,3 +74,8 @@ export function asOciLayerType(type: string): string {
   const plain = ociLayerType(compression)
   return type.includes('.foreign.') ? plain.replace('layer.v1', 'layer.nondistributable.v1') : plain
 }
+
+/** Bytes; what registries accept as a manifest or index. */
+export const maxManifestBytes = 4 << 20
+/** How many indexes may be inside each other. */
+export const maxIndexDepth = 4
