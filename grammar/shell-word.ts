@@ -202,11 +202,11 @@ class WordParser extends EmbeddedActionsParser {
             ALT: () => {
               const operator = this.CONSUME(t.Replace)
               const operand = this.SUBRULE1(parts)
-              const replacement = this.OPTION1(() => {
-                this.CONSUME(t.PatternEnd)
-                return this.SUBRULE2(parts)
+              const rest = this.OPTION1(() => {
+                const divider = this.CONSUME(t.PatternEnd)
+                return { divider, replacement: this.SUBRULE2(parts) }
               })
-              return { operator, operand, ...(replacement === undefined ? {} : { replacement }) }
+              return { operator, operand, ...rest }
             },
           },
         ]),
@@ -233,11 +233,15 @@ function singleOf(token: IToken): WordPart {
 interface Modifier {
   readonly operator: IToken
   readonly operand: readonly WordPart[]
+  /** The second slash. */
+  readonly divider?: IToken
   readonly replacement?: readonly WordPart[]
 }
 
 function substitutionOf(open: IToken, modifier: Modifier | undefined, close: IToken | undefined): WordPart {
-  const last = modifier?.replacement?.at(-1)?.end ?? modifier?.operand.at(-1)?.end
+  const parts = modifier?.replacement?.at(-1)?.end
+  const divider = modifier?.divider === undefined ? undefined : placeOf(modifier.divider).end
+  const last = parts ?? divider ?? modifier?.operand.at(-1)?.end
   const opened = modifier === undefined ? placeOf(open).end : placeOf(modifier.operator).end
   return {
     kind: 'substitution',

@@ -43,6 +43,7 @@ describe.each(escapes)('with %s as the escape character', (escapeBy) => {
         }
         expect(at).toBe(text.length)
       }),
+      { examples: [['${/a/']] },
     )
   })
 })
