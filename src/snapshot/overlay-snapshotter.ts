@@ -1,9 +1,10 @@
 // Snapshots as plain directories for overlayfs: `snapshots/<id>/fs` when committed, `active/<random>/{fs,work}`
 // while being made. Nothing is mounted here. Other processes work in the same directories at the same time.
+// The few calls of a step are made on this thread: each is far cheaper than a trip to libuv's pool.
 import { randomBytes } from 'node:crypto'
 import type { Stats } from 'node:fs'
-import { lstatSync, mkdirSync } from 'node:fs'
-import { chmod, chown, lstat, mkdir, readdir, rename, unlink, utimes } from 'node:fs/promises'
+import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, unlinkSync, utimesSync } from 'node:fs'
+import { readdir, rename } from 'node:fs/promises'
 import { errnoOf, invariant } from '../core/error.ts'
 import { onDisk, storageFailure } from '../store/storage-failure.ts'
 import { acquireLock, type Lock, tryLock } from '../sys/lock.ts'
@@ -65,12 +66,12 @@ class Overlay implements OverlaySnapshotter {
       const { path } = workspace
       const lower = parents.map((id) => this.path(id))
       await onDisk('create', path, async () => {
-        await mkdir(`${path}/fs`, { mode: 0o755 })
-        await mkdir(`${path}/work`, { mode: 0o700 })
+        mkdirSync(`${path}/fs`, { mode: 0o755 })
+        mkdirSync(`${path}/work`, { mode: 0o700 })
         // The merged root is the top layer's root, so that one has to carry on what it was.
         const below = lower.at(-1)
-        if (below === undefined) await chmod(`${path}/fs`, 0o755)
-        else await copyMetadata(await lstat(below), `${path}/fs`)
+        if (below === undefined) chmodSync(`${path}/fs`, 0o755)
+        else copyMetadata(lstatSync(below), `${path}/fs`)
       })
       return {
         lower,
@@ -191,7 +192,7 @@ class Overlay implements OverlaySnapshotter {
     const path = `${this.#directories.active}/${name}`
     const workspace: Workspace = { path, name, lock, isReleased: false }
     try {
-      await onDisk('create', path, () => mkdir(path, { mode: 0o700 }))
+      await onDisk('create', path, async () => mkdirSync(path, { mode: 0o700 }))
       return workspace
     } catch (thrown) {
       await this.#discard(workspace)
@@ -206,7 +207,7 @@ class Overlay implements OverlaySnapshotter {
       markUnsynced(workspace.path)
       for (;;) {
         try {
-          await rename(workspace.path, target)
+          renameSync(workspace.path, target)
           break
         } catch (thrown) {
           if (errnoOf(thrown) !== 'ENOTEMPTY' && errnoOf(thrown) !== 'EEXIST') throw thrown
@@ -234,9 +235,11 @@ class Overlay implements OverlaySnapshotter {
     workspace.isReleased = true
     const { name, lock } = workspace
     // Nobody else ever makes this name, so the file may go while it is still locked.
-    await unlink(this.#lockPath(name)).catch((thrown: unknown) => {
+    try {
+      unlinkSync(this.#lockPath(name))
+    } catch (thrown) {
       if (errnoOf(thrown) !== 'ENOENT') throw storageFailure('remove', this.#lockPath(name), thrown)
-    })
+    }
     await lock[Symbol.asyncDispose]()
   }
 
@@ -257,10 +260,10 @@ interface Workspace {
   isReleased: boolean
 }
 
-async function copyMetadata(from: Stats, to: string): Promise<void> {
-  await chown(to, from.uid, from.gid)
-  await chmod(to, from.mode & 0o7777)
-  await utimes(to, from.mtime, from.mtime)
+function copyMetadata(from: Stats, to: string): void {
+  chownSync(to, from.uid, from.gid)
+  chmodSync(to, from.mode & 0o7777)
+  utimesSync(to, from.mtime, from.mtime)
 }
 
 /** Resolves when `task` has ended in whatever way, or when the signal is aborted. */
