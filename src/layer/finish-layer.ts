@@ -1,13 +1,14 @@
 // The second, short pass over an unpacked layer: hard links into the layers below, whiteouts, opaque
 // marks, and the metadata of directories the archive does not mention. Whiteouts come last because they
 // hide lower layers only, wherever in the archive they stand (image-spec, layer.md "Whiteouts").
+
+import { quoted } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
+import { baseOf, joinPath, parentOf } from '../core/path.ts'
 import { applyFileOperations, type FileCounts, type FileOperation } from '../sys/files.ts'
 import type { Native } from '../sys/native.ts'
-import { baseOf, joinPath, parentOf } from './layer-path.ts'
 import type { LayerTree, LayerTreeEntry } from './layer-tree.ts'
 import { isUnpackedXattr } from './layer-xattrs.ts'
-import { printable } from './tar-entry.ts'
 
 export interface FinishOptions {
   /** The layer's directory: empty before the first pass, and nobody else's. */
@@ -87,7 +88,7 @@ class FinishingPass {
     if (found === undefined || found.type === 'directory') {
       throw new SlipwayError({
         code: 'ERR_LAYER_LINK',
-        message: `unpack layer: hard link ${printable(path)} leads to ${printable(target)}, which is no file of this or a lower layer`,
+        message: `unpack layer: hard link ${quoted(path)} leads to ${quoted(target)}, which is no file of this or a lower layer`,
       })
     }
     if (this.#own.lookup(found.path, { follow: false }) === undefined && !this.#made.has(found.path)) {
@@ -185,7 +186,7 @@ class FinishingPass {
     if (found.type !== 'file') {
       throw new SlipwayError({
         code: 'ERR_LAYER_LINK',
-        message: `unpack layer: hard link to ${printable(path)}, which is a ${found.type} of a lower layer`,
+        message: `unpack layer: hard link to ${quoted(path)}, which is a ${found.type} of a lower layer`,
       })
     }
     const xattrs = [...(this.#lower?.xattrs(found) ?? [])].filter(([name]) => isUnpackedXattr(name))

@@ -1,33 +1,8 @@
 // What a member's name means inside a layer: a place below the root, a whiteout or an opaque mark
 // (OCI image-spec, layer.md). Paths are byte strings.
-import { printable, tarError } from './tar-entry.ts'
-
-/** `name` as a clean path relative to the root; empty for the root itself. `..` stops at the root, as in a chroot; nothing is looked up. */
-export function cleanPath(name: string): string {
-  if (!needsCleaning.test(name)) return name
-  const parts: string[] = []
-  for (const part of name.split('/')) {
-    if (part === '..') parts.pop()
-    else if (part !== '' && part !== '.') parts.push(part)
-  }
-  return parts.join('/')
-}
-
-const needsCleaning = /^\/|\/\/|\/$|(?:^|\/)\.\.?(?:\/|$)/
-
-/** The directory part of a clean path; empty when it is the root. */
-export function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')))
-}
-
-/** The last component of a clean path. */
-export function baseOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1)
-}
-
-export function joinPath(directory: string, name: string): string {
-  return directory === '' ? name : `${directory}/${name}`
-}
+import { quoted } from '../core/byte-string.ts'
+import { cleanPath, joinPath } from '../core/path.ts'
+import { tarError } from './tar-entry.ts'
 
 export const whiteoutPrefix = '.wh.'
 export const opaqueName = '.wh..wh..opq'
@@ -49,7 +24,7 @@ export function meaningOf(name: string): Meaning {
   const last = parts.pop() ?? ''
   if (parts.some((part) => part.startsWith('.wh..wh.'))) return { kind: 'ignored' }
   if (parts.some((part) => part.startsWith(whiteoutPrefix))) {
-    throw tarError(`entry ${printable(name)} lies below a whiteout`)
+    throw tarError(`entry ${quoted(name)} lies below a whiteout`)
   }
   if (!last.startsWith(whiteoutPrefix)) return { kind: 'entry', path }
   const parent = parts.join('/')
@@ -57,7 +32,7 @@ export function meaningOf(name: string): Meaning {
   if (last.startsWith('.wh..wh.')) return { kind: 'ignored' }
   const hidden = last.slice(whiteoutPrefix.length)
   if (hidden === '' || hidden === '.' || hidden === '..') {
-    throw tarError(`whiteout ${printable(name)} names no file`)
+    throw tarError(`whiteout ${quoted(name)} names no file`)
   }
   return { kind: 'whiteout', path: joinPath(parent, hidden) }
 }

@@ -1,7 +1,9 @@
 // From header blocks (ustar, GNU, v7, star) and pax records to an entry, strictly: what is not clearly valid
 // is refused. Names, targets and attribute values are bytes; limits and bodies are left to tar-read.ts.
+
+import { quoted } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
-import { blockSize, printable, type TarEntry, type TarEntryType, tarError, xattrPrefix } from './tar-entry.ts'
+import { blockSize, type TarEntry, type TarEntryType, tarError, xattrPrefix } from './tar-entry.ts'
 
 /** What a single 512-byte header says, before pax and GNU long-name records are merged in. */
 export interface RawHeader {
@@ -124,7 +126,7 @@ export function decodePax(payload: Buffer): Map<string, string> {
 /** A pax time (`-12.000000034`) in nanoseconds; digits below a nanosecond are dropped. */
 export function parsePaxTime(text: string): bigint {
   const match = /^(-?)([0-9]{1,18})(?:\.([0-9]*))?$/.exec(text)
-  if (match === null) throw tarError(`malformed time ${printable(text)}`)
+  if (match === null) throw tarError(`malformed time ${quoted(text)}`)
   const nanoseconds =
     BigInt(match[2] ?? '0') * 1_000_000_000n + BigInt((match[3] ?? '').slice(0, 9).padEnd(9, '0'))
   return match[1] === '-' ? -nanoseconds : nanoseconds
@@ -146,7 +148,7 @@ export function mergeEntry(
   const linkName = pax.get('linkpath') || longLink || raw.linkName
   if (name === '') throw tarError('entry without a name')
   if (name.includes('\0') || linkName.includes('\0'))
-    throw tarError(`name ${printable(name)} contains a NUL byte`)
+    throw tarError(`name ${quoted(name)} contains a NUL byte`)
   const type = entryType(raw.typeflag, name)
   let xattrs: Map<string, Uint8Array> | undefined
   for (const [key, value] of pax) {
@@ -159,14 +161,14 @@ export function mergeEntry(
   const uid = paxInteger(pax, 'uid') ?? raw.uid
   const gid = paxInteger(pax, 'gid') ?? raw.gid
   if (uid < 0 || uid > 0xffffffff || gid < 0 || gid > 0xffffffff) {
-    throw tarError(`owner of ${printable(name)} is out of range`)
+    throw tarError(`owner of ${quoted(name)} is out of range`)
   }
   // Only files have a body. Other types may carry a number here (old cpio gives hard links their file's
   // size); Go's archive/tar, which all other builders read layers with, ignores it, and so must we.
   const size = type === 'file' ? (paxInteger(pax, 'size') ?? raw.size) : 0
-  if (size < 0) throw tarError(`size of ${printable(name)} is negative`)
+  if (size < 0) throw tarError(`size of ${quoted(name)} is negative`)
   const isLink = type === 'symlink' || type === 'hardlink'
-  if (isLink && linkName === '') throw tarError(`link ${printable(name)} has no target`)
+  if (isLink && linkName === '') throw tarError(`link ${quoted(name)} has no target`)
   const mtime = pax.get('mtime')
   return {
     path: name.length > 1 ? name.replace(/\/+$/, '') || '/' : name,
@@ -187,7 +189,7 @@ function paxInteger(pax: ReadonlyMap<string, string>, key: string): number | und
   const text = pax.get(key)
   if (text === undefined || text === '') return undefined
   const value = /^-?[0-9]+$/.test(text) ? Number(text) : Number.NaN
-  if (!Number.isSafeInteger(value)) throw tarError(`malformed pax ${key} ${printable(text)}`)
+  if (!Number.isSafeInteger(value)) throw tarError(`malformed pax ${key} ${quoted(text)}`)
   return value
 }
 
@@ -214,7 +216,7 @@ function entryType(typeflag: string, name: string): TarEntryType {
     default:
       throw new SlipwayError({
         code: 'ERR_TAR_UNSUPPORTED',
-        message: `read tar: entry ${printable(name)} has the unsupported type ${printable(typeflag)}`,
+        message: `read tar: entry ${quoted(name)} has the unsupported type ${quoted(typeflag)}`,
       })
   }
 }
@@ -222,7 +224,7 @@ function entryType(typeflag: string, name: string): TarEntryType {
 function sparseError(name: string): SlipwayError {
   return new SlipwayError({
     code: 'ERR_TAR_UNSUPPORTED',
-    message: `read tar: entry ${printable(name)} is stored sparse`,
+    message: `read tar: entry ${quoted(name)} is stored sparse`,
     hint: 'write the archive without sparse files (tar without -S)',
   })
 }

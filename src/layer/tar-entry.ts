@@ -32,10 +32,5 @@ export function tarError(reason: string): SlipwayError {
   return new SlipwayError({ code: 'ERR_TAR_INVALID', message: `read tar: ${reason}` })
 }
 
-/** A byte string made fit for a one-line message. */
-export function printable(bytes: string): string {
-  return JSON.stringify(Buffer.from(bytes.slice(0, 300), 'latin1').toString())
-}
-
 /** Prefix of the pax records that hold extended attributes. */
 export const xattrPrefix = 'SCHILY.xattr.'

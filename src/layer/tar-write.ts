@@ -1,9 +1,10 @@
 // Writes an archive as a stream of large chunks. Bodies are read here, synchronously and straight into
 // the outgoing chunk: for many small files that is several times faster than a stream per file.
 import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { quoted } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
 import { encodeHeader } from './tar-encode.ts'
-import { blockSize, printable, type TarEntry } from './tar-entry.ts'
+import { blockSize, type TarEntry } from './tar-entry.ts'
 
 /** An entry and where its body comes from; `entry.size` decides how much of it is read. */
 export interface TarInput {
@@ -97,6 +98,6 @@ function openBody(entry: TarEntry, body: TarInput['body']): BodyReader {
 function shortBody(entry: TarEntry): SlipwayError {
   return new SlipwayError({
     code: 'ERR_TAR_SOURCE',
-    message: `write tar: file ${printable(entry.path)} is shorter than ${entry.size} bytes`,
+    message: `write tar: file ${quoted(entry.path)} is shorter than ${entry.size} bytes`,
   })
 }

@@ -1,8 +1,10 @@
 // One member of a layer's archive as a change to the layer's own directory.
+
+import { quoted } from '../core/byte-string.ts'
+import { cleanPath } from '../core/path.ts'
 import type { FileOperation, FileSource, Xattrs } from '../sys/file-operation.ts'
-import { cleanPath } from './layer-path.ts'
 import { isUnpackedXattr } from './layer-xattrs.ts'
-import { printable, tarError } from './tar-entry.ts'
+import { tarError } from './tar-entry.ts'
 import type { TarMember } from './tar-read.ts'
 
 /** Bodies up to this size are handed over whole; larger ones as a stream. */
@@ -12,7 +14,7 @@ const inlineBytes = 64 * 1024
 export async function unpackOperation(path: string, member: TarMember): Promise<FileOperation | undefined> {
   const { entry } = member
   if (path === '' && entry.type !== 'directory')
-    throw tarError(`entry ${printable(entry.path)} replaces the root`)
+    throw tarError(`entry ${quoted(entry.path)} replaces the root`)
   const metadata = {
     path,
     uid: entry.uid,
@@ -29,7 +31,7 @@ export async function unpackOperation(path: string, member: TarMember): Promise<
       return { op: 'symlink', target: entry.linkTarget ?? '', ...metadata }
     case 'hardlink': {
       const target = cleanPath(entry.linkTarget ?? '')
-      if (target === '') throw tarError(`hard link ${printable(entry.path)} leads to the root`)
+      if (target === '') throw tarError(`hard link ${quoted(entry.path)} leads to the root`)
       // A member that links to itself says nothing; libarchive writes such for a file it met twice.
       return target === path ? undefined : { op: 'hardlink', path, target }
     }

@@ -2,16 +2,18 @@
 // marks spelled as the image-spec wants them. Compressing it is convert-layer.ts's business.
 import { lstatSync } from 'node:fs'
 import { Readable } from 'node:stream'
+import { bytesOf, fsPath, quoted } from '../core/byte-string.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
 import { ociLayerType } from '../core/media-type.ts'
+import { baseOf, joinPath, parentOf } from '../core/path.ts'
 import type { ContentWriter } from '../store/types.ts'
 import type { Native } from '../sys/native.ts'
 import { scanTree, type TreeEntry } from '../sys/scan.ts'
-import { baseOf, joinPath, opaqueName, parentOf, whiteoutPrefix } from './layer-path.ts'
+import { opaqueName, whiteoutPrefix } from './layer-path.ts'
 import { isOpaqueMark, isWrittenXattr } from './layer-xattrs.ts'
-import { printable, type TarEntry } from './tar-entry.ts'
+import type { TarEntry } from './tar-entry.ts'
 import { type TarInput, writeTar } from './tar-write.ts'
 
 export interface WriteLayerOptions {
@@ -55,7 +57,7 @@ function* layerInputs(
   upper: string,
   options: WriteLayerOptions,
 ): Generator<TarInput, void, undefined> {
-  const root = Buffer.from(upper).toString('latin1')
+  const root = bytesOf(upper)
   const firstNames = new Map<string, string>()
   for (const entry of entries) {
     options.signal.throwIfAborted()
@@ -76,7 +78,7 @@ function* layerInputs(
     if (entry.nlink > 1) firstNames.set(inode, path)
     yield {
       entry: metadata,
-      ...(entry.type === 'file' ? { body: { path: Buffer.from(`${root}/${path}`, 'latin1') } } : {}),
+      ...(entry.type === 'file' ? { body: { path: fsPath(`${root}/${path}`) } } : {}),
     }
     if (
       entry.type === 'directory' &&
@@ -126,17 +128,17 @@ function isWhiteout(entry: TreeEntry): boolean {
 
 /** Whether `path` is a directory of this one layer; links on the way lead nowhere. */
 function hasDirectory(layer: string, path: string): boolean {
-  let at = Buffer.from(layer).toString('latin1')
+  let at = bytesOf(layer)
   return path.split('/').every((part) => {
     at = `${at}/${part}`
-    return lstatSync(Buffer.from(at, 'latin1'), { throwIfNoEntry: false })?.isDirectory() === true
+    return lstatSync(fsPath(at), { throwIfNoEntry: false })?.isDirectory() === true
   })
 }
 
 function reservedName(path: string): SlipwayError {
   return new SlipwayError({
     code: 'ERR_LAYER_NAME_RESERVED',
-    message: `write layer: ${printable(`/${path}`)} cannot be stored, names beginning with .wh. mark deleted files in layers`,
+    message: `write layer: ${quoted(`/${path}`)} cannot be stored, names beginning with .wh. mark deleted files in layers`,
     hint: 'remove or rename it in the step that creates it',
   })
 }

@@ -1,4 +1,5 @@
 // Lexical paths of instructions, as BuildKit joins and cleans them. Always `/`; nothing is looked up.
+import { cleanPath } from '../core/path.ts'
 
 /** WORKDIR's new value: an absolute path stays as written, a relative one is joined to the current directory. */
 export function joinWorkdir(current: string, path: string): string {
@@ -7,12 +8,7 @@ export function joinWorkdir(current: string, path: string): string {
 
 /** An absolute path without `.`, `..`, double or trailing slashes; `..` stops at the root. */
 export function cleanAbsolute(path: string): string {
-  const parts: string[] = []
-  for (const part of path.split('/')) {
-    if (part === '..') parts.pop()
-    else if (part !== '' && part !== '.') parts.push(part)
-  }
-  return `/${parts.join('/')}`
+  return `/${cleanPath(path)}`
 }
 
 /** COPY's destination: absolute and clean, ending in `/` when the words mean a directory (`dir/`, `dir/.`, `.`, nothing). */

@@ -1,4 +1,5 @@
 // How a failure reported by `slipway-helper run` reads to people and programs.
+import { textOf } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
 import type { HelperEnd, HelperFailure } from '../sys/helper-process.ts'
 
@@ -60,7 +61,5 @@ function hintFor(errno: string | undefined): { hint?: string } {
 
 /** Texts of the status stream are byte strings. */
 function shown(text: string): string {
-  return Buffer.from(text, 'latin1')
-    .toString('utf8')
-    .replace(/[\x00-\x1f\x7f]+/g, ' ')
+  return textOf(text).replace(/[\x00-\x1f\x7f]+/g, ' ')
 }

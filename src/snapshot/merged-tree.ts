@@ -13,20 +13,18 @@ import {
   readlinkSync,
   readSync,
 } from 'node:fs'
+import { bytesOf, fsPath, quoted } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
-import { baseOf, joinPath, parentOf } from '../layer/layer-path.ts'
+import { baseOf, joinPath, parentOf } from '../core/path.ts'
 import { isOpaqueMark } from '../layer/layer-xattrs.ts'
-import { printable } from '../layer/tar-entry.ts'
 import type { Native } from '../sys/native.ts'
-import { readXattrs } from '../sys/scan.ts'
-
-export type MergedType = 'file' | 'directory' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket'
+import { type EntryType, readXattrs, splitDevice, typeOfMode } from '../sys/scan.ts'
 
 /** An object of the merged file system; strings are byte strings. */
 export interface MergedEntry {
   /** Clean and relative to the root, with every link on the way resolved; empty for the root. */
   readonly path: string
-  readonly type: MergedType
+  readonly type: EntryType
   /** Permission, set-id and sticky bits. */
   readonly mode: number
   readonly uid: number
@@ -91,9 +89,9 @@ class LayerStack implements MergedTree {
   constructor(layers: readonly string[], options: MergedTreeOptions) {
     this.#native = options.native
     this.#overlay = options.overlay ?? true
-    const hosts = layers.map((path) => Buffer.from(path).toString('latin1')).reverse()
+    const hosts = layers.map(bytesOf).reverse()
     const top = hosts[0]
-    const stat = top === undefined ? undefined : lstatSync(bytes(top), { bigint: true })
+    const stat = top === undefined ? undefined : lstatSync(fsPath(top), { bigint: true })
     this.#root = stat === undefined || top === undefined ? emptyRoot : { ...describe('', top, stat), hosts }
   }
 
@@ -121,7 +119,7 @@ class LayerStack implements MergedTree {
       if (++links > maxLinks) {
         throw new SlipwayError({
           code: 'ERR_TREE_LINK_LOOP',
-          message: `resolve ${printable(`/${path}`)}: too many levels of symbolic links`,
+          message: `resolve ${quoted(`/${path}`)}: too many levels of symbolic links`,
         })
       }
       if (next.linkTarget.startsWith('/')) at = this.#root
@@ -149,7 +147,7 @@ class LayerStack implements MergedTree {
     const entry = this.lookup(path, { follow: true })
     if (entry?.type !== 'file') return undefined
     const fd = openSync(
-      bytes(entry.hostPath),
+      fsPath(entry.hostPath),
       constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
     )
     try {
@@ -157,7 +155,7 @@ class LayerStack implements MergedTree {
       if (size > limitBytes) {
         throw new SlipwayError({
           code: 'ERR_TREE_FILE_TOO_LARGE',
-          message: `read ${printable(`/${path}`)}: it has ${size} bytes, at most ${limitBytes} are accepted`,
+          message: `read ${quoted(`/${path}`)}: it has ${size} bytes, at most ${limitBytes} are accepted`,
         })
       }
       const content = Buffer.allocUnsafe(size)
@@ -172,7 +170,7 @@ class LayerStack implements MergedTree {
 
   xattrs(entry: MergedEntry): ReadonlyMap<string, Uint8Array> {
     if (entry.hostPath === '') return new Map()
-    const all = readXattrs(bytes(entry.hostPath), this.#native)
+    const all = readXattrs(fsPath(entry.hostPath), this.#native)
     return new Map(all.filter(([name]) => !this.#overlay || !overlayXattr.test(name)))
   }
 
@@ -185,7 +183,7 @@ class LayerStack implements MergedTree {
     if (found?.type === 'directory') return found
     throw new SlipwayError({
       code: 'ERR_TREE_MISSING',
-      message: `list ${printable(`/${path}`)}: not a directory`,
+      message: `list ${quoted(`/${path}`)}: not a directory`,
     })
   }
 
@@ -199,7 +197,7 @@ class LayerStack implements MergedTree {
     const merged: string[] = []
     for (const directory of hosts) {
       const host = `${directory}/${name}`
-      const stat = lstatSync(bytes(host), { bigint: true, throwIfNoEntry: false })
+      const stat = lstatSync(fsPath(host), { bigint: true, throwIfNoEntry: false })
       if (stat === undefined) continue
       if (this.#overlay && stat.isCharacterDevice() && stat.rdev === 0n) break
       if (top === undefined) top = { host, stat }
@@ -241,7 +239,7 @@ class LayerStack implements MergedTree {
 
   #isOpaque(host: string): boolean {
     if (!this.#overlay) return false
-    return isOpaqueMark(readXattrs(bytes(host), this.#native))
+    return isOpaqueMark(readXattrs(fsPath(host), this.#native))
   }
 }
 
@@ -259,16 +257,12 @@ const emptyRoot: Node = {
   hosts: [],
 }
 
-function bytes(path: string): Buffer {
-  return Buffer.from(path, 'latin1')
-}
-
 function namesIn(host: string): string[] {
-  return readdirSync(bytes(host), 'latin1')
+  return readdirSync(fsPath(host), 'latin1')
 }
 
 function describe(path: string, hostPath: string, stat: BigIntStats): MergedEntry {
-  const type = typeOf(stat)
+  const type = typeOfMode(Number(stat.mode))
   const isDevice = type === 'char' || type === 'block'
   return {
     path,
@@ -278,26 +272,9 @@ function describe(path: string, hostPath: string, stat: BigIntStats): MergedEntr
     gid: Number(stat.gid),
     size: type === 'file' ? Number(stat.size) : 0,
     mtimeNs: stat.mtimeNs,
-    ...(type === 'symlink' ? { linkTarget: readlinkSync(bytes(hostPath), 'latin1') } : {}),
+    ...(type === 'symlink' ? { linkTarget: readlinkSync(fsPath(hostPath), 'latin1') } : {}),
     ...(isDevice ? { device: splitDevice(stat.rdev) } : {}),
     ...(type !== 'directory' && stat.nlink > 1n ? { linkGroup: `${stat.dev}:${stat.ino}` } : {}),
     hostPath,
-  }
-}
-
-function typeOf(stat: BigIntStats): MergedType {
-  if (stat.isFile()) return 'file'
-  if (stat.isDirectory()) return 'directory'
-  if (stat.isSymbolicLink()) return 'symlink'
-  if (stat.isCharacterDevice()) return 'char'
-  if (stat.isBlockDevice()) return 'block'
-  return stat.isFIFO() ? 'fifo' : 'socket'
-}
-
-/** Major and minor of Linux's 64-bit device number, makedev(3). */
-export function splitDevice(device: bigint): { readonly major: number; readonly minor: number } {
-  return {
-    major: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n)),
-    minor: Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n)),
   }
 }

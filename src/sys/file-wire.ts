@@ -1,5 +1,6 @@
 // File operations as native/files-operation.h wants them on the wire. Records are gathered into large
 // pieces, because a write per file would cost more than the file.
+import { bytesOf } from '../core/byte-string.ts'
 import { invariant, SlipwayError } from '../core/error.ts'
 import type { FileOperation, Xattrs } from './file-operation.ts'
 
@@ -65,7 +66,7 @@ export class FileEncoder {
     const reportLinks = options.reportLinks ? targetFlags.reportLinks : 0
     const overlay = target.kind === 'overlay'
     const paths = overlay ? [target.upper, target.work, ...target.lower] : [target.path, '']
-    const texts = paths.map((path) => Buffer.from(path).toString('latin1'))
+    const texts = paths.map(bytesOf)
     let length = 1 + 8
     for (const text of texts) length += 4 + text.length
     const start = this.#begin(length)

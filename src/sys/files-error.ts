@@ -1,4 +1,5 @@
 // How a failure reported by `slipway-helper files` reads to people and programs.
+import { textOf } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
 import type { HelperEnd, HelperFailure } from './helper-process.ts'
 
@@ -57,6 +58,6 @@ function codeOf(failure: HelperFailure): readonly [code: string, hint?: string] 
 
 /** A byte-string path as people read it: UTF-8 where it is, quoted when it holds blanks or control characters. */
 export function shownPath(path: string): string {
-  const text = Buffer.from(path, 'latin1').toString('utf8')
+  const text = textOf(path)
   return /[\s"\\\x00-\x1f\x7f]/.test(text) ? JSON.stringify(text) : text
 }

@@ -87,27 +87,22 @@ function asBuffer(path: string | Buffer): Buffer {
   return typeof path === 'string' ? Buffer.from(path) : path
 }
 
-const types: readonly (EntryType | undefined)[] = Array.from({ length: 16 }, (_, format) => typeOf(format))
+/** The type in `st_mode` (inode(7)). */
+export function typeOfMode(mode: number): EntryType {
+  return types[(mode >> 12) & 15] ?? 'file'
+}
 
-/** The type behind S_IFMT >> 12 (inode(7)). */
-function typeOf(format: number): EntryType | undefined {
-  switch (format) {
-    case 1:
-      return 'fifo'
-    case 2:
-      return 'char'
-    case 4:
-      return 'directory'
-    case 6:
-      return 'block'
-    case 8:
-      return 'file'
-    case 10:
-      return 'symlink'
-    case 12:
-      return 'socket'
-    default:
-      return undefined
+const none = undefined
+const types: readonly (EntryType | undefined)[] = [
+  ...([none, 'fifo', 'char', none, 'directory', none, 'block', none] as const),
+  ...(['file', none, 'symlink', none, 'socket'] as const),
+]
+
+/** Major and minor of Linux's 64-bit device number, makedev(3). */
+export function splitDevice(device: bigint): { readonly major: number; readonly minor: number } {
+  return {
+    major: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n)),
+    minor: Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n)),
   }
 }
 
@@ -130,7 +125,7 @@ function decodeTree(packed: Buffer): TreeEntry[] {
     const xattrsEnd = linkEnd + word(w + 9)
     const entry: TreeEntry & Writable = {
       path: packed.toString('latin1', at + rowBytes, pathEnd),
-      type: types[(mode >> 12) & 15] ?? 'file',
+      type: typeOfMode(mode),
       mode: mode & 0o7777,
       uid: word(w + 2),
       gid: word(w + 3),

@@ -3,8 +3,9 @@
 import { createHash, hash } from 'node:crypto'
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
+import { fsPath, textOf } from '../../core/byte-string.ts'
 import { errnoOf, SlipwayError } from '../../core/error.ts'
-import { fsPath, type SourceEntry, textOf } from './source-tree.ts'
+import type { SourceEntry } from './source-tree.ts'
 import type { StatCache } from './stat-cache.ts'
 
 const sliceMs = 10

@@ -1,6 +1,8 @@
 // The file system of another stage or image as a source of COPY. Merging its layers is snapshot's business.
+
+import { isWrittenXattr } from '../../layer/layer-xattrs.ts'
 import type { MergedEntry, MergedTree } from '../../snapshot/merged-tree.ts'
-import { isCopiedXattr, type SourceEntry, type SourceTree } from './source-tree.ts'
+import type { SourceEntry, SourceTree } from './source-tree.ts'
 
 /** A source over the layers of an image or stage, whose files never change. */
 export function imageTree(merged: MergedTree): SourceTree {
@@ -8,7 +10,7 @@ export function imageTree(merged: MergedTree): SourceTree {
     if (entry.type === 'symlink' || entry.type === 'socket') return entry
     const xattrs = new Map<string, Buffer>()
     for (const [name, value] of merged.xattrs(entry)) {
-      if (isCopiedXattr(name)) xattrs.set(name, Buffer.from(value))
+      if (isWrittenXattr(name)) xattrs.set(name, Buffer.from(value))
     }
     return xattrs.size === 0 ? entry : { ...entry, xattrs }
   }

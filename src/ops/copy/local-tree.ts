@@ -1,22 +1,15 @@
 // A local directory as a source of COPY and ADD: what `.dockerignore` lets through, links confined to the
 // directory, everything owned by root. Which of it is copied is decided in select.ts.
-import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs'
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
+import { compareBytes, fsPath, textOf } from '../../core/byte-string.ts'
 import { SlipwayError } from '../../core/error.ts'
+import { cleanPath, joinPath, parentOf } from '../../core/path.ts'
 import type { IgnoreMatcher } from '../../dockerfile/ignore-file.ts'
-import { cleanPath, joinPath, parentOf } from '../../layer/layer-path.ts'
-import { splitDevice } from '../../snapshot/merged-tree.ts'
+import { isWrittenXattr } from '../../layer/layer-xattrs.ts'
 import type { Native } from '../../sys/native.ts'
-import { readXattrs, scanTree, type TreeEntry } from '../../sys/scan.ts'
+import { readXattrs, scanTree, splitDevice, type TreeEntry, typeOfMode } from '../../sys/scan.ts'
 import { changed, unreadable } from './hash-files.ts'
-import {
-  compareBytes,
-  fsPath,
-  isCopiedXattr,
-  type SourceEntry,
-  type SourceTree,
-  type SourceType,
-  textOf,
-} from './source-tree.ts'
+import type { SourceEntry, SourceTree } from './source-tree.ts'
 
 export interface LocalTreeOptions {
   /** Absolute path without links in it, as a byte string. */
@@ -118,7 +111,7 @@ function lookAt(options: LocalTreeOptions, path: string): SourceEntry | undefine
   const hostPath = path === '' ? options.root : `${options.root}/${path}`
   const stat = lstatSync(fsPath(hostPath), { bigint: true, throwIfNoEntry: false })
   if (stat === undefined) return undefined
-  const type = typeOf(stat)
+  const type = typeOfMode(Number(stat.mode))
   const hasXattrs = type === 'file' || type === 'directory'
   const rdev = splitDevice(stat.rdev)
   return sourceEntry(path, hostPath, {
@@ -137,15 +130,6 @@ function lookAt(options: LocalTreeOptions, path: string): SourceEntry | undefine
   })
 }
 
-function typeOf(stat: BigIntStats): SourceType {
-  if (stat.isFile()) return 'file'
-  if (stat.isDirectory()) return 'directory'
-  if (stat.isSymbolicLink()) return 'symlink'
-  if (stat.isCharacterDevice()) return 'char'
-  if (stat.isBlockDevice()) return 'block'
-  return stat.isFIFO() ? 'fifo' : 'socket'
-}
-
 type Looked = Omit<TreeEntry, 'path' | 'uid' | 'gid' | 'dev'> & {
   readonly dev: number | bigint
 }
@@ -158,7 +142,7 @@ function sourceEntry(path: string, hostPath: string, looked: Looked): SourceEntr
   let xattrs: Map<string, Buffer> | undefined
   for (const [name, value] of looked.xattrs ?? []) {
     // Like an owner, a privilege of this machine: BuildKit's transfer of the context loses capabilities, too.
-    if (!isCopiedXattr(name) || name === 'security.capability') continue
+    if (!isWrittenXattr(name) || name === 'security.capability') continue
     xattrs ??= new Map()
     xattrs.set(name, Buffer.from(value))
   }

@@ -1,12 +1,15 @@
 // Where selected files go: the destination rules of COPY and ADD as file operations with resolved paths.
 // The rules are BuildKit's (fsutil/copy/copy.go), checked against dockerd 20.10 and the source of 0.2x.
+
+import { bytesOf, textOf } from '../../core/byte-string.ts'
 import { invariant, SlipwayError } from '../../core/error.ts'
-import { baseOf, cleanPath, joinPath, parentOf, whiteoutPrefix } from '../../layer/layer-path.ts'
+import { baseOf, cleanPath, joinPath, parentOf } from '../../core/path.ts'
+import { whiteoutPrefix } from '../../layer/layer-path.ts'
 import type { FileOperation, Xattrs } from '../../sys/file-operation.ts'
 import type { ModeChange } from './mode.ts'
 import type { UserIds } from './owner.ts'
 import type { Below, Selected } from './select.ts'
-import { bytesOf, type SourceEntry, textOf } from './source-tree.ts'
+import type { SourceEntry } from './source-tree.ts'
 import type { TargetEntry, TargetTree } from './target-tree.ts'
 
 /** What the flags of one instruction say about everything it makes. */

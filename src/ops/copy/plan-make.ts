@@ -1,8 +1,9 @@
 // WORKDIR's directory and here-documents' files as file operations.
+
+import { bytesOf } from '../../core/byte-string.ts'
+import { cleanPath, joinPath, parentOf } from '../../core/path.ts'
 import type { FileAction } from '../../graph/op.ts'
-import { cleanPath, joinPath, parentOf } from '../../layer/layer-path.ts'
 import { type CopyStyle, checkName, type Emit, overDirectory, planDirectories } from './plan-copy.ts'
-import { bytesOf } from './source-tree.ts'
 import type { TargetTree } from './target-tree.ts'
 
 type MkdirAction = Extract<FileAction, { kind: 'mkdir' }>

@@ -1,12 +1,14 @@
 // Which files the sources of a COPY or ADD mean. Both the content digest and the copy work on the same
 // selection; where the files go is decided in plan-copy.ts.
+
+import { bytesOf, textOf } from '../../core/byte-string.ts'
 import { nearest } from '../../core/diagnostic.ts'
 import { SlipwayError } from '../../core/error.ts'
+import { baseOf, cleanPath, joinPath, parentOf } from '../../core/path.ts'
 import { type IgnoreMatcher, ignoreMatcher } from '../../dockerfile/ignore-file.ts'
 import { globMatch, hasGlob, isGlob } from '../../dockerfile/path-glob.ts'
 import type { FileAction } from '../../graph/op.ts'
-import { baseOf, cleanPath, joinPath, parentOf } from '../../layer/layer-path.ts'
-import { bytesOf, type SourceEntry, type SourceTree, textOf } from './source-tree.ts'
+import type { SourceEntry, SourceTree } from './source-tree.ts'
 
 export type CopyAction = Extract<FileAction, { kind: 'copy' }>
 

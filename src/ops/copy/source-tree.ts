@@ -1,13 +1,12 @@
 // What COPY and ADD copy from: a directory tree, be it a local directory or the file system of another
 // stage or image. Names, paths and link targets are byte strings; paths are relative to the tree's root.
+import type { EntryType } from '../../sys/scan.ts'
 import type { FileState } from './stat-cache.ts'
-
-export type SourceType = 'file' | 'directory' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket'
 
 export interface SourceEntry {
   /** Clean, without a leading slash; empty for the root. No component is a symbolic link. */
   readonly path: string
-  readonly type: SourceType
+  readonly type: EntryType
   /** Permission, set-id and sticky bits. */
   readonly mode: number
   /** 0:0 for local files: whose account holds a checkout must not decide what is in an image. */
@@ -44,31 +43,4 @@ export interface SourceTree {
   whyMissing(path: string): Promise<string | undefined>
   /** Throws ERR_CONTEXT_CHANGED if a file of these is not any more what it was when it was listed. */
   verify(entries: Iterable<SourceEntry>): Promise<void>
-}
-
-/** Whether an extended attribute is part of a file's content as images carry it. */
-export function isCopiedXattr(name: string): boolean {
-  return name === 'security.capability' || (name.startsWith('user.') && !name.startsWith('user.overlay.'))
-}
-
-/** A path or pattern from a Dockerfile as the byte string file names are compared in. */
-export function bytesOf(text: string): string {
-  return ascii.test(text) ? text : Buffer.from(text, 'utf8').toString('latin1')
-}
-
-/** A byte string as text, for messages and for patterns, whose `?` is one character and not one byte. */
-export function textOf(bytes: string): string {
-  return ascii.test(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString('utf8')
-}
-
-const ascii = /^[\x00-\x7f]*$/
-
-/** A byte string as a path for node:fs. */
-export function fsPath(bytes: string): Buffer {
-  return Buffer.from(bytes, 'latin1')
-}
-
-/** Byte order, the order of Go's `os.ReadDir`. */
-export function compareBytes(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -1,6 +1,7 @@
 // Finds the source tree behind an op's input, one per build, and remembers what was selected from it: the
 // copy works on the very listing that was digested.
 import { realpath } from 'node:fs/promises'
+import { bytesOf } from '../../core/byte-string.ts'
 import type { Context } from '../../core/context.ts'
 import { errnoOf, SlipwayError } from '../../core/error.ts'
 import { ignoreMatcher } from '../../dockerfile/ignore-file.ts'
@@ -11,7 +12,7 @@ import type { LayerSource } from '../layers.ts'
 import { imageTree } from './image-tree.ts'
 import { localTree } from './local-tree.ts'
 import { type CopyAction, type Selected, select } from './select.ts'
-import { bytesOf, type SourceTree } from './source-tree.ts'
+import type { SourceTree } from './source-tree.ts'
 import { openStatCache, type StatCache } from './stat-cache.ts'
 
 export interface SourcesOptions {

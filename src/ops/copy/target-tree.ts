@@ -1,9 +1,10 @@
 // The file system a FileOp writes to, as it will be after the operations planned so far: the base's layers
 // plus the plan. It decides where destinations lead; nothing is written here.
+
+import { textOf } from '../../core/byte-string.ts'
 import { invariant, SlipwayError } from '../../core/error.ts'
-import { joinPath, parentOf } from '../../layer/layer-path.ts'
+import { joinPath, parentOf } from '../../core/path.ts'
 import type { MergedTree } from '../../snapshot/merged-tree.ts'
-import { textOf } from './source-tree.ts'
 
 export interface TargetEntry {
   readonly type: 'file' | 'directory' | 'symlink' | 'other'

@@ -2,15 +2,17 @@
 // of everything the archive names. Follows moby's archive.Unpack as BuildKit calls it.
 import { spawn } from 'node:child_process'
 import { access, constants, type FileHandle, open, readlink } from 'node:fs/promises'
+import { bytesOf, fsPath, textOf } from '../../core/byte-string.ts'
 import { errnoOf, invariant, SlipwayError } from '../../core/error.ts'
+import { baseOf, cleanPath, joinPath, parentOf } from '../../core/path.ts'
 import { decompress, sniffCompression } from '../../layer/compression.ts'
-import { baseOf, cleanPath, joinPath, parentOf } from '../../layer/layer-path.ts'
+import { isWrittenXattr } from '../../layer/layer-xattrs.ts'
 import type { TarEntry } from '../../layer/tar-entry.ts'
 import { readTar, type TarMember } from '../../layer/tar-read.ts'
 import type { FileOperation } from '../../sys/file-operation.ts'
 import { changed, isListed, unreadable } from './hash-files.ts'
 import { type CopyStyle, checkName, planDirectories } from './plan-copy.ts'
-import { bytesOf, fsPath, isCopiedXattr, type SourceEntry, textOf } from './source-tree.ts'
+import type { SourceEntry } from './source-tree.ts'
 import type { TargetEntry, TargetTree } from './target-tree.ts'
 
 /** Whether the file's content, decompressed if it is compressed, begins as a tar archive. Throws ERR_ADD_DECOMPRESSOR for bzip2 or xz without the program. */
@@ -77,7 +79,7 @@ async function memberOperation(
   const { entry } = member
   const { uid, gid } = style.owner ?? entry
   const { mode, mtimeNs } = entry
-  const xattrs = [...entry.xattrs].filter(([key]) => isCopiedXattr(key))
+  const xattrs = [...entry.xattrs].filter(([key]) => isWrittenXattr(key))
   const metadata = { path, uid, gid, mtimeNs, ...(xattrs.length > 0 ? { xattrs } : {}) }
   const other: TargetEntry = { type: 'other', mode, uid, gid }
   switch (entry.type) {
