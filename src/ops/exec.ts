@@ -7,9 +7,9 @@ import { invariant, SlipwayError } from '../core/error.ts'
 import type { StepId } from '../core/event.ts'
 import type { OpNote, OpOf } from '../graph/op.ts'
 import type { Exit, ProcessSpec, RootFs, Sandbox } from '../sandbox/types.ts'
-import type { SnapshotId, Snapshotter } from '../snapshot/types.ts'
-import type { LayerRef, OpDriver } from '../solve/types.ts'
-import type { LayerSource } from './layers.ts'
+import type { Snapshotter } from '../snapshot/types.ts'
+import type { OpDriver } from '../solve/types.ts'
+import { type LayerSource, snapshotLayer } from './layers.ts'
 
 export interface ExecDependencies {
   readonly snapshotter: Pick<Snapshotter, 'prepare'>
@@ -41,11 +41,6 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
       return [...root, snapshotLayer(await active.commit(), cx)]
     },
   }
-}
-
-/** The name of a layer made now. */
-export function snapshotLayer(id: SnapshotId, cx: Context): LayerRef {
-  return { kind: 'snapshot', id, created: cx.now() }
 }
 
 function missingRoot(): never {
@@ -98,11 +93,9 @@ function exitError(op: OpOf<'exec'>, exit: Exit): SlipwayError {
   return new SlipwayError({
     code: 'ERR_PROCESS_EXIT',
     message: `process ${process} did not complete successfully: exit code: ${exit.code}`,
-    ...(exit.outOfMemory === true ? { hint: 'the kernel killed a process of this step: out of memory' } : {}),
     data: {
       exitCode: exit.code,
       ...(exit.signal === undefined ? {} : { signal: exit.signal }),
-      ...(exit.outOfMemory === true ? { outOfMemory: true } : {}),
     },
   })
 }

@@ -21,7 +21,7 @@ import type { SourceTree } from './copy/source-tree.ts'
 import { openSources, type Sources, type SourcesOptions } from './copy/sources.ts'
 import { baseLookup, type TargetTree, targetTree } from './copy/target-tree.ts'
 import { isArchive, unpackArchive } from './copy/unpack-archive.ts'
-import { snapshotLayer } from './exec.ts'
+import { snapshotLayer } from './layers.ts'
 
 export interface FileDependencies extends SourcesOptions {
   readonly snapshotter: Pick<Snapshotter, 'prepare' | 'path'>

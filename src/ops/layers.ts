@@ -14,6 +14,11 @@ import type { Native } from '../sys/native.ts'
 /** A layer of a base image. */
 export type BlobRef = Extract<LayerRef, { kind: 'blob' }>
 
+/** The name of a layer made now. */
+export function snapshotLayer(id: SnapshotId, cx: Context): LayerRef {
+  return { kind: 'snapshot', id, created: cx.now() }
+}
+
 /** Layers as snapshots or directories, bottom first, each present and complete. */
 export interface LayerSource {
   snapshots(layers: readonly LayerRef[], cx: Context): Promise<readonly SnapshotId[]>

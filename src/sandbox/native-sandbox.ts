@@ -30,6 +30,8 @@ interface HelperRun extends NativeSandboxOptions {
 
 async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun): Promise<Exit> {
   const stdio = io.stdio ?? 'pipe'
+  // Before anything runs: what cannot be encoded must leave no helper behind that waits for it.
+  const request = encodeRunRequest(spec, stdio)
   const killed = new AbortController()
   let exit: Exit | undefined
   const helper = spawnHelper(run.native, 'run', {
@@ -42,10 +44,10 @@ async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun): Prom
   const stopCanceling = cancelWith(run, helper, killed)
   try {
     const drained = stdio === 'pipe' ? forwardOutput(helper, io) : Promise.resolve()
-    helper.request.end(encodeRunRequest(spec, stdio))
+    helper.request.end(request)
     const [end] = await Promise.all([helper.ended, drained])
     run.cx.signal.throwIfAborted()
-    if (exit === undefined || end.code !== 0) throw sandboxError(end, '')
+    if (exit === undefined || end.code !== 0) throw sandboxError(end)
     return exit
   } finally {
     stopCanceling()
@@ -79,7 +81,8 @@ function cancelWith(run: HelperRun, helper: HelperProcess, killed: AbortControll
   }
 }
 
-async function forwardOutput({ child, ended }: HelperProcess, io: ProcessIo): Promise<void> {
+/** Resolves when both streams are at their end; never when the helper could not be started, which `ended` tells. */
+async function forwardOutput({ child }: HelperProcess, io: ProcessIo): Promise<void> {
   const closed: Promise<void>[] = []
   for (const stream of ['stdout', 'stderr'] as const) {
     const readable = child[stream]
@@ -92,8 +95,7 @@ async function forwardOutput({ child, ended }: HelperProcess, io: ProcessIo): Pr
       }),
     )
   }
-  // A helper that could not be started has streams that never close.
-  await Promise.race([Promise.all(closed), ended.then(() => Promise.all(closed))])
+  await Promise.all(closed)
 }
 
 function exitOf(line: StatusLine): Exit | undefined {

@@ -11,14 +11,14 @@ const codesByKind: Readonly<Record<string, string>> = {
 }
 
 /** The error of a helper that ended without saying how the process ended. */
-export function sandboxError(end: HelperEnd, stderr: string): SlipwayError {
+export function sandboxError(end: HelperEnd): SlipwayError {
   const { failure } = end
   if (failure === undefined) {
     const how = end.signal === null ? `exit code ${end.code}` : end.signal
     return new SlipwayError({
       code: 'ERR_SANDBOX_HELPER_DIED',
       message: `run process: the helper process died (${how})`,
-      data: { code: end.code, signal: end.signal, ...(stderr === '' ? {} : { stderr }) },
+      data: { code: end.code, signal: end.signal },
     })
   }
   const text = shown(failure.text)

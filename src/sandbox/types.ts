@@ -48,7 +48,6 @@ export interface ProcessIo {
 export interface Exit {
   readonly code: number
   readonly signal?: number
-  readonly outOfMemory?: boolean
 }
 
 export interface Sandbox {
