@@ -13,9 +13,15 @@ import { unpackOperation } from './unpack-operation.ts'
 export interface LayerLimits extends TarLimits {
   /** Bytes of the uncompressed archive. */
   readonly archiveBytes: number
+  /** Bytes of the paths of directories that the archive leaves out. A few deep names imply more than fits into memory. */
+  readonly impliedBytes: number
 }
 
-export const defaultLayerLimits: LayerLimits = { ...defaultTarLimits, archiveBytes: 64 * 2 ** 30 }
+export const defaultLayerLimits: LayerLimits = {
+  ...defaultTarLimits,
+  archiveBytes: 64 * 2 ** 30,
+  impliedBytes: 64 * 2 ** 20,
+}
 
 export interface ApplyOptions extends FinishOptions {
   /** What the uncompressed bytes must hash to. */
@@ -37,7 +43,7 @@ export async function applyLayer(body: AsyncIterable<Uint8Array>, options: Apply
   const written = await applyFileOperations(
     { kind: 'directory', path: directory },
     unpackOperations(archive, deferred, limits),
-    { native, signal, missingLinkTargets: 'report' },
+    { native, signal, missingLinkTargets: 'report', listedBytes: limits.impliedBytes },
   )
   await finishLayer(written, deferred, options)
 }
@@ -45,7 +51,7 @@ export async function applyLayer(body: AsyncIterable<Uint8Array>, options: Apply
 async function* unpackOperations(
   archive: AsyncIterable<Uint8Array>,
   deferred: Deferred,
-  limits: TarLimits,
+  limits: LayerLimits,
 ): AsyncGenerator<FileOperation, void, undefined> {
   for await (const member of readTar(archive, limits)) {
     const meaning = meaningOf(member.entry.path)

@@ -160,7 +160,8 @@ export function mergeEntry(
   }
   const uid = paxInteger(pax, 'uid') ?? raw.uid
   const gid = paxInteger(pax, 'gid') ?? raw.gid
-  if (uid < 0 || uid > 0xffffffff || gid < 0 || gid > 0xffffffff) {
+  // The highest id means "leave it" to chown(2).
+  if (uid < 0 || uid >= 0xffffffff || gid < 0 || gid >= 0xffffffff) {
     throw tarError(`owner of ${quoted(name)} is out of range`)
   }
   // Only files have a body. Other types may carry a number here (old cpio gives hard links their file's

@@ -1,5 +1,6 @@
 // Reads an archive member by member from a stream of bytes, holding no more than a chunk of it. Every
 // rule about what is a valid header is in tar-decode.ts; what the members mean is left to the caller.
+import { quoted } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
 import { decodeHeader, decodePax, mergeEntry, type RawHeader } from './tar-decode.ts'
 import { blockSize, type TarEntry, tarError } from './tar-entry.ts'
@@ -10,12 +11,18 @@ export interface TarLimits {
   readonly headerBytes: number
   /** Extended headers in front of one entry. */
   readonly pendingHeaders: number
+  /** Bytes of one name or link target. */
+  readonly nameBytes: number
+  /** Bytes of all names and link targets together: readers keep many of them. */
+  readonly allNameBytes: number
 }
 
 export const defaultTarLimits: TarLimits = {
   entries: 5_000_000,
   headerBytes: 1024 * 1024,
   pendingHeaders: 1024,
+  nameBytes: 32 * 1024,
+  allNameBytes: 512 * 1024 * 1024,
 }
 
 /** A member and its body. The body can be read once, before the next member is asked for; what is not read is skipped. */
@@ -40,8 +47,11 @@ export async function* readTar(
   try {
     const headers = new HeaderReader(input, limits)
     let count = 0
+    let named = 0
     for (let entry = await headers.next(); entry !== undefined; entry = await headers.next()) {
       if (++count > limits.entries) throw limitError(`more than ${limits.entries} entries`)
+      named += checkedNames(entry, limits)
+      if (named > limits.allNameBytes) throw limitError(`more than ${limits.allNameBytes} bytes of names`)
       const body = new Body(input, entry)
       yield body
       await body.skip()
@@ -50,6 +60,12 @@ export async function* readTar(
   } finally {
     await input.close()
   }
+}
+
+/** How long the names of an entry are together. */
+function checkedNames({ path, linkTarget = '' }: TarEntry, { nameBytes }: TarLimits): number {
+  if (Math.max(path.length, linkTarget.length) <= nameBytes) return path.length + linkTarget.length
+  throw limitError(`a name longer than ${nameBytes} bytes: ${quoted(path.slice(0, 60))}…`)
 }
 
 function limitError(reason: string): SlipwayError {

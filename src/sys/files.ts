@@ -17,6 +17,8 @@ export interface FileOptions {
   readonly signal: AbortSignal
   /** Whether a hard link without its target ends it all (ERR_FILES_LINK_TARGET_MISSING, the default) or is listed in the result. */
   readonly missingLinkTargets?: 'fail' | 'report'
+  /** Bytes of all paths in the result's lists; 64 MiB if absent. More end in ERR_FILES_TOO_MANY. */
+  readonly listedBytes?: number
 }
 
 /** What was done, by kind. */
@@ -50,13 +52,23 @@ export async function applyFileOperations(
   const missingLinks: { path: string; target: string }[] = []
   let done: StatusLine | undefined
   let stderr = ''
+  const mostListed = options.listedBytes ?? 64 << 20
+  let listedBytes = 0
+  const list = (...paths: readonly string[]): void => {
+    for (const path of paths) listedBytes += path.length
+    if (listedBytes > mostListed) helper.child.kill('SIGKILL')
+  }
   const helper = spawnHelper(options.native, 'files', {
     signal: options.signal,
     stdio: ['ignore', 'ignore', 'pipe'],
     onStatus(line) {
-      if (line.implied !== undefined) implied.push(String(line.implied))
-      else if (line.missingTarget !== undefined) {
+      if (listedBytes > mostListed) return
+      if (line.implied !== undefined) {
+        implied.push(String(line.implied))
+        list(String(line.implied))
+      } else if (line.missingTarget !== undefined) {
         missingLinks.push({ path: String(line.link), target: String(line.missingTarget) })
+        list(String(line.link), String(line.missingTarget))
       } else if (line.done === true) done = line
     },
   })
@@ -77,6 +89,7 @@ export async function applyFileOperations(
     throw thrown
   }
   options.signal.throwIfAborted()
+  if (listedBytes > mostListed) throw tooMuchImplied()
   if (done === undefined || end.code !== 0) throw filesError(end, stderr)
   const count = (key: string): number => Number(done?.[key] ?? 0)
   return {
@@ -91,6 +104,13 @@ export async function applyFileOperations(
     implied,
     missingLinks,
   }
+}
+
+function tooMuchImplied(): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_FILES_TOO_MANY',
+    message: 'write files: too many directories that are not listed themselves, or links to nothing',
+  })
 }
 
 async function send(

@@ -17,7 +17,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
-import { defaultLayerLimits } from '../../src/layer/apply-layer.ts'
+import { defaultLayerLimits, type LayerLimits } from '../../src/layer/apply-layer.ts'
 import { encodeHeader } from '../../src/layer/tar-encode.ts'
 import { readXattrs } from '../../src/sys/scan.ts'
 import { tarBlock, tarFile, tarOf } from '../layer/tar-fixture.ts'
@@ -233,6 +233,28 @@ asRoot('damaged layers (needs root)', () => {
     await expect(
       unpackTar(join(base, 'b'), archive, { native, limits: { ...defaultLayerLimits, entries: 1 } }),
     ).rejects.toMatchObject({ code: 'ERR_TAR_LIMIT' })
+  })
+
+  test('names that would fill the memory', async () => {
+    // A GNU long name, as tar writes names of more than 100 bytes.
+    const longName = (name: string): Buffer[] => [
+      tarFile('././@LongLink', `${name}\0`, { typeflag: 'L' }),
+      tarFile('x', 'x'),
+    ]
+    const refuse = async (where: string, limits: LayerLimits, ...members: Buffer[]): Promise<void> => {
+      await expect(unpackTar(join(base, where), tarOf(...members), { native, limits })).rejects.toMatchObject(
+        { code: 'ERR_TAR_LIMIT', message: expect.not.stringContaining('\n') },
+      )
+    }
+    await refuse('one', defaultLayerLimits, ...longName('d/'.repeat(400_000)))
+    const few = { ...defaultLayerLimits, allNameBytes: 1000 }
+    await refuse('all', few, ...Array.from({ length: 20 }, (_, i) => whiteout(`.wh.${'n'.repeat(50)}${i}`)))
+    // Short enough itself, but not with all the paths of its directories.
+    const little = { ...defaultLayerLimits, impliedBytes: 10_000 }
+    const deep = tarOf(...longName(`${'d/'.repeat(150)}f`))
+    await expect(unpackTar(join(base, 'deep'), deep, { native, limits: little })).rejects.toMatchObject({
+      code: 'ERR_FILES_TOO_MANY',
+    })
   })
 })
 
