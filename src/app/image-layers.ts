@@ -16,6 +16,9 @@ import type { Host } from './host.ts'
 
 type SnapshotRef = Extract<LayerRef, { kind: 'snapshot' }>
 
+/** A small layer is mostly waiting for the disk, and those that wait together share its work. */
+const layersAtOnce = 8
+
 /** Bottom first. Postcondition: every layer's blob is in the store. */
 export async function imageLayers(
   host: Host,
@@ -24,7 +27,7 @@ export async function imageLayers(
   cx: Context,
 ): Promise<readonly ImageLayer[]> {
   const layers = result?.layers ?? []
-  const slots = limit(host.options.cpus)
+  const slots = limit(layersAtOnce)
   return Promise.all(
     layers.map(async (layer, index) => {
       invariant(layer.kind !== 'directory', 'a local directory became a layer of an image')

@@ -4,12 +4,17 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import type { Digest } from '../core/digest.ts'
-import { fsyncDirectory } from '../sys/sync.ts'
 import type { LayoutPaths } from './layout-paths.ts'
 import { onDisk } from './storage-failure.ts'
 import { type Expected, type Verifier, verifier } from './verifier.ts'
 
 const flushBytes = 512 << 10
+
+export interface IngestOptions {
+  /** After it resolves, the names in the directory of blobs that were there at the call survive a power cut. */
+  syncNames(): Promise<void>
+  readonly signal?: AbortSignal | undefined
+}
 
 /**
  * Stores `body` under its computed digest. Postcondition: the blob is durable, or nothing of it is left.
@@ -19,8 +24,9 @@ export async function ingest(
   paths: LayoutPaths,
   expected: Expected,
   body: Readable | Uint8Array,
-  signal?: AbortSignal,
+  options: IngestOptions,
 ): Promise<{ readonly digest: Digest; readonly size: number }> {
+  const { signal, syncNames } = options
   const temp = `${paths.ingest}/${randomBytes(16).toString('hex')}`
   const handle = await openNew(temp, body)
   const check = verifier('store blob', expected)
@@ -35,7 +41,7 @@ export async function ingest(
       // Replacing is right even when the name exists: our bytes are verified, the ones there may have rotted.
       await onDisk('write', paths.blob(digest), async () => {
         await rename(temp, paths.blob(digest))
-        await fsyncDirectory(paths.blobs)
+        await syncNames()
       })
       return { digest, size: check.received }
     } finally {

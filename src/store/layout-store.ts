@@ -7,6 +7,7 @@ import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import type { Native } from '../sys/native.ts'
+import { fsyncDirectory } from '../sys/sync.ts'
 import { refuseLarge } from './collect.ts'
 import { quarantine } from './damaged.ts'
 import { nameOf, toNamedImage, withEntry, withName, withoutDigest, withoutName } from './index-entries.ts'
@@ -16,6 +17,7 @@ import { type LayoutPaths, layoutPaths } from './layout-paths.ts'
 import { withLock } from './locks.ts'
 import { addOrigin, readOrigins } from './origins.ts'
 import { replaceFile } from './replace-file.ts'
+import { sharedSync } from './shared-sync.ts'
 import { onDisk, storageFailure } from './storage-failure.ts'
 import { sweepIngest } from './sweep.ts'
 import type { ContentStore } from './types.ts'
@@ -39,6 +41,7 @@ export async function openContentStore(directory: string, native: Native): Promi
     openVerified(paths, descriptor, options?.signal)
   const update = (change: Parameters<typeof updateIndex>[2]): Promise<void> =>
     updateIndex(paths, native, change)
+  const syncNames = sharedSync(() => fsyncDirectory(paths.blobs))
   const requireBlob = async (descriptor: Descriptor): Promise<void> => {
     if (!(await has(descriptor))) throw missing(descriptor)
   }
@@ -54,7 +57,7 @@ export async function openContentStore(directory: string, native: Native): Promi
       const there = body instanceof Uint8Array ? await alreadyThere(paths, expected, body) : undefined
       if (there !== undefined) return { mediaType: expected.mediaType, ...there }
       const stored = await withLock(native, { path: paths.ingestLock, shared: true }, () =>
-        ingest(paths, expected, body, options.signal),
+        ingest(paths, expected, body, { syncNames, signal: options.signal }),
       )
       return { mediaType: expected.mediaType, ...stored }
     },
