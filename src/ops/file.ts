@@ -4,6 +4,7 @@ import { digestOfJson } from '../core/canonical-json.ts'
 import type { Context } from '../core/context.ts'
 import type { Digest } from '../core/digest.ts'
 import { invariant } from '../core/error.ts'
+import { type ModeChange, parseFileMode } from '../core/file-mode.ts'
 import type { FileAction, OpOf } from '../graph/op.ts'
 import { type MergedTree, mergedTree } from '../snapshot/merged-tree.ts'
 import type { Snapshotter } from '../snapshot/types.ts'
@@ -12,7 +13,6 @@ import type { FileOperation } from '../sys/file-operation.ts'
 import { applyFileOperations } from '../sys/files.ts'
 import { contentDigest, entriesOf } from './copy/content-digest.ts'
 import { asContextChange, hashFiles } from './copy/hash-files.ts'
-import { parseMode } from './copy/mode.ts'
 import { resolveOwner } from './copy/owner.ts'
 import { type CopyStyle, destinationOf, planCopy } from './copy/plan-copy.ts'
 import { planMkdir, planMkfile } from './copy/plan-make.ts'
@@ -153,13 +153,19 @@ async function* planSources(
 async function styleOf(action: FileAction, { base, cx }: Planning): Promise<CopyStyle> {
   const read = async (path: string) => base?.readFile(path, maxUserFileBytes)
   const owner = action.owner === undefined ? undefined : await resolveOwner(action.owner, read)
-  const mode = action.kind === 'copy' && action.mode !== undefined ? parseMode(action.mode) : undefined
+  const mode = action.kind === 'copy' && action.mode !== undefined ? modeOf(action.mode) : undefined
   return {
     instruction: action.kind === 'copy' ? action.instruction : action.kind === 'mkdir' ? 'WORKDIR' : 'COPY',
     ...(owner === undefined ? {} : { owner }),
     ...(mode === undefined ? {} : { mode }),
     nowNs: nanoseconds(cx.now()),
   }
+}
+
+function modeOf(text: string): ModeChange {
+  const mode = parseFileMode(text)
+  invariant(mode, `a file op has the mode ${text}`)
+  return mode
 }
 
 /** An RFC 3339 time in nanoseconds since 1970. */

@@ -3,10 +3,10 @@
 
 import { bytesOf, textOf } from '../../core/byte-string.ts'
 import { invariant, SlipwayError } from '../../core/error.ts'
+import type { ModeChange } from '../../core/file-mode.ts'
 import { baseOf, cleanPath, joinPath, parentOf } from '../../core/path.ts'
 import { whiteoutPrefix } from '../../layer/layer-path.ts'
 import type { FileOperation, Xattrs } from '../../sys/file-operation.ts'
-import type { ModeChange } from './mode.ts'
 import type { UserIds } from './owner.ts'
 import type { Below, Selected } from './select.ts'
 import type { SourceEntry } from './source-tree.ts'

@@ -1,11 +1,11 @@
 // What COPY and ADD share: sources and here-documents become the actions of one file op, on top of the
 // root or (--link) beside it.
+import { type ModeChange, parseFileMode } from '../../core/file-mode.ts'
 import type { Add, Copy, Heredoc, Word } from '../../dockerfile/ast.ts'
 import type { FileAction, FileOp, OpRef } from '../../graph/op.ts'
 import { expandContent, expandIn } from '../expand.ts'
 import { destinationOf, sourceOf, sourceWithPivot } from '../paths.ts'
 import { type LowerContext, noteOf, type StageState, titleOf, withHistory, withStep } from '../state.ts'
-import { applyChmod, parseChmod } from './chmod.ts'
 
 /** An expanded source and the word it came from. */
 export interface SourcePath {
@@ -37,7 +37,7 @@ interface Wish {
   readonly destination: string
   readonly owner: string
   readonly chmod: string
-  readonly mode: string | undefined
+  readonly mode: ModeChange | undefined
   readonly parents: boolean
 }
 
@@ -50,7 +50,7 @@ export function transfer(
 ): StageState {
   const owner = instruction.chown === undefined ? '' : expandIn(instruction.chown, state, cx)
   const chmod = instruction.chmod === undefined ? '' : expandIn(instruction.chmod, state, cx)
-  const mode = chmod === '' ? undefined : parseChmod(chmod)
+  const mode = chmod === '' ? undefined : parseFileMode(chmod)
   if (chmod !== '' && mode === undefined) {
     cx.report({
       code: 'InvalidChmod',
@@ -92,19 +92,24 @@ export function transfer(
 }
 
 function copyOf(wish: Wish, instruction: Copy | Add, from: number): FileAction {
-  const { owner, mode, parents } = wish
+  const { owner, chmod, parents } = wish
   return {
     kind: 'copy',
     from,
     sources: wish.source.paths.map(({ text }) => (parents ? sourceWithPivot(text) : sourceOf(text))),
     destination: wish.destination,
     ...(owner === '' ? {} : { owner }),
-    ...(mode === undefined ? {} : { mode }),
+    ...(chmod === '' ? {} : { mode: withoutZeros(chmod) }),
     exclude: instruction.exclude.map((pattern) => pattern.text),
     parents,
     unpack: wish.source.unpack,
     instruction: instruction.kind,
   }
+}
+
+/** One spelling for an octal mode, so that `0755` and `755` are one op. */
+function withoutZeros(mode: string): string {
+  return mode.replace(/^0+(?=[0-7])/, '')
 }
 
 function fileOf(wish: Wish, { name }: Heredoc, content: string): FileAction {
@@ -113,7 +118,7 @@ function fileOf(wish: Wish, { name }: Heredoc, content: string): FileAction {
   return {
     kind: 'mkfile',
     ...(isInside ? { path: `${destination.replace(/\/$/, '')}/${name}` } : { path: destination, name }),
-    mode: mode === undefined ? 0o644 : applyChmod(mode, 0o644),
+    mode: mode === undefined ? 0o644 : mode(0o644, false),
     ...(owner === '' ? {} : { owner }),
     content,
   }

@@ -1,5 +1,4 @@
-// COPY/ADD --chmod: octal or symbolic modes (chmod(1), with BuildKit's reading of setmode(3), umask 0).
-import { SlipwayError } from '../../core/error.ts'
+// Modes as COPY --chmod takes them: octal, or symbolic (chmod(1), with BuildKit's reading of setmode(3), umask 0).
 
 /** What a file's permission bits (07777) become; `isDirectory` matters for `X` only. */
 export type ModeChange = (mode: number, isDirectory: boolean) => number
@@ -15,24 +14,24 @@ interface Clause {
   readonly from: readonly number[]
 }
 
-/** The change `text` (`755`, `u=rwX,go=rX`) describes. Throws ERR_CHMOD_INVALID. */
-export function parseMode(text: string): ModeChange {
+/** The change that `text` (`755`, `u=rwX,go=rX`) describes; undefined when it is no mode. */
+export function parseFileMode(text: string): ModeChange | undefined {
   if (/^[0-9]/.test(text)) {
-    if (!/^[0-7]+$/.test(text) || Number.parseInt(text, 8) > 0o7777) throw invalid(text)
-    const fixed = Number.parseInt(text, 8)
-    return () => fixed
+    const fixed = /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number.POSITIVE_INFINITY
+    return fixed > 0o7777 ? undefined : () => fixed
   }
-  const clauses = text.split(',').flatMap((part) => parseClauses(part, text))
+  if (!text.split(',').every((part) => clausesPattern.test(part))) return undefined
+  const clauses = text.split(',').flatMap(parseClauses)
   return (mode, isDirectory) => {
     const executable = isDirectory || (mode & 0o111) !== 0
     return clauses.reduce((now, clause) => applyClause(now, clause, executable), mode)
   }
 }
 
-function parseClauses(part: string, text: string): Clause[] {
-  const match = /^([ugoa]*)((?:[-+=][rwxXstugo]*)+)$/.exec(part)
-  if (match === null) throw invalid(text)
-  const classes = match[1] ?? ''
+const clausesPattern = /^([ugoa]*)((?:[-+=][rwxXstugo]*)+)$/
+
+function parseClauses(part: string): Clause[] {
+  const [, classes = '', changes = ''] = clausesPattern.exec(part) ?? []
   let who = 0
   if (/[ua]/.test(classes)) who |= 0o4700
   if (/[ga]/.test(classes)) who |= 0o2070
@@ -40,7 +39,7 @@ function parseClauses(part: string, text: string): Clause[] {
   // Set-id and sticky bits are no business of "other" alone.
   const special = /[uga]/.test(classes) || classes === ''
   if (classes === '') who = 0o6777
-  return [...(match[2] ?? '').matchAll(/([-+=])([rwxXstugo]*)/g)].map(([, operator, letters = '']) => {
+  return [...changes.matchAll(/([-+=])([rwxXstugo]*)/g)].map(([, operator, letters = '']) => {
     let bits = 0
     if (letters.includes('r')) bits |= 0o444
     if (letters.includes('w')) bits |= 0o222
@@ -70,12 +69,4 @@ function applyClause(mode: number, clause: Clause, executable: boolean): number 
   if (clause.operator === '+') return mode | bits
   if (clause.operator === '-') return mode & ~bits
   return (mode & ~clause.who) | bits
-}
-
-function invalid(text: string): SlipwayError {
-  return new SlipwayError({
-    code: 'ERR_CHMOD_INVALID',
-    message: `invalid chmod parameter: '${text}'. it should be octal string and between 0 and 07777`,
-    hint: 'or a symbolic mode such as u=rwX,go=rX',
-  })
 }
