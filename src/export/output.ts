@@ -1,8 +1,8 @@
 // What `-o` says: `type=…,key=value,…`, or a path alone. Every key and value is understood or refused by name.
+import { readCsvFields } from '../core/csv.ts'
 import { SlipwayError } from '../core/error.ts'
 import type { LayerCompression } from '../core/media-type.ts'
 import { formatReference, parseReference } from '../core/reference.ts'
-import { splitFields } from './csv.ts'
 
 /** How layers and documents of an exported image are written. */
 export interface ImageForm {
@@ -76,7 +76,10 @@ const undone: Readonly<Record<string, string | undefined>> = {
 
 /** The output that `text` asks for. Throws ERR_OUTPUT_INVALID, ERR_OUTPUT_UNSUPPORTED. */
 export function parseOutput(text: string): Output {
-  const fields = splitFields(text)
+  const fields = readCsvFields(text)
+  if (fields === undefined) {
+    throw invalid(text, 'misplaced double quote', 'quote a whole field: type=local,"dest=a,b"')
+  }
   const only = fields[0]
   if (fields.length === 1 && only !== undefined && !only.includes('=')) {
     if (only === '') throw invalid(text, 'it is empty')

@@ -1,7 +1,7 @@
 // RUN: its command, its flags. What a mount's options mean is decided by the plan, after expansion.
+import { readCsvFields } from '../../core/csv.ts'
 import type { Run, Word } from '../ast.ts'
 import { readCommand } from '../command.ts'
-import { readCsvFields } from '../csv.ts'
 import { readFlags } from '../flags.ts'
 import { commonOf, type InstructionText } from '../instruction-text.ts'
 

@@ -1,4 +1,4 @@
-// One record of comma-separated fields (RFC 4180), the syntax of `--mount` and `--device`.
+// One record of comma-separated fields (RFC 4180), the syntax of docker's flags: `--output`, `RUN --mount`.
 
 /** The fields of `text`, quotes removed; undefined when a quote is out of place. */
 export function readCsvFields(text: string): readonly string[] | undefined {
