@@ -5,6 +5,9 @@ import type { Model } from './model.ts'
 import { printable } from './model.ts'
 
 const shownLines = 10
+/** Of an instruction that fills a file, and of a line that fills one, the beginning says where it is. */
+const mostSnippetLines = 100
+const mostSnippetColumns = 1000
 
 /** The recap of every step that failed by itself, or an empty string; why it failed is the final error's to say. */
 export function formatRecap(model: Model): string {
@@ -30,8 +33,13 @@ export function formatSnippet(span: Span, files: readonly SourceFile[]): string[
   const around = first === last ? 4 : 2
   const lines = file.text.split('\n')
   const out = [`${span.file}:${first}`, '--------------------']
-  for (let n = Math.max(1, first - around); n <= Math.min(lines.length, last + around); n++) {
-    const text = (lines[n - 1] ?? '').replace(/\r$/, '')
+  const start = Math.max(1, first - around)
+  for (let n = start; n <= Math.min(lines.length, last + around); n++) {
+    if (n - start === mostSnippetLines) {
+      out.push(`     | … ${last - n + 1} more lines`)
+      break
+    }
+    const text = (lines[n - 1] ?? '').slice(0, mostSnippetColumns).replace(/\r$/, '')
     if (n === lines.length && text === '') break
     out.push(`${String(n).padStart(4)} | ${n >= first && n <= last ? '>>>' : '   '} ${visibleLine(text)}`)
   }

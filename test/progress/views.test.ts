@@ -48,6 +48,17 @@ const failing: BuildEvent[] = [
   { type: 'op-failed', step: 'b', error: { code: 'ERR_PROCESS_EXIT', message: 'exit code: 1' } },
 ]
 
+describe('snippets', () => {
+  it('stay short whatever the Dockerfile', () => {
+    const text = `RUN ${'\\\n'.repeat(1_000_000)}${'x'.repeat(100_000)}`
+    const lines = formatSnippet({ file: 'f', start: 0, end: text.length }, [{ name: 'f', text }])
+    expect(lines).toHaveLength(104)
+    expect(lines.at(-2)).toBe('     | … 999901 more lines')
+    const line = formatSnippet({ file: 'f', start: 0, end: 9 }, [{ name: 'f', text: 'x'.repeat(1e6) }])
+    expect(line.join('').length).toBeLessThan(1100)
+  })
+})
+
 describe('plain view', () => {
   it('prints numbered steps, whole lines, the failure and where it is written', () => {
     const output = recorder()
