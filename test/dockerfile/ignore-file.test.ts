@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { ignoreMatcher, parseIgnoreFile } from '../../src/dockerfile/ignore-file.ts'
 import { cleanPath } from '../../src/dockerfile/ignore-pattern.ts'
 import { globMatch, hasGlob, isGlob } from '../../src/dockerfile/path-glob.ts'
+import { cpuMilliseconds } from '../support/cpu-time.ts'
 
 test('lines', () => {
   const text = '\ufeff# c\n /a/./b/ \r\n!  /x//y/../z\n\n # d\n#e\n!\\#f\n/\n..\n'
@@ -192,10 +193,11 @@ describe('wildcards of sources', () => {
 
 test('no pattern and no path makes matching slow', () => {
   const long = 'a'.repeat(3000)
-  const started = performance.now()
-  for (const pattern of [`${'*a'.repeat(20)}b`, `${'**/a*'.repeat(10)}b`, `${'a*'.repeat(20)}/x`]) {
-    expect(ignoreMatcher([pattern])(long, false).excluded).toBe(false)
-    expect(globMatch(pattern, long)).toBe(false)
-  }
-  expect(performance.now() - started).toBeLessThan(2000)
+  const milliseconds = cpuMilliseconds(() => {
+    for (const pattern of [`${'*a'.repeat(20)}b`, `${'**/a*'.repeat(10)}b`, `${'a*'.repeat(20)}/x`]) {
+      expect(ignoreMatcher([pattern])(long, false).excluded).toBe(false)
+      expect(globMatch(pattern, long)).toBe(false)
+    }
+  })
+  expect(milliseconds).toBeLessThan(2000)
 })
