@@ -29,7 +29,7 @@ export function ttyView(output: Output): View {
     const nowMs = final ? model.lastMs : Date.now() - offsetMs
     const columns = Math.max(20, output.columns || 80)
     const limit = final ? Number.POSITIVE_INFINITY : Math.max(4, (output.rows || 24) - 1)
-    const rows = frameRows(model, nowMs, { limit, columns })
+    const rows = frameRows(model, nowMs, { final, limit, columns })
     const text = rows
       .map((row) => `${paint(fitRow(row, columns), row.tone, output.colours)}\u001b[K\n`)
       .join('')
@@ -55,13 +55,13 @@ export function ttyView(output: Output): View {
 function frameRows(
   model: Model,
   nowMs: number,
-  { limit, columns }: { readonly limit: number; readonly columns: number },
+  { final, limit, columns }: { readonly final: boolean; readonly limit: number; readonly columns: number },
 ): Row[] {
   const steps = [...model.steps.values()]
   const ended = steps.filter((s) => s.status !== 'running').length
   const head: Row = {
     left: `[+] Building ${formatDuration(nowMs - (model.startedMs ?? nowMs))} (${ended}/${model.stepCount})`,
-    right: steps.some((s) => s.status === 'running') ? '' : 'FINISHED',
+    right: final ? 'FINISHED' : '',
     tone: 'plain',
   }
   const body: { rows: Row[]; running: boolean }[] = steps.map((state) => ({

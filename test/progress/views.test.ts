@@ -177,6 +177,21 @@ describe('tty view', () => {
     vi.useRealTimers()
   })
 
+  it('is not finished between two steps', () => {
+    vi.useFakeTimers()
+    const output = recorder({ isTerminal: true })
+    const view = openView('tty', output)
+    const time = new Date(Date.now()).toISOString()
+    view.apply({ type: 'task-started', step: 't', title: 'task', time, sequence: 0 })
+    view.apply({ type: 'task-finished', step: 't', time, sequence: 1 })
+    vi.advanceTimersByTime(200)
+    expect(output.text).toContain('(1/1)')
+    expect(output.text).not.toContain('FINISHED')
+    view.finish()
+    expect(output.text).toContain('FINISHED')
+    vi.useRealTimers()
+  })
+
   it('cuts wide characters by their width', () => {
     const output = recorder({ isTerminal: true, columns: 24 })
     play(openView('tty', output), [
