@@ -1,7 +1,8 @@
 // Which committed snapshots would survive a power cut. Waiting for the disk after every layer would cost
 // more than unpacking it, so a snapshot is committed with a mark that names the running boot; the mark
 // goes away after a sync. A mark of another boot means: the machine went down in between, do not trust it.
-import { readFileSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { lstatSync, readFileSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs'
 import { errnoOf } from '../core/error.ts'
 
 const markName = 'unsynced'
@@ -15,14 +16,32 @@ export function markUnsynced(directory: string): void {
 }
 
 export function durabilityOf(directory: string): Durability {
-  let boot: string
+  const boot = readLink(`${directory}/${markName}`)
+  if (boot === undefined) return 'durable'
+  return boot === bootId() ? 'unsynced' : 'doubtful'
+}
+
+/** Whether `noteBoot` was called with this path since the machine started. */
+export function isOfThisBoot(path: string): boolean {
+  return readLink(path) === bootId()
+}
+
+/** Postcondition: `isOfThisBoot(path)` until the machine goes down. */
+export function noteBoot(path: string): void {
+  const fresh = `${path}-${randomBytes(8).toString('hex')}`
+  symlinkSync(bootId(), fresh)
+  renameSync(fresh, path)
+}
+
+function readLink(path: string): string | undefined {
+  // Mostly there is none, and a failed call costs a hundred times what looking does.
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined
   try {
-    boot = readlinkSync(`${directory}/${markName}`)
+    return readlinkSync(path)
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return 'durable'
+    if (errnoOf(thrown) === 'ENOENT') return undefined
     throw thrown
   }
-  return boot === bootId() ? 'unsynced' : 'doubtful'
 }
 
 /** Precondition: the file system was synced since the snapshot was committed. */

@@ -10,7 +10,7 @@ import { onDisk, storageFailure } from '../store/storage-failure.ts'
 import { acquireLock, type Lock, tryLock } from '../sys/lock.ts'
 import type { Native } from '../sys/native.ts'
 import { syncFileSystem } from '../sys/sync.ts'
-import { durabilityOf, markDurable, markUnsynced } from './durability.ts'
+import { durabilityOf, isOfThisBoot, markDurable, markUnsynced, noteBoot } from './durability.ts'
 import { removeTree } from './remove-tree.ts'
 import type { Active, SnapshotId, Snapshotter } from './types.ts'
 
@@ -59,7 +59,7 @@ class Overlay implements OverlaySnapshotter {
   }
 
   async prepare(parents: readonly SnapshotId[]): Promise<Active> {
-    this.#swept ??= this.sweep()
+    this.#swept ??= this.#sweepWhatIsDue()
     await this.#swept
     const workspace = await this.#workspace()
     try {
@@ -154,14 +154,30 @@ class Overlay implements OverlaySnapshotter {
   }
 
   async sweep(): Promise<void> {
-    const { active, snapshots } = this.#directories
+    await this.#sweepActive()
+    const { snapshots } = this.#directories
+    for (const id of await onDisk('list', snapshots, () => readdir(snapshots))) {
+      if (idPattern.test(id) && durabilityOf(this.#directory(id)) === 'doubtful') await this.remove(id)
+    }
+    await onDisk('create', this.#sweptMark, async () => noteBoot(this.#sweptMark))
+  }
+
+  /** Snapshots become doubtful when the machine goes down, so looking at all of them once after it came up will do. */
+  async #sweepWhatIsDue(): Promise<void> {
+    if (isOfThisBoot(this.#sweptMark)) await this.#sweepActive()
+    else await this.sweep()
+  }
+
+  get #sweptMark(): string {
+    return `${this.#directories.locks}/swept`
+  }
+
+  async #sweepActive(): Promise<void> {
+    const { active } = this.#directories
     for (const name of await onDisk('list', active, () => readdir(active))) {
       const lock = await tryLock(this.#lockPath(name), { native: this.#native })
       if (lock !== undefined)
         await this.#discard({ path: `${active}/${name}`, name, lock, isReleased: false })
-    }
-    for (const id of await onDisk('list', snapshots, () => readdir(snapshots))) {
-      if (idPattern.test(id) && durabilityOf(this.#directory(id)) === 'doubtful') await this.remove(id)
     }
   }
 

@@ -118,6 +118,28 @@ describe('power cuts', () => {
     await (await openOverlaySnapshotter(root, native)).sweep()
     expect(readdirSync(join(root, 'snapshots'))).toEqual([])
   })
+
+  test('the first layer after the machine came up sweeps them, later ones need not look', async () => {
+    const doubt = async (): Promise<void> => {
+      await (await openOverlaySnapshotter(root, native)).ensure('base', never, async () => undefined)
+      unlinkSync(join(root, 'snapshots/base/unsynced'))
+      symlinkSync('another-boot', join(root, 'snapshots/base/unsynced'))
+    }
+    const prepare = async (): Promise<void> => {
+      await using _active = await (await openOverlaySnapshotter(root, native)).prepare([])
+    }
+    await doubt()
+    await prepare()
+    expect(readdirSync(join(root, 'snapshots'))).toEqual(['base'])
+    expect(await (await openOverlaySnapshotter(root, native)).has('base')).toBe(false)
+    unlinkSync(join(root, 'locks/swept'))
+    symlinkSync('another-boot', join(root, 'locks/swept'))
+    await prepare()
+    expect(readdirSync(join(root, 'snapshots'))).toEqual([])
+    await doubt()
+    await prepare()
+    expect(readdirSync(join(root, 'snapshots'))).toEqual(['base'])
+  })
 })
 
 describe('directories', () => {
