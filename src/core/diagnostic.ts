@@ -84,6 +84,8 @@ export function visibleLine(line: string): string {
 export function nearest(name: string, names: Iterable<string>): string | undefined {
   let best: string | undefined
   let bestDistance = 3
+  // Nobody means what is this long, and the search takes the square of it.
+  if (name.length > 200) return undefined
   for (const candidate of names) {
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), bestDistance)
     if (distance < bestDistance) {

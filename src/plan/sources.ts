@@ -1,6 +1,7 @@
 // What stages take from elsewhere besides their base: COPY --from and the `from=` of RUN mounts. Also the
 // mistakes that show in these edges alone: bad indexes and cycles.
 import type { Diagnostic } from '../core/diagnostic.ts'
+import { invariant } from '../core/error.ts'
 import type { Word } from '../dockerfile/ast.ts'
 import type { StageInstruction } from './lower/table.ts'
 import { type Origin, originOf, type StageInfo } from './stages.ts'
@@ -73,43 +74,60 @@ export interface Edge {
   readonly from: Word
 }
 
+/** A file with more circles than this has them all for one reason. */
+const mostCircles = 20
+
 /** Whether the stages' edges close a circle; each that does is reported. A base is always an earlier stage and closes none by itself. */
 export function reportCycles(
   infos: readonly StageInfo[],
   edgesOf: (index: number) => readonly Edge[],
   report: (diagnostic: Diagnostic) => void,
 ): boolean {
-  let isCircular = false
+  let circles = 0
   const nameOf = (index: number): string => infos[index]?.stage.name ?? `stage-${index}`
-  const done = new Set<number>()
-  const visit = (index: number, path: readonly Edge[]): void => {
-    const at = path.findIndex((edge) => edge.to === index)
-    if (at !== -1 && at !== path.length - 1) {
-      const circle = path.slice(at + 1)
-      const [first, ...others] = circle
-      if (first === undefined) return
-      const via =
-        others.length === 0
-          ? 'itself'
-          : `itself via ${circle
-              .slice(0, -1)
-              .map((e) => nameOf(e.to))
-              .join(' → ')}`
-      isCircular = true
-      report({
-        code: 'CircularDependency',
-        severity: 'error',
-        message: `circular dependency detected on stage: ${nameOf(index)} (it depends on ${via})`,
-        span: first.from.span,
-        notes: others.map((edge) => ({ span: edge.from.span, text: `needs ${nameOf(edge.to)}` })),
-        hint: 'a stage can only use what earlier stages have made',
-      })
-      return
+  const seen = new Set<number>()
+  // An own stack: a file may have more stages than a call stack has room for.
+  const path: { readonly edge: Edge; readonly rest: Iterator<Edge> }[] = []
+  const places = new Map<number, number>()
+  const follow = (edge: Edge): void => {
+    const at = places.get(edge.to)
+    if (at !== undefined) {
+      circles++
+      report(circleOf([...path.slice(at + 1).map((step) => step.edge), edge], nameOf))
+    } else if (!seen.has(edge.to)) {
+      seen.add(edge.to)
+      places.set(edge.to, path.length)
+      path.push({ edge, rest: edgesOf(edge.to).values() })
     }
-    if (done.has(index)) return
-    done.add(index)
-    for (const edge of edgesOf(index)) visit(edge.to, [...path, edge])
   }
-  for (const { stage } of infos) visit(stage.index, [{ to: stage.index, from: stage.from.image }])
-  return isCircular
+  for (const { stage } of infos) {
+    follow({ to: stage.index, from: stage.from.image })
+    for (let last = path.at(-1); last !== undefined; last = path.at(-1)) {
+      const next = circles < mostCircles ? last.rest.next().value : undefined
+      if (next !== undefined) {
+        follow(next)
+        continue
+      }
+      path.pop()
+      places.delete(last.edge.to)
+    }
+  }
+  return circles > 0
+}
+
+/** The report of edges that end where the first one started. */
+function circleOf(edges: readonly Edge[], nameOf: (index: number) => string): Diagnostic {
+  const [first, ...others] = edges
+  const last = edges.at(-1)
+  invariant(first !== undefined && last !== undefined, 'a circle has edges')
+  const between = edges.slice(0, -1).map(({ to }) => nameOf(to))
+  const via = between.length === 0 ? 'itself' : `itself via ${between.join(' → ')}`
+  return {
+    code: 'CircularDependency',
+    severity: 'error',
+    message: `circular dependency detected on stage: ${nameOf(last.to)} (it depends on ${via})`,
+    span: first.from.span,
+    notes: others.map(({ to, from }) => ({ span: from.span, text: `needs ${nameOf(to)}` })),
+    hint: 'a stage can only use what earlier stages have made',
+  }
 }

@@ -129,4 +129,13 @@ describe('planWithPins', () => {
     const { stages } = stagesOf('FROM missing:1\n')
     await expect(planWithPins(stages, optionsWith({}), resolveFrom([]))).rejects.toThrow(/no docker.io/)
   })
+
+  it('finds a circle of more stages than a call stack has room for', () => {
+    const count = 20_000
+    const stage = (i: number): string => `FROM scratch AS s${i}\nCOPY --from=s${(i + 1) % count} /a /a\n`
+    const { stages } = stagesOf(Array.from({ length: count }, (_, i) => stage(i)).join(''))
+    const { diagnostics } = plan(stages, optionsWith({}), {})
+    expect(diagnostics.map((d) => d.code)).toEqual(['CircularDependency'])
+    expect(diagnostics[0]?.notes).toHaveLength(count - 1)
+  })
 })
