@@ -50,6 +50,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   let interruptedBy: number | undefined
   let finished = false
   let sequence = 0
+  let waiting: Promise<void> | undefined
 
   const interrupt = (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP', number: number): void => {
     process.on(name, () => {
@@ -70,6 +71,13 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     cx: {
       signal: controller.signal,
       emit,
+      drained: () => {
+        if (!process.stderr.writableNeedDrain || controller.signal.aborted) return undefined
+        waiting ??= room(process.stderr, controller.signal).finally(() => {
+          waiting = undefined
+        })
+        return waiting
+      },
       now: () => timestamp(options.epoch),
       debug,
     },
@@ -80,6 +88,19 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     },
     interruptedBy: () => interruptedBy,
   }
+}
+
+/** Resolves when `stream` has room for more or never will, or on abort. */
+function room(stream: NodeJS.WriteStream, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.off('drain', done).off('close', done)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    stream.on('drain', done).on('close', done)
+    signal.addEventListener('abort', done)
+  })
 }
 
 /** RFC 3339 in UTC, nine fractional digits as docker writes; whole seconds when the time is pinned. */

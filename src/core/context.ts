@@ -6,6 +6,8 @@ export interface Context {
   /** Aborted when the user interrupts or a sibling step failed; every await on the outside world takes it. */
   readonly signal: AbortSignal
   emit(event: BuildEvent): void
+  /** When more was emitted than its reader has taken: resolves when there is room again, or when the signal is aborted. */
+  drained?(): Promise<void> | undefined
   /** The wall clock as RFC 3339 with nanoseconds' width, or the pinned epoch of a reproducible build. */
   now(): string
   /** The debug log; never part of a command's output. `fields` must not hold secrets. */

@@ -32,7 +32,7 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
       const output = decodeOutput(digestOfJson(op), cx)
       const exit = await sandbox.run(
         { ...processSpec(op, note, { lower, upper, work }), ...limits },
-        { output: output.write, stdio: 'pipe' },
+        { output: output.write, drained: () => cx.drained?.(), stdio: 'pipe' },
         cx,
       )
       output.end()

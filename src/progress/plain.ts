@@ -17,15 +17,16 @@ export function plainView(output: Output): View {
   // A terminal must not be driven by what a step prints; in a file the bytes are the user's own.
   const visible = (text: string): string => (output.isTerminal ? printable(text) : text)
 
+  // One write an event: a step may print millions of lines.
+  let out = ''
   const line = (state: StepState, text: string): void => {
-    let out = ''
     if (current !== state) {
       if (current !== undefined) out += '\n'
       out += `#${state.number} ${headed.has(state.step) ? '…' : state.title}\n`
       headed.add(state.step)
       current = state
     }
-    output.write(text === '' ? out : `${out}#${state.number} ${text}\n`)
+    if (text !== '') out += `#${state.number} ${text}\n`
   }
 
   const gauge = (state: StepState, g: Gauge, ms: number): void => {
@@ -37,35 +38,45 @@ export function plainView(output: Output): View {
     line(state, `${g.what} ${formatGauge(g)}${done}`)
   }
 
+  const flush = (): void => {
+    if (out !== '') output.write(out)
+    out = ''
+  }
+
+  const print = (event: TimedEvent): void => {
+    const change = model.apply(event)
+    if (change === undefined) return
+    const { state, lines } = change
+    for (const l of lines) line(state, `${l.seconds.toFixed(3)} ${visible(l.text)}`)
+    switch (event.type) {
+      case 'op-started':
+      case 'task-started':
+        return line(state, '')
+      case 'op-cached':
+        return line(state, 'CACHED')
+      case 'op-finished':
+      case 'task-finished':
+        return line(state, `DONE ${formatDuration((state.endedMs ?? 0) - state.startedMs)}`)
+      case 'op-failed':
+      case 'task-failed':
+        return line(
+          state,
+          state.status === 'canceled' ? 'CANCELED' : `ERROR: ${visible(event.error.message)}`,
+        )
+      case 'progress': {
+        const g = state.gauges.get(event.what)
+        if (g !== undefined) gauge(state, g, model.lastMs)
+        return
+      }
+      default:
+        return
+    }
+  }
+
   return {
     apply: (event: TimedEvent) => {
-      const change = model.apply(event)
-      if (change === undefined) return
-      const { state, lines } = change
-      for (const l of lines) line(state, `${l.seconds.toFixed(3)} ${visible(l.text)}`)
-      switch (event.type) {
-        case 'op-started':
-        case 'task-started':
-          return line(state, '')
-        case 'op-cached':
-          return line(state, 'CACHED')
-        case 'op-finished':
-        case 'task-finished':
-          return line(state, `DONE ${formatDuration((state.endedMs ?? 0) - state.startedMs)}`)
-        case 'op-failed':
-        case 'task-failed':
-          return line(
-            state,
-            state.status === 'canceled' ? 'CANCELED' : `ERROR: ${visible(event.error.message)}`,
-          )
-        case 'progress': {
-          const g = state.gauges.get(event.what)
-          if (g !== undefined) gauge(state, g, model.lastMs)
-          return
-        }
-        default:
-          return
-      }
+      print(event)
+      flush()
     },
     finish: () => {
       const recap = formatRecap(model)

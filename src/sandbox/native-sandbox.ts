@@ -43,7 +43,7 @@ async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun): Prom
   })
   const stopCanceling = cancelWith(run, helper, killed)
   try {
-    const drained = stdio === 'pipe' ? forwardOutput(helper, io) : Promise.resolve()
+    const drained = stdio === 'pipe' ? forwardOutput(helper, io, run.cx.signal) : Promise.resolve()
     helper.request.end(request)
     const [end] = await Promise.all([helper.ended, drained])
     run.cx.signal.throwIfAborted()
@@ -82,12 +82,18 @@ function cancelWith(run: HelperRun, helper: HelperProcess, killed: AbortControll
 }
 
 /** Resolves when both streams are at their end; never when the helper could not be started, which `ended` tells. */
-async function forwardOutput({ child }: HelperProcess, io: ProcessIo): Promise<void> {
+async function forwardOutput({ child }: HelperProcess, io: ProcessIo, signal: AbortSignal): Promise<void> {
   const closed: Promise<void>[] = []
   for (const stream of ['stdout', 'stderr'] as const) {
     const readable = child[stream]
     if (readable === null) continue
-    readable.on('data', (chunk: Buffer) => io.output(stream, chunk))
+    readable.on('data', (chunk: Buffer) => {
+      io.output(stream, chunk)
+      const drained = signal.aborted ? undefined : io.drained?.()
+      if (drained === undefined) return
+      readable.pause()
+      void drained.finally(() => readable.resume())
+    })
     closed.push(
       new Promise((resolve, reject) => {
         readable.once('close', resolve)

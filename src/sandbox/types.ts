@@ -40,6 +40,8 @@ export interface ProcessSpec {
 export interface ProcessIo {
   /** Bytes as the process wrote them, in order per stream. */
   output(stream: 'stdout' | 'stderr', chunk: Buffer): void
+  /** Asked after every output; nothing more is read of that stream until what it answers resolves, so that a fast process waits for a slow reader. */
+  drained?(): Promise<void> | undefined
   /** `inherit` gives the process the caller's stdin, stdout and stderr (slipway run); `output` is then not called. */
   readonly stdio?: 'pipe' | 'inherit'
 }

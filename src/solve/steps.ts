@@ -22,6 +22,7 @@ export function steps(outer: Context): Steps {
   const cx: Context = {
     signal: AbortSignal.any([outer.signal, abort.signal]),
     emit: (event) => outer.emit(event),
+    drained: () => outer.drained?.(),
     now: () => outer.now(),
     debug: (message, fields) => outer.debug(message, fields),
   }

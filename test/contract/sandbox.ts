@@ -177,6 +177,37 @@ export function describeSandbox(name: string, { sandbox, missing }: SandboxCase)
         )
         expect(performance.now() - started).toBeLessThan(20_000)
       })
+      test('a process waits for the reader of its output', async () => {
+        const abort = new AbortController()
+        const { upper, work } = layers.writable()
+        let length = 0
+        const running = box.run(
+          {
+            root: { lower: [layers.base], upper, work },
+            args: ['/bin/yes'],
+            env: [],
+            cwd: '/',
+            user: '',
+            hostname: 'h',
+            network: 'default',
+            security: 'sandbox',
+            mounts: [],
+            hosts: [],
+          },
+          {
+            output(_stream, chunk) {
+              length += chunk.length
+            },
+            drained: () => new Promise((resolve) => abort.signal.addEventListener('abort', () => resolve())),
+          },
+          testContext(abort.signal),
+        )
+        await new Promise((resolve) => setTimeout(resolve, 500))
+        expect(length).toBeGreaterThan(0)
+        expect(length).toBeLessThan(1 << 20)
+        abort.abort(new Error('enough'))
+        await expect(running).rejects.toThrow('enough')
+      })
       test('background children neither hold the output nor survive', async () => {
         const started = performance.now()
         expect((await script('sleep 1000 & (sleep 999 & ) ; echo done')).out).toBe('done\n')
