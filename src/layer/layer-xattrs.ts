@@ -13,10 +13,8 @@ export function isUnpackedXattr(name: string): boolean {
 
 /** Whether these are the attributes of a directory that hides what lower layers have in it (Linux, filesystems/overlayfs.rst). */
 export function isOpaqueMark(xattrs: Xattrs): boolean {
+  // Not user.overlay.opaque: a step may set that one, and the kernel, asked for no `userxattr`, gives it no meaning.
   return xattrs.some(
-    ([name, value]) =>
-      (name === 'trusted.overlay.opaque' || name === 'user.overlay.opaque') &&
-      value.length === 1 &&
-      value[0] === 0x79,
+    ([name, value]) => name === 'trusted.overlay.opaque' && value.length === 1 && value[0] === 0x79,
   )
 }

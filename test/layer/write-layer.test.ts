@@ -76,6 +76,12 @@ describe.skipIf(!isRoot)('an upper directory as a layer (needs root)', () => {
     expect(names).toEqual(['d', 'd/.wh..wh..opq', 'e', 'f', 's'])
   })
 
+  test('no opaque mark for an attribute that a step can set', async () => {
+    const lower = made('l', 'mkdir d; touch d/f')
+    const upper = made('u', 'mkdir d; setfattr -n user.overlay.opaque -v y d')
+    expect((await layerOf(upper, { lower: [lower] })).map((e) => e.path)).toEqual(['d'])
+  })
+
   test('attributes: content travels, bookkeeping does not', async () => {
     const upper = made(
       'u',

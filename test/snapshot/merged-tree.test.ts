@@ -150,6 +150,12 @@ describe.skipIf(!isRoot)('layers over each other (needs root)', () => {
     expect(fresh.lookup('d', { follow: false })).toMatchObject({ mode: 0o755, hostPath: `${top}/d` })
   })
 
+  test('an attribute that a step can set hides nothing', () => {
+    const low = layer('low', 'mkdir d; touch d/a')
+    const top = layer('top', 'mkdir d; touch d/b; setfattr -n user.overlay.opaque -v y d')
+    expect(walked(mergedTree([low, top], { native }))).toEqual(['d', 'd/a', 'd/b'])
+  })
+
   test('metadata: owners, modes, times, devices, link groups, attributes without overlay ones', () => {
     const path = layer(
       'l',
