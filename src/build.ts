@@ -127,7 +127,6 @@ function planOptionsFrom(
       ? {}
       : { epoch: new Date(request.epoch * 1000).toISOString().replace('.000Z', 'Z') }),
     proxies: {},
-    buildName: '',
     allow: request.allow.flatMap((name) => (name === 'security.insecure' ? [name] : [])),
   }
 }

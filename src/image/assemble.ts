@@ -1,8 +1,6 @@
 // The finished image of a plan and the layers that were built for it. Pure: the same layers give the same image.
 import { invariant } from '../core/error.ts'
-import type { ContainerConfig, History, Image, ImageConfig, ImageLayer, PlannedImage } from './types.ts'
-
-const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+import type { History, Image, ImageLayer, PlannedImage } from './types.ts'
 
 export interface AssembleOptions {
   /** The pinned time of a reproducible build (SOURCE_DATE_EPOCH), RFC 3339: the image's and every new step's. */
@@ -31,7 +29,6 @@ export function assemble(
     config: {
       ...config,
       ...(created === undefined ? {} : { created }),
-      config: withPath(planned.config),
       rootfs: { type: 'layers', diff_ids: layers.map((layer) => layer.diffId) },
       history,
     },
@@ -82,10 +79,4 @@ function filled(history: readonly History[]): History[] {
     if (i > firstGap) created = entry.created
     return entry
   })
-}
-
-function withPath(config: ImageConfig): ContainerConfig {
-  const env = config.config?.Env ?? []
-  if (config.os !== 'linux' || env.some((line) => line.startsWith('PATH='))) return { ...config.config }
-  return { ...config.config, Env: [...env, defaultPath] }
 }

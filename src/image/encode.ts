@@ -3,7 +3,7 @@
 import type { Descriptor } from '../core/descriptor.ts'
 import { digestOf } from '../core/digest.ts'
 import { mediaType } from '../core/media-type.ts'
-import type { ImageConfig, Index, Manifest } from './types.ts'
+import { containerMembers, type ImageConfig, type Index, type Manifest } from './types.ts'
 
 /** A document ready to be stored: its bytes and the descriptor that names exactly them. */
 export interface Encoded {
@@ -21,7 +21,7 @@ export function encodeConfig(config: ImageConfig, type: string = mediaType.ociCo
   const { config: container, history, ...rest } = config
   const value = {
     ...rest,
-    config: ordered({ ...container }, containerOrder),
+    config: ordered({ ...container }, containerMembers),
     ...(history === undefined
       ? {}
       : { history: history.map((entry) => ordered({ ...entry }, historyOrder)) }),
@@ -29,21 +29,6 @@ export function encodeConfig(config: ImageConfig, type: string = mediaType.ociCo
   return encoded(type, Buffer.from(JSON.stringify(ordered(value, []))))
 }
 
-const containerOrder = [
-  'User',
-  'ExposedPorts',
-  'Env',
-  'Entrypoint',
-  'Cmd',
-  'Volumes',
-  'WorkingDir',
-  'Labels',
-  'StopSignal',
-  'ArgsEscaped',
-  'Healthcheck',
-  'OnBuild',
-  'Shell',
-]
 const historyOrder = ['created', 'created_by', 'author', 'comment', 'empty_layer']
 const sortedMaps: ReadonlySet<string> = new Set(['ExposedPorts', 'Volumes', 'Labels'])
 

@@ -27,7 +27,7 @@ export function parseObject(bytes: Uint8Array, subject: Subject): JsonObject {
   } catch {
     return fail(subject, 'it is not valid UTF-8')
   }
-  // JSON.parse recurses, so depth is bounded before it sees the text.
+  // What walks the value, JSON.stringify first of all, recurses.
   if (depthOf(text) > maxDepth) fail(subject, `it is nested more than ${maxDepth} deep`)
   let value: unknown
   try {

@@ -23,7 +23,15 @@ import {
   parseObject,
   type Subject,
 } from './json-checks.ts'
-import type { ContainerConfig, Healthcheck, History, ImageConfig, Index, Manifest } from './types.ts'
+import {
+  type ContainerConfig,
+  containerMembers,
+  type Healthcheck,
+  type History,
+  type ImageConfig,
+  type Index,
+  type Manifest,
+} from './types.ts'
 
 /** Bytes. */
 export const maxConfigBytes = 8 << 20
@@ -201,21 +209,7 @@ function toContainerConfig(object: JsonObject): ContainerConfig {
   }
 }
 
-const knownConfigMembers: ReadonlySet<string> = new Set([
-  'User',
-  'ExposedPorts',
-  'Env',
-  'Entrypoint',
-  'Cmd',
-  'Volumes',
-  'WorkingDir',
-  'Labels',
-  'StopSignal',
-  'Healthcheck',
-  'OnBuild',
-  'Shell',
-  'ArgsEscaped',
-])
+const knownConfigMembers: ReadonlySet<string> = new Set(containerMembers)
 
 function toHealthcheck(object: JsonObject, field: string): Healthcheck {
   const s = configSubject

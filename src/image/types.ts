@@ -53,6 +53,23 @@ export interface ContainerConfig {
   readonly ArgsEscaped?: boolean
 }
 
+/** Every member of a ContainerConfig, in the order docker and BuildKit write them. */
+export const containerMembers = [
+  'User',
+  'ExposedPorts',
+  'Env',
+  'Entrypoint',
+  'Cmd',
+  'Volumes',
+  'WorkingDir',
+  'Labels',
+  'StopSignal',
+  'ArgsEscaped',
+  'Healthcheck',
+  'OnBuild',
+  'Shell',
+] as const satisfies readonly (keyof ContainerConfig)[]
+
 /** The image config; members slipway does not know are kept as they came from the base. */
 export interface ImageConfig {
   readonly created?: string

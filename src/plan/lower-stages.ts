@@ -163,5 +163,5 @@ function factsOf(
 
 function slotOf(stage: string, options: PlanOptions, platform: Platform): string {
   const where = options.isMultiPlatform ? formatPlatform(platform) : ''
-  return [options.buildName, where, stage].filter((part) => part !== '').join('/')
+  return [where, stage].filter((part) => part !== '').join('/')
 }

@@ -8,7 +8,7 @@ import { checkEarly } from './lower/table.ts'
 import { lowerStages } from './lower-stages.ts'
 import { instructionsOf, reach } from './reach.ts'
 import { type Edge, reportCycles, sourceReader } from './sources.ts'
-import { readStages, reportInvalidDefaults, type StageInfo } from './stages.ts'
+import { reportInvalidDefaults, resolveStages, type StageInfo } from './stages.ts'
 import { targetOf } from './target.ts'
 import type { Pins, Planned, PlanOptions, Ready } from './types.ts'
 import { unusedBuildArgs } from './unused-args.ts'
@@ -23,7 +23,7 @@ export function plan(stages: Stages, options: PlanOptions, pins: Pins): Outcome<
   const done = (value: Planned): Outcome<Planned> => ({ value, diagnostics: inOrder([...found.values()]) })
 
   const args = globalArgs(stages, options, options.buildArgs, report)
-  const infos = readStages(stages, options, args, report)
+  const infos = resolveStages(stages, options, args, report)
   const defaults = globalArgs(stages, options, {}, () => undefined)
   reportInvalidDefaults(infos, defaults, stages.escape, report)
   const sourcesOf = sourceReader(infos, options, report)

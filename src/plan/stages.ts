@@ -45,7 +45,7 @@ interface FromContext {
 }
 
 /** Every stage of the file with its base resolved as far as names go. */
-export function readStages(
+export function resolveStages(
   stages: Stages,
   options: PlanOptions,
   args: GlobalArgs,

@@ -1,6 +1,6 @@
 // The finished stage as the image to make.
 import { normalisePlatform } from '../core/platform.ts'
-import type { ContainerConfig, ImageConfig } from '../image/types.ts'
+import { type ContainerConfig, containerMembers, type ImageConfig } from '../image/types.ts'
 import type { StageState } from './state.ts'
 import type { PlanOptions, Target } from './types.ts'
 
@@ -39,26 +39,10 @@ function platformMembers(
   return normalisePlatform(isSame ? { ...own, ...targetPlatform } : targetPlatform)
 }
 
-/** Members slipway and BuildKit write, in their usual order, without the empty ones. */
-const members = [
-  'User',
-  'ExposedPorts',
-  'Env',
-  'Entrypoint',
-  'Cmd',
-  'Volumes',
-  'WorkingDir',
-  'Labels',
-  'StopSignal',
-  'ArgsEscaped',
-  'Healthcheck',
-  'OnBuild',
-  'Shell',
-] as const
-
+/** Without empty members, and without those that only docker's older builder wrote. */
 function withoutEmpty(config: ContainerConfig): ContainerConfig {
   return Object.fromEntries(
-    members.flatMap((key) => {
+    containerMembers.flatMap((key) => {
       const value = config[key]
       const isEmpty =
         !value ||

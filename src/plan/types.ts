@@ -47,8 +47,6 @@ export interface PlanOptions {
   readonly epoch?: string
   /** Proxy variables of the user's configuration (`http_proxy` or `HTTP_PROXY`…); build args of these names win. */
   readonly proxies: Readonly<Record<string, string>>
-  /** Tells the slots of different builds apart; part of no key. */
-  readonly buildName: string
   /** Entitlements granted on the command line. */
   readonly allow: readonly 'security.insecure'[]
 }
@@ -68,7 +66,6 @@ export function defaultPlanOptions(buildPlatform: Platform, files: readonly Sour
     contexts: {},
     ignore: [],
     proxies: {},
-    buildName: '',
     allow: [],
   }
 }

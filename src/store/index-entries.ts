@@ -8,7 +8,6 @@ import type { NamedImage } from './types.ts'
 // layout is shared by many repositories, so a bare tag (what BuildKit writes there) would be ambiguous.
 const refName = 'org.opencontainers.image.ref.name'
 const imageName = 'io.containerd.image.name'
-const createdAt = 'org.opencontainers.image.created'
 
 /** The name an entry carries, if any. */
 export function nameOf(entry: Descriptor): string | undefined {
@@ -55,11 +54,9 @@ export function withoutDigest(entries: readonly Descriptor[], digest: Digest): r
 /** The entry as the store's callers see it: the layout's own annotations taken off. */
 export function toNamedImage(entry: Descriptor): NamedImage {
   const name = nameOf(entry)
-  const created = entry.annotations?.[createdAt]
   return {
     ...(name === undefined ? {} : { name }),
     descriptor: unnamed(entry),
-    ...(created === undefined ? {} : { created }),
   }
 }
 

@@ -30,7 +30,6 @@ export interface NamedImage {
   /** Full reference; absent for an untagged image. */
   readonly name?: string
   readonly descriptor: Descriptor
-  readonly created?: string
 }
 
 export interface ContentStore extends ContentReader, ImageSink {

@@ -9,8 +9,6 @@ import { describeImage, replaceLayers } from '../../src/image/manifest.ts'
 import { parseConfig, parseManifest } from '../../src/image/parse.ts'
 import type { History, ImageLayer, PlannedHistory, PlannedImage } from '../../src/image/types.ts'
 
-const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-
 function layer(name: string, created?: string): ImageLayer {
   const diffId = digestOf(name)
   const descriptor = { mediaType: mediaType.ociLayer, digest: diffId, size: name.length }
@@ -56,7 +54,6 @@ describe('assemble', () => {
     ])
     expect(image.config.created).toBe('2026-01-02T00:00:00Z')
     expect(image.config.rootfs.diff_ids).toEqual(['base', 'one', 'two'].map(digestOf))
-    expect(image.config.config?.Env).toEqual([path])
   })
 
   test('only metadata on a base image: its time is the base image’s, so a rebuild is the same image', () => {
@@ -99,14 +96,6 @@ describe('assemble', () => {
       true,
       false,
     ])
-  })
-
-  test('a PATH of the image stays, other systems get none', () => {
-    const own = planned([])
-    const withPath = { ...own, config: { ...own.config, config: { Env: ['PATH=/x'] } } }
-    expect(assemble(withPath, []).config.config?.Env).toEqual(['PATH=/x'])
-    const windows = { ...own, config: { ...own.config, os: 'windows' } }
-    expect(assemble(windows, []).config.config?.Env).toBeUndefined()
   })
 
   test('a wrong number of layers is a bug', () => {

@@ -66,7 +66,6 @@ describe('plan', () => {
     const other = graphOf('# comment\nfrom debian:12\n\nrun   one\n', {
       buildArgs: { HTTP_PROXY: 'http://p' },
       hosts: [{ name: 'x', ip: '10.0.0.1' }],
-      buildName: 'other',
       noCache: true,
     })
     expect(other.graph.ops).toEqual(plain.graph.ops)
