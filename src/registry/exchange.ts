@@ -6,6 +6,7 @@ import type { SecureContext } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import { SlipwayError } from '../core/error.ts'
 import { isLoopback } from './host.ts'
+import { proxyClient } from './proxy-client.ts'
 import type { RegistryOptions, Timeouts } from './types.ts'
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -105,7 +106,7 @@ async function openWire(
   ])
   const proxies = proxiesOf(options.environment)
   const hasProxy = proxies.httpProxy !== '' || proxies.httpsProxy !== ''
-  const EnvHttpProxyAgent = hasProxy ? (await import('undici')).EnvHttpProxyAgent : undefined
+  const undici = hasProxy ? await import('undici') : undefined
   const common = {
     maxHeaderSize: maxHeaderBytes,
     headersTimeout: timeouts.headersMs,
@@ -115,9 +116,17 @@ async function openWire(
   const make = (checked: boolean, proxied: boolean): Dispatcher => {
     const security = checked ? trusted : { rejectUnauthorized: false }
     const connect = { timeout: timeouts.connectMs, ...security }
-    if (!proxied || EnvHttpProxyAgent === undefined) return new Agent({ ...common, connect })
-    // Plain HTTP is not tunnelled: proxies allow CONNECT to port 443 only.
-    return new EnvHttpProxyAgent({ ...common, ...proxies, connect, requestTls: connect, proxyTunnel: false })
+    if (!proxied || undici === undefined) return new Agent({ ...common, connect })
+    const { EnvHttpProxyAgent, Pool } = undici
+    return new EnvHttpProxyAgent({
+      ...common,
+      ...proxies,
+      connect,
+      requestTls: connect,
+      // Plain HTTP is not tunnelled: proxies allow CONNECT to port 443 only.
+      proxyTunnel: false,
+      clientFactory: (proxy, client) => proxyClient(Pool, proxy, client),
+    })
   }
   return {
     dispatch(url) {

@@ -10,6 +10,7 @@ import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { useRegistries } from './open-test-registry.ts'
@@ -192,6 +193,36 @@ describe('proxies', () => {
     const direct = client.repository({ ...image, registry: 'direct.invalid' }).resolve('1')
     await expect(direct).rejects.toMatchObject({ code: 'ERR_REGISTRY_UNREACHABLE' })
     expect(proxy.asked).toEqual([])
+  })
+
+  it.each<[string, (socket: Duplex) => void, RegExp, RegExp]>([
+    ['hang up', (socket) => socket.destroy(), /: it closed the connection$/, /no_proxy/],
+    ['want a login', (socket) => socket.end('HTTP/1.1 407 X\r\n\r\n'), /: it answered 407$/, /user:password/],
+    ['refuse', (socket) => socket.end('HTTP/1.1 403 X\r\n\r\n'), /: it answered 403$/, /no_proxy/],
+  ])('that %s are named, and not asked for ever', async (_what, answer, message, hint) => {
+    let asked = 0
+    const server = createHttpServer().on('connect', (_request, socket) => {
+      asked++
+      answer(socket)
+    })
+    const client = use.client({ environment: { https_proxy: `http://${await listen(server)}` } })
+    const lookup = client.repository({ ...image, registry: 'registry.example' }).resolve('1')
+    await expect(lookup).rejects.toMatchObject({
+      code: 'ERR_PROXY_FAILED',
+      message: expect.stringMatching(message),
+      hint: expect.stringMatching(hint),
+    })
+    expect(asked).toBeLessThan(20)
+  })
+
+  it('that are down are named', async () => {
+    const client = use.client({ environment: { https_proxy: 'http://127.0.0.1:1' } })
+    const lookup = client.repository({ ...image, registry: 'registry.example' }).resolve('1')
+    await expect(lookup).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /^ask proxy 127\.0\.0\.1:1 for a tunnel to registry\.example:443: connection refused/,
+      ),
+    })
   })
 
   it('with a bad address are named', async () => {
