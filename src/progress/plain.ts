@@ -51,25 +51,26 @@ export function plainView(output: Output): View {
     switch (event.type) {
       case 'op-started':
       case 'task-started':
-        return line(state, '')
+        line(state, '')
+        break
       case 'op-cached':
-        return line(state, 'CACHED')
+        line(state, 'CACHED')
+        break
       case 'op-finished':
       case 'task-finished':
-        return line(state, `DONE ${formatDuration((state.endedMs ?? 0) - state.startedMs)}`)
+        line(state, `DONE ${formatDuration((state.endedMs ?? 0) - state.startedMs)}`)
+        break
       case 'op-failed':
       case 'task-failed':
-        return line(
-          state,
-          state.status === 'canceled' ? 'CANCELED' : `ERROR: ${visible(event.error.message)}`,
-        )
+        line(state, state.status === 'canceled' ? 'CANCELED' : `ERROR: ${visible(event.error.message)}`)
+        break
       case 'progress': {
         const g = state.gauges.get(event.what)
         if (g !== undefined) gauge(state, g, model.lastMs)
-        return
+        break
       }
       default:
-        return
+        break
     }
   }
 
