@@ -12,10 +12,16 @@ export interface Piece {
   readonly end: number
 }
 
+/** A piece that knows where each of its characters stands. */
+export interface PlacedPiece extends Piece {
+  /** The input's offset of every character of `text`; absent when they stand side by side from `start`. */
+  readonly places?: readonly number[]
+}
+
 /** `--name=value` with quotes and escapes processed; `value` is what stands behind the first `=`, if there is one. */
 export interface FlagText {
   readonly name: string
-  readonly value?: Piece
+  readonly value?: PlacedPiece
   readonly start: number
   readonly end: number
 }
@@ -143,15 +149,17 @@ function quoted(name: string, quotes: readonly string[], escapeBy: EscapeCharact
   })
 }
 
-/** The text without escape characters: each stands for the character behind it, one at the very end for nothing. */
-function withoutEscapes(text: string, escapeBy: EscapeCharacter): string {
-  if (!text.includes(escapeBy)) return text
-  let out = ''
+/** The text without escape characters, and where what is left stood: each stands for the character behind it, one at the very end for nothing. */
+function withoutEscapes(
+  text: string,
+  escapeBy: EscapeCharacter,
+): { readonly text: string; readonly offsets: readonly number[] } {
+  const offsets: number[] = []
   for (let at = 0; at < text.length; at++) {
     if (text[at] === escapeBy) at++
-    out += text[at] ?? ''
+    if (at < text.length) offsets.push(at)
   }
-  return out
+  return { text: offsets.map((at) => text[at]).join(''), offsets }
 }
 
 class ArgumentsParser extends EmbeddedActionsParser {
@@ -270,12 +278,16 @@ class ArgumentsParser extends EmbeddedActionsParser {
     this.performSelfAnalysis()
   }
 
-  #flagPiece(token: IToken): Piece {
+  #flagPiece(token: IToken): PlacedPiece {
     const { image, startOffset: start } = token
     const end = start + image.length
     if (token.tokenType === this.#types.FlagPlain) return { text: image, start, end }
-    if (token.tokenType === this.#types.FlagEscape) return { text: image.slice(1), start, end }
-    return { text: withoutEscapes(withoutQuotes(image, this.#escape), this.#escape), start, end }
+    const inside =
+      token.tokenType === this.#types.FlagEscape ? image.slice(1) : withoutQuotes(image, this.#escape)
+    const at = start + 1
+    if (token.tokenType === this.#types.FlagEscape) return { text: inside, start, end, places: [at] }
+    const { text, offsets } = withoutEscapes(inside, this.#escape)
+    return { text, start, end, places: offsets.map((offset) => at + offset) }
   }
 
   /** Words keep quotes and escapes for the expansion; only an escape that has nothing to escape goes. */
@@ -312,7 +324,7 @@ function withoutQuotes(image: string, escapeBy: EscapeCharacter): string {
   return image.slice(1, Math.min(at, image.length))
 }
 
-function joinFlag(open: IToken, pieces: readonly Piece[]): FlagText {
+function joinFlag(open: IToken, pieces: readonly PlacedPiece[]): FlagText {
   const start = open.startOffset
   const end = pieces.at(-1)?.end ?? start + 2
   let name = ''
@@ -323,15 +335,22 @@ function joinFlag(open: IToken, pieces: readonly Piece[]): FlagText {
       continue
     }
     name += piece.text.slice(0, equals)
-    const isPlain = piece.end - piece.start === piece.text.length
+    const rest = pieces.slice(index + 1)
     const value = {
-      text: [piece.text.slice(equals + 1), ...pieces.slice(index + 1).map((p) => p.text)].join(''),
-      start: isPlain ? piece.start + equals + 1 : piece.start,
+      text: [piece.text.slice(equals + 1), ...rest.map((p) => p.text)].join(''),
+      start: piece.places === undefined ? piece.start + equals + 1 : piece.start,
       end,
+      ...(piece.places === undefined && rest.length === 0
+        ? {}
+        : { places: [...placesOf(piece).slice(equals + 1), ...rest.flatMap(placesOf)] }),
     }
     return { name, value, start, end }
   }
   return { name, start, end }
+}
+
+function placesOf({ text, start, places }: PlacedPiece): readonly number[] {
+  return places ?? Array.from({ length: text.length }, (_, index) => start + index)
 }
 
 function elementOf(first: IToken, last: IToken, string: TokenType): JsonElement {

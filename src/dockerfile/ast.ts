@@ -88,15 +88,35 @@ export interface Label extends Common {
   readonly pairs: readonly KeyValue[]
   readonly legacy: boolean
 }
+/** One comma-separated field of `RUN --mount=`. */
+export interface MountField {
+  /** As written; its case means nothing. */
+  readonly key: Word
+  /** Behind the first `=`; absent for a bare `ro`. */
+  readonly value?: Word
+  readonly span: Span
+}
+/** One `--mount=` as written. What its fields mean shows when variables have values: `readMount`. */
+export interface MountFlag {
+  readonly fields: readonly MountField[]
+  /** The whole flag. */
+  readonly span: Span
+}
+/** One `--device=`: a CDI device and whether the step may run without it. */
+export interface Device {
+  readonly name: Word
+  readonly required: boolean
+  /** The whole flag. */
+  readonly span: Span
+}
 export interface Run extends Common {
   readonly kind: 'RUN'
   readonly command: Command
   readonly heredocs: readonly Heredoc[]
-  /** Raw values of each `--mount=`, in order. */
-  readonly mounts: readonly Word[]
+  readonly mounts: readonly MountFlag[]
   readonly network?: Word
   readonly security?: Word
-  readonly devices: readonly Word[]
+  readonly devices: readonly Device[]
 }
 export type Source =
   | { readonly kind: 'path'; readonly word: Word }

@@ -1,5 +1,7 @@
 // Builder flags: which an instruction knows, what kind each is, and what is wrong with those written.
+import type { PlacedPiece } from '../../grammar/arguments.ts'
 import { nearest } from '../core/diagnostic.ts'
+import type { Span } from '../core/span.ts'
 import type { Flag, Word } from './ast.ts'
 import type { InstructionText } from './instruction-text.ts'
 import { spanIn, wordIn } from './logical-line.ts'
@@ -7,20 +9,30 @@ import { spanIn, wordIn } from './logical-line.ts'
 /** `words` may be given more than once. */
 export type FlagKind = 'boolean' | 'word' | 'words'
 
+/** A flag's value together with the way back from its characters to the file. */
+export interface FlagValue {
+  readonly word: Word
+  readonly flag: Flag
+  /** Where the characters between two offsets of the value stand. */
+  spanOf(start: number, end: number): Span
+}
+
 /** The flags of one instruction that are right, by name. */
 export interface Flags {
   readonly all: readonly Flag[]
   /** The value of a `word` flag, if it was given. */
   word(name: string): Word | undefined
   words(name: string): readonly Word[]
+  values(name: string): readonly FlagValue[]
   /** The value of a `boolean` flag, if it was given. */
   boolean(name: string): boolean | undefined
 }
 
 /** Reads the flags against those the instruction knows; reports unknown, repeated, empty and wrong ones. */
 export function readFlags(text: InstructionText, known: Readonly<Record<string, FlagKind>> = {}): Flags {
+  const written = flagsOf(text)
   const all: Flag[] = []
-  for (const flag of flagsOf(text)) {
+  for (const flag of written) {
     const kind = Object.hasOwn(known, flag.name) ? known[flag.name] : undefined
     if (kind === undefined) reportUnknown(text, flag, Object.keys(known))
     else if (kind !== 'words' && all.some((f) => f.name === flag.name)) reportDuplicate(text, flag, all)
@@ -32,6 +44,12 @@ export function readFlags(text: InstructionText, known: Readonly<Record<string, 
     all,
     words,
     word: (name) => words(name)[0],
+    values: (name) =>
+      all.flatMap((flag) => {
+        const piece = text.split.flags[written.indexOf(flag)]?.value
+        if (flag.name !== name || flag.value === undefined || piece === undefined) return []
+        return [{ flag, word: flag.value, spanOf: (start, end) => spanWithin(text, piece, start, end) }]
+      }),
     boolean: (name) => {
       const flag = all.find((f) => f.name === name)
       return flag === undefined ? undefined : flag.value?.text.toLowerCase() !== 'false'
@@ -57,6 +75,14 @@ function flagsOf(text: InstructionText): readonly Flag[] {
       : { value: wordIn(text.line, { text: value.text, start: at + value.start, end: at + value.end }) }),
     span: spanIn(text.line, at + start, at + end),
   }))
+}
+
+function spanWithin(text: InstructionText, piece: PlacedPiece, start: number, end: number): Span {
+  const at = text.split.flagsAt
+  const placeOf = (offset: number): number => at + (piece.places?.[offset] ?? piece.start + offset)
+  if (start < end) return spanIn(text.line, placeOf(start), placeOf(end - 1) + 1)
+  const before = start === 0 ? at + piece.start : placeOf(start - 1) + 1
+  return spanIn(text.line, before, before)
 }
 
 function isRight(text: InstructionText, flag: Flag, kind: FlagKind): boolean {

@@ -3,6 +3,7 @@
 import type { Diagnostic } from '../core/diagnostic.ts'
 import { invariant } from '../core/error.ts'
 import type { Word } from '../dockerfile/ast.ts'
+import { mountFrom } from '../dockerfile/mount.ts'
 import type { StageInstruction } from './lower/table.ts'
 import { type Origin, originOf, type StageInfo } from './stages.ts'
 import type { PlanOptions } from './types.ts'
@@ -59,10 +60,7 @@ function fromWords(instruction: StageInstruction): Word[] {
     case 'COPY':
       return instruction.from === undefined ? [] : [instruction.from]
     case 'RUN':
-      return instruction.mounts.flatMap((mount) => {
-        const text = /(?:^|,)from=([^,]*)/.exec(mount.text)?.[1]
-        return text === undefined ? [] : [{ text, span: mount.span }]
-      })
+      return instruction.mounts.flatMap((mount) => mountFrom(mount) ?? [])
     default:
       return []
   }

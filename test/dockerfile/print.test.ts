@@ -13,7 +13,7 @@ const same = [
   'FROM x\nONBUILD COPY <<E /d\nx\nE',
   'FROM x\nENV a="b c" d=\nENV e f  g',
   'FROM x\nHEALTHCHECK --interval=5s CMD ["a"]\nHEALTHCHECK NONE',
-  '# escape=`\n# check=skip=all\n\n# y what it is\nFROM x AS y\nRUN --device="a`"b" c',
+  '# escape=`\n# check=skip=all\n\n# y what it is\nFROM x AS y\nCOPY --chown="a`"b" c d',
   '\n# escape=`\nFROM x\nRUN a',
 ]
 

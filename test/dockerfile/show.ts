@@ -1,5 +1,13 @@
 // A compact readable print of a tree for golden files: one line per instruction, its parts below.
-import type { Command, Dockerfile, Heredoc, Instruction, Stages, Word } from '../../src/dockerfile/ast.ts'
+import type {
+  Command,
+  Dockerfile,
+  Heredoc,
+  Instruction,
+  MountFlag,
+  Stages,
+  Word,
+} from '../../src/dockerfile/ast.ts'
 
 export function showDockerfile(file: Dockerfile, stages: Stages, text: string): string {
   const lines = file.directives.map((d) => `directive ${d.name} = ${JSON.stringify(d.value)}`)
@@ -51,6 +59,11 @@ function showValue(value: unknown, text: string): string {
   if ('form' in value) return showCommand(value as Command)
   if ('heredoc' in value) return `heredoc ${showHeredoc(value.heredoc as Heredoc)}`
   if ('word' in value) return showWord(value.word as Word, text)
+  if ('fields' in value) {
+    return (value as MountFlag).fields
+      .map((f) => `${showWord(f.key, text)}${f.value === undefined ? '' : ` = ${showWord(f.value, text)}`}`)
+      .join(', ')
+  }
   return Object.entries(value)
     .filter(([name]) => name !== 'span')
     .map(([name, part]) => `${name} ${showValue(part, text)}`)

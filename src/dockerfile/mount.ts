@@ -1,0 +1,422 @@
+// What a `RUN --mount=` means once variables have values: one typed mount per kind, and all that is wrong with
+// the fields. Where targets and sources lie is decided by the plan, which knows the working directory.
+import { nearest } from '../core/diagnostic.ts'
+import type { Span } from '../core/span.ts'
+import type { MountField, MountFlag, Run, Word } from './ast.ts'
+import { parseBoolean, parseSize, parseUnsigned } from './go-values.ts'
+import type { Report } from './report.ts'
+
+export type MountKind = 'bind' | 'cache' | 'tmpfs' | 'secret' | 'ssh'
+export type CacheSharing = 'shared' | 'private' | 'locked'
+
+/** Mode and owner of what a mount creates; absent members have the kind's default. */
+export interface MountOwner {
+  readonly mode?: number
+  readonly uid?: number
+  readonly gid?: number
+}
+
+interface Common {
+  /** The whole flag. */
+  readonly span: Span
+  /** As written, variables expanded; absent where nothing was said. */
+  readonly target?: Word
+}
+/** Files of the build context, a stage, an image or a named context. */
+export interface BindMount extends Common {
+  readonly kind: 'bind'
+  /** Absent: the build context. */
+  readonly from?: Word
+  readonly source?: Word
+  readonly readonly: boolean
+}
+/** A directory that outlives the build. */
+export interface CacheMount extends Common {
+  readonly kind: 'cache'
+  /** Absent: the target as written, cleaned. */
+  readonly id?: string
+  readonly sharing: CacheSharing
+  /** What the directory holds when it is new; absent: nothing. */
+  readonly from?: Word
+  readonly source?: Word
+  readonly owner: MountOwner
+  readonly readonly: boolean
+}
+export interface TmpfsMount extends Common {
+  readonly kind: 'tmpfs'
+  /** Absent: as much as there is memory. */
+  readonly sizeBytes?: number
+  readonly readonly: boolean
+}
+/** A secret of the caller as a file, an environment variable or both. */
+export interface SecretMount extends Common {
+  readonly kind: 'secret'
+  readonly id: string
+  /** Name of the variable. */
+  readonly env?: string
+  readonly required: boolean
+  readonly owner: MountOwner
+}
+/** A socket of an SSH agent. */
+export interface SshMount extends Common {
+  readonly kind: 'ssh'
+  readonly id: string
+  readonly required: boolean
+  readonly owner: MountOwner
+}
+export type Mount = BindMount | CacheMount | TmpfsMount | SecretMount | SshMount
+
+export interface ReadMountOptions {
+  /** The text of a value with its variables replaced; undefined when it is not known (yet), which skips what depends on it. */
+  expand(word: Word): string | undefined
+  readonly report: Report
+}
+
+/** The mounts of a RUN in order; those that are wrong are reported and left out. */
+export function readMounts({ mounts }: Pick<Run, 'mounts'>, options: ReadMountOptions): readonly Mount[] {
+  return mounts.flatMap((flag) => readMount(flag, options) ?? [])
+}
+
+/** What `from=` says, before any variable has a value; absent for a mount that names no source. */
+export function mountFrom({ fields }: MountFlag): Word | undefined {
+  const from = fields.findLast(({ key, value }) => key.text.toLowerCase() === 'from' && value !== undefined)
+  return from?.value?.text === '' ? undefined : from?.value
+}
+
+/** The mount a flag means; undefined after reporting all that is wrong with it. */
+export function readMount(flag: MountFlag, options: ReadMountOptions): Mount | undefined {
+  return new Reader(flag, options).read()
+}
+
+const kinds: readonly string[] = ['bind', 'cache', 'tmpfs', 'secret', 'ssh']
+const sharings: readonly string[] = ['shared', 'private', 'locked']
+
+/** Each key a mount may have, and the option it is a name for. */
+const options = {
+  type: 'type',
+  from: 'from',
+  source: 'source',
+  src: 'source',
+  target: 'target',
+  dst: 'target',
+  destination: 'target',
+  readonly: 'readonly',
+  ro: 'readonly',
+  readwrite: 'readwrite',
+  rw: 'readwrite',
+  id: 'id',
+  sharing: 'sharing',
+  required: 'required',
+  size: 'size',
+  mode: 'mode',
+  uid: 'uid',
+  gid: 'gid',
+  env: 'env',
+} as const
+type Option = (typeof options)[keyof typeof options]
+
+function optionOf(key: string): Option | undefined {
+  const name = key.toLowerCase()
+  return Object.hasOwn(options, name) ? options[name as keyof typeof options] : undefined
+}
+
+/** Options that BuildKit takes and forgets, by kind. */
+const pointless: Readonly<Record<MountKind, readonly Option[]>> = {
+  bind: ['id', 'env'],
+  cache: ['env'],
+  tmpfs: ['from', 'source', 'id', 'env'],
+  secret: ['readwrite'],
+  ssh: ['from', 'readwrite', 'env'],
+}
+
+/** One mount while its fields are read, first to last. */
+class Reader {
+  readonly #flag: MountFlag
+  readonly #expand: ReadMountOptions['expand']
+  readonly #report: Report
+  #isRight = true
+  /** Undefined when the type is wrong or not known yet: nothing that depends on it is said then. */
+  #kind: MountKind | undefined = 'bind'
+  readonly #texts = new Map<Option, { readonly text: string; readonly field: MountField }>()
+  readonly #numbers = new Map<Option, number>()
+  #readonly: boolean | undefined
+  #required = false
+  #isComplete = true
+
+  constructor(flag: MountFlag, { expand, report }: ReadMountOptions) {
+    this.#flag = flag
+    this.#expand = expand
+    this.#report = report
+  }
+
+  read(): Mount | undefined {
+    for (const field of this.#flag.fields) this.#field(field)
+    const kind = this.#kind
+    if (kind === undefined) return undefined
+    this.#checkKind(kind)
+    return this.#isRight && this.#isComplete ? this.#mount(kind) : undefined
+  }
+
+  #fail(message: string, span: Span, hint?: string): void {
+    this.#isRight = false
+    this.#report.error('InvalidMount', message, span, hint === undefined ? {} : { hint })
+  }
+
+  #field(field: MountField): void {
+    const option = optionOf(field.key.text)
+    if (field.value === undefined) this.#bare(field, option)
+    else if (option === undefined) this.#unknown(field)
+    else {
+      const text = option === 'from' ? field.value.text : this.#expand(field.value)
+      if (text === undefined) this.#unexpanded(option)
+      else this.#value(field, option, { text, span: field.value.span })
+    }
+  }
+
+  /** A value that is not known leaves the rest of the mount unjudged, except what cannot be right anyway. */
+  #unexpanded(option: Option): void {
+    this.#isComplete = false
+    if (option === 'type') this.#kind = undefined
+  }
+
+  #bare(field: MountField, option: Option | undefined): void {
+    switch (option) {
+      case 'readonly':
+      case 'readwrite':
+        this.#readonly = option === 'readonly'
+        this.#texts.set(option, { text: 'true', field })
+        break
+      case 'required':
+        if (this.#allows('required', field)) this.#required = true
+        break
+      default: {
+        const close = option === undefined ? nearest(field.key.text, Object.keys(options)) : field.key.text
+        const hint = close === undefined ? undefined : `did you mean ${close}=<value>?`
+        this.#fail(`invalid field '${field.key.text}' must be a key=value pair`, field.span, hint)
+      }
+    }
+  }
+
+  #unknown({ key, span, value }: MountField): void {
+    const close = nearest(key.text, Object.keys(options))
+    const written = `${key.text}=${value?.text ?? ''}`
+    const suffix = close === undefined ? '' : ` (did you mean ${close}?)`
+    this.#fail(
+      `unexpected key '${key.text.toLowerCase()}' in '${written}'${suffix}`,
+      key.text === '' ? span : key.span,
+    )
+  }
+
+  #value(field: MountField, option: Option, value: Word): void {
+    if (this.#isMeant(field, option, value)) this.#texts.set(option, { text: value.text, field })
+  }
+
+  /** Whether a value is one that its option can have; what it means is kept. */
+  #isMeant(field: MountField, option: Option, value: Word): boolean {
+    switch (option) {
+      case 'type':
+        this.#type(value)
+        return true
+      case 'sharing':
+        return this.#isChoice('sharing value', value, sharings)
+      case 'readonly':
+      case 'readwrite': {
+        const is = this.#boolean(field, value)
+        if (is !== undefined) this.#readonly = option === 'readonly' ? is : !is
+        return is !== undefined
+      }
+      case 'required': {
+        const is = this.#allows(option, field) ? this.#boolean(field, value) : undefined
+        if (is !== undefined) this.#required = is
+        return is !== undefined
+      }
+      case 'size':
+        return this.#allows(option, field) && this.#isSize(field, value)
+      case 'mode':
+      case 'uid':
+      case 'gid':
+        return this.#isNumber(option, value)
+      case 'env': {
+        const isName = /^[^=]+$/.test(value.text)
+        // Differs: BuildKit sets a variable without a name.
+        if (!isName)
+          this.#fail(`invalid value for env: ${JSON.stringify(value.text)} names no variable`, value.span)
+        return isName
+      }
+      default:
+        return true
+    }
+  }
+
+  #boolean({ key }: MountField, value: Word): boolean | undefined {
+    const is = parseBoolean(value.text)
+    if (is !== undefined) return is
+    const message = `invalid value for ${key.text.toLowerCase()}: ${value.text}`
+    this.#fail(message, value.span, 'write true or false, or the key alone')
+    return undefined
+  }
+
+  #isSize({ key }: MountField, value: Word): boolean {
+    const size = parseSize(value.text)
+    if (size !== undefined) {
+      this.#numbers.set('size', size)
+      return true
+    }
+    const message = `invalid value for ${key.text.toLowerCase()}: ${value.text}`
+    this.#fail(message, value.span, 'a size is a number of bytes, or one with a unit: 64m, 1g')
+    return false
+  }
+
+  #isNumber(option: 'mode' | 'uid' | 'gid', value: Word): boolean {
+    const number = parseUnsigned(value.text, option === 'mode' ? 8 : 10)
+    if (number !== undefined) {
+      this.#numbers.set(option, option === 'mode' ? number & 0o7777 : number)
+      return true
+    }
+    const hint =
+      option === 'mode' ? 'a mode is octal, for example 0755' : 'write the number: names are not looked up'
+    this.#fail(`invalid value ${value.text} for ${option}`, value.span, hint)
+    return false
+  }
+
+  #type(value: Word): void {
+    const kind = value.text.toLowerCase()
+    this.#kind = isKind(kind) ? kind : undefined
+    this.#isChoice('mount type', value, kinds)
+  }
+
+  #isChoice(what: string, value: Word, choices: readonly string[]): boolean {
+    if (choices.includes(value.text.toLowerCase())) return true
+    const close = nearest(value.text, choices)
+    const suggestion = close === undefined ? '' : ` (did you mean ${close}?)`
+    const message = `unsupported ${what} ${JSON.stringify(value.text)}${suggestion}`
+    this.#fail(message, value.span, `one of ${choices.join(', ')}`)
+    return false
+  }
+
+  /** Whether the kind known so far has the option: `type` must stand before the options that depend on it. */
+  #allows(option: 'required' | 'size', { key }: MountField): boolean {
+    const kind = this.#kind
+    if (kind === undefined) return false
+    const owners: readonly string[] = option === 'size' ? ['tmpfs'] : ['secret', 'ssh']
+    if (owners.includes(kind)) return true
+    const later = this.#flag.fields.find(
+      (field) => optionOf(field.key.text) === 'type' && field.span.start > key.span.start,
+    )
+    this.#fail(
+      `unexpected key '${key.text.toLowerCase()}' for mount type '${kind}'`,
+      key.span,
+      later === undefined
+        ? `only ${owners.join(' and ')} mounts have it`
+        : 'the type comes first: move type= to the front',
+    )
+    return false
+  }
+
+  #spanOf(option: Option): Span {
+    return this.#texts.get(option)?.field.span ?? this.#flag.span
+  }
+
+  #checkKind(kind: MountKind): void {
+    const has = (option: Option): boolean => (this.#texts.get(option)?.text ?? '') !== ''
+    if (kind === 'bind' || kind === 'tmpfs') {
+      for (const option of ['mode', 'uid', 'gid'] as const) {
+        if (this.#numbers.has(option))
+          this.#fail(`${option} not allowed for "${kind}" type mounts`, this.#spanOf(option))
+      }
+    }
+    if (kind === 'secret') {
+      if (has('from')) this.#fail('secret mount should not have a from', this.#spanOf('from'))
+      if (has('sharing')) this.#fail('secret mount should not define sharing', this.#spanOf('sharing'))
+      if (this.#isComplete && !has('source') && !has('target') && !has('id')) {
+        const message = 'invalid secret mount. one of source, target required'
+        this.#fail(message, this.#flag.span, 'name the secret: id=<name>')
+      }
+      if (has('source') && has('id')) this.#fail("both source and id can't be set", this.#spanOf('source'))
+    } else if (kind !== 'cache' && has('sharing')) {
+      this.#fail(`invalid cache sharing set for ${kind} mount`, this.#spanOf('sharing'))
+    }
+    if (kind === 'ssh' && has('source')) this.#fail('ssh does not support source', this.#spanOf('source'))
+    for (const option of pointless[kind]) this.#ignored(option, `a ${kind} mount`)
+    if (kind === 'cache' && has('source')) {
+      for (const option of ['mode', 'uid', 'gid'] as const)
+        this.#ignored(option, 'a cache mount with a source')
+    }
+  }
+
+  /** Differs: BuildKit says nothing of options that change nothing. */
+  #ignored(option: Option, where: string): void {
+    const given = this.#texts.get(option)
+    if (given === undefined || given.text === '') return
+    const { key, span } = given.field
+    this.#report.warning('IgnoredMountOption', `${key.text} has no effect on ${where}`, span)
+  }
+
+  #word(option: Option): Word | undefined {
+    const given = this.#texts.get(option)
+    if (given === undefined || given.text === '') return undefined
+    return { text: given.text, span: given.field.value?.span ?? given.field.span }
+  }
+
+  #mount(kind: MountKind): Mount {
+    const target = this.#word('target')
+    const common = { span: this.#flag.span, ...(target === undefined ? {} : { target }) }
+    const source = this.#word('source')
+    const from = mountFrom(this.#flag)
+    const places = { ...(from === undefined ? {} : { from }), ...(source === undefined ? {} : { source }) }
+    const id = this.#word('id')?.text
+    const env = this.#texts.get('env')?.text
+    switch (kind) {
+      case 'bind':
+        return { kind, ...common, ...places, readonly: this.#readonly ?? true }
+      case 'cache': {
+        const sharing = (this.#word('sharing')?.text.toLowerCase() ?? 'shared') as CacheSharing
+        const owner = this.#owner()
+        const readonly = this.#readonly ?? false
+        return { kind, ...common, ...(id === undefined ? {} : { id }), sharing, ...places, owner, readonly }
+      }
+      case 'tmpfs': {
+        const size = this.#numbers.get('size') ?? 0
+        return {
+          kind,
+          ...common,
+          ...(size === 0 ? {} : { sizeBytes: size }),
+          readonly: this.#readonly ?? false,
+        }
+      }
+      case 'secret':
+        return {
+          kind,
+          ...common,
+          id: source?.text ?? id ?? lastElement(target?.text ?? ''),
+          ...(env === undefined ? {} : { env }),
+          required: this.#required,
+          owner: this.#owner(),
+        }
+      case 'ssh':
+        return { kind, ...common, id: id ?? 'default', required: this.#required, owner: this.#owner() }
+    }
+  }
+
+  #owner(): MountOwner {
+    const mode = this.#numbers.get('mode')
+    const uid = this.#numbers.get('uid')
+    const gid = this.#numbers.get('gid')
+    return {
+      ...(mode === undefined ? {} : { mode }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(gid === undefined ? {} : { gid }),
+    }
+  }
+}
+
+function isKind(text: string): text is MountKind {
+  return kinds.includes(text)
+}
+
+/** Go's `path.Base`. */
+export function lastElement(path: string): string {
+  const trimmed = path.replace(/\/+$/, '')
+  if (trimmed === '') return path === '' ? '.' : '/'
+  return trimmed.slice(trimmed.lastIndexOf('/') + 1)
+}
