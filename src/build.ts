@@ -61,9 +61,11 @@ export async function build(request: BuildRequest, options: HostOptions, cx: Con
   const input = await task(cx, 'internal:definition', '[internal] load build definition', async () =>
     readInput(request),
   )
-  const { stages, diagnostics, files } = readStages(input)
+  const { stages, diagnostics, files, obey } = readStages(input, request.buildArgs)
   const report = { failed: false, files, dockerfile: input.dockerfile.name, metadata: {} }
-  if (stages === undefined || hasErrors(diagnostics)) return { ...report, failed: true, diagnostics }
+  if (stages === undefined || hasErrors(diagnostics)) {
+    return { ...report, failed: true, diagnostics: obey(diagnostics) }
+  }
 
   await using host = await openHost(options, cx)
   const contexts = namedContexts(request.contexts)
@@ -75,7 +77,7 @@ export async function build(request: BuildRequest, options: HostOptions, cx: Con
     if (diagnostic === undefined) throw thrown
     return { value: undefined, diagnostics: [diagnostic] }
   })
-  const all = [...diagnostics, ...planned.diagnostics]
+  const all = obey([...diagnostics, ...planned.diagnostics])
   if (planned.value === undefined || hasErrors(all)) return { ...report, failed: true, diagnostics: all }
   const { graph, target } = planned.value
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: graph.files })

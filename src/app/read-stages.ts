@@ -5,26 +5,34 @@ import type { SourceFile } from '../core/span.ts'
 import type { Stages } from '../dockerfile/ast.ts'
 import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
 import { lint } from '../dockerfile/lint/lint.ts'
+import { obeyChecks } from '../dockerfile/lint/obey.ts'
 import { parseDockerfile } from '../dockerfile/parse.ts'
 import { toStages } from '../dockerfile/stages.ts'
 import type { BuildInput } from './input.ts'
 
-/** The stages of a Dockerfile with everything that is wrong or doubtful in it; no stages when it could not be understood. */
-export function readStages(input: BuildInput): {
+export interface ReadStages {
+  /** None when the Dockerfile could not be understood. */
   readonly stages?: Stages
+  /** Everything that is wrong or doubtful in it so far. */
   readonly diagnostics: readonly Diagnostic[]
   readonly files: readonly SourceFile[]
-} {
+  /** What is to be shown of these and the plan's diagnostics: what the file's `# check=` lets through. */
+  obey(found: readonly Diagnostic[]): readonly Diagnostic[]
+}
+
+/** Reads a Dockerfile that is built with these build args. */
+export function readStages(input: BuildInput, buildArgs: Readonly<Record<string, string>>): ReadStages {
   const { dockerfile, ignoreFile } = input
   const files = ignoreFile === undefined ? [dockerfile] : [dockerfile, ignoreFile]
-  const parsed = parseDockerfile(dockerfile.text, dockerfile.name)
+  const { value: file, diagnostics } = parseDockerfile(dockerfile.text, dockerfile.name)
+  const obey: ReadStages['obey'] = (all) => obeyChecks(all, { file, buildArgs })
   const ignored =
     ignoreFile === undefined ? [] : parseIgnoreFile(ignoreFile.text, ignoreFile.name).diagnostics
-  const found = [...parsed.diagnostics, ...ignored]
-  if (hasErrors(found)) return { diagnostics: found, files }
-  const staged = toStages(parsed.value)
-  const warnings = hasErrors(staged.diagnostics) ? [] : lint(parsed.value, staged.value)
-  return { stages: staged.value, diagnostics: [...found, ...staged.diagnostics, ...warnings], files }
+  const found = [...diagnostics, ...ignored]
+  if (hasErrors(found)) return { diagnostics: found, files, obey }
+  const { value: stages, diagnostics: staged } = toStages(file)
+  const warnings = hasErrors(staged) ? [] : lint({ file, stages })
+  return { stages, diagnostics: [...found, ...staged, ...warnings], files, obey }
 }
 
 /** The patterns of the ignore file; none when there is no file. */

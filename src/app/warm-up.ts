@@ -54,7 +54,7 @@ export async function warmUpBuild(): Promise<void> {
     dockerfile: { name: 'Dockerfile', text: dockerfile },
     ignoreFile: { name: '.dockerignore', text: '# comment\n**/*.tmp\n!keep/*.tmp\n' },
   }
-  const { stages, files } = readStages(input)
+  const { stages, files } = readStages(input, {})
   invariant(stages !== undefined, 'the example has no stages')
   const platform = { os: 'linux', architecture: 'amd64' }
   const options = { ...defaultPlanOptions(platform, files), ignore: ignorePatterns(input) }

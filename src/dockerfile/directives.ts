@@ -1,6 +1,5 @@
-// What `# syntax=` and `# check=` may say. `# escape=` is the business of lines.ts.
+// What `# syntax=` may say. `# escape=` is the business of lines.ts, `# check=` that of lint/obey.ts.
 import type { Directive } from './ast.ts'
-import { checkText, parseCheckOptions } from './check-options.ts'
 import type { Report } from './report.ts'
 
 /** Reports directives that ask for something slipway has not. */
@@ -10,13 +9,6 @@ export function checkDirectives(directives: readonly Directive[], report: Report
       const image = directive.value.split(' ', 1)[0] ?? ''
       report.error('UnknownSyntax', `unsupported syntax image ${JSON.stringify(image)}`, directive.span, {
         hint: 'slipway never runs other frontends: only its built-in docker/dockerfile syntax exists',
-      })
-    }
-    if (directive.name !== 'check') continue
-    const { fault } = parseCheckOptions(checkText(directive.value))
-    if (fault !== undefined) {
-      report.error('InvalidCheck', `failed to parse check options: ${fault}`, directive.span, {
-        hint: 'write it as # check=skip=RuleA,RuleB;error=true',
       })
     }
   }

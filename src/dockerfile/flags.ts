@@ -57,16 +57,8 @@ export function readFlags(text: InstructionText, known: Readonly<Record<string, 
   }
 }
 
-/** The flags as written. BuildKit never looks at those of ARG, STOPSIGNAL and HEALTHCHECK NONE, so they only warn. */
-export function ignoreFlags(text: InstructionText): readonly Flag[] {
-  const flags = flagsOf(text)
-  for (const flag of flags) {
-    text.report.warning('IgnoredFlag', `flag --${flag.name} has no effect on ${text.name}`, flag.span)
-  }
-  return flags
-}
-
-function flagsOf(text: InstructionText): readonly Flag[] {
+/** The flags as written, right or wrong: the check IgnoredFlag asks about those of instructions that have none. */
+export function flagsOf(text: InstructionText): readonly Flag[] {
   const at = text.split.flagsAt
   return text.split.flags.map(({ name, value, start, end }) => ({
     name,

@@ -1,6 +1,6 @@
 // The state a stage begins with: nothing, an image, a named context, or what another stage has become.
-import { normalisePlatform, type Platform } from '../core/platform.ts'
-import type { Span } from '../core/span.ts'
+import type { Platform } from '../core/platform.ts'
+import { checkBasePlatform } from '../dockerfile/lint/planned/invalid-base-image-platform.ts'
 import type { FileOp, ImageOp } from '../graph/op.ts'
 import type { ContainerConfig, ImageConfig } from '../image/types.ts'
 import { addLocal } from './local.ts'
@@ -33,7 +33,6 @@ export function emptyState(platform: Platform): StageState {
 export function imageState(image: PinnedImage, info: StageInfo, cx: LowerContext): StageState {
   const { config, history, created, ...rest } = image.pin.config
   const known = Object.fromEntries(Object.entries(rest).filter(([key]) => !dockerOnly.has(key)))
-  reportPlatform(image, info, cx)
   const state: StageState = {
     ...emptyState(image.platform),
     base: {
@@ -44,6 +43,9 @@ export function imageState(image: PinnedImage, info: StageInfo, cx: LowerContext
     ...(rest.author === undefined ? {} : { author: rest.author }),
   }
   if (image.pin.layers === 0) return state
+  const name = info.base?.kind === 'image' ? info.base.name : image.reference
+  const platforms = { name, expected: image.platform, actual: image.pin.config }
+  for (const found of checkBasePlatform(info.stage.from, platforms)) cx.report(found)
   const op: ImageOp = { kind: 'image', inputs: [], manifest: image.pin.manifest, platform: image.platform }
   const note = noteOf(state, `FROM ${pinnedName(image)}`, info.stage.from.span, cx)
   const { force, ...unforced } = note
@@ -125,20 +127,3 @@ const dockerOnly: ReadonlySet<string> = new Set([
   'Size',
   'throwaway',
 ])
-
-function reportPlatform({ pin, platform, reference }: PinnedImage, info: StageInfo, cx: LowerContext): void {
-  const { os, architecture } = pin.config
-  const wanted = normalisePlatform(platform)
-  const actual = normalisePlatform({ os, architecture })
-  if (wanted.os === actual.os && wanted.architecture === actual.architecture) return
-  cx.report({
-    code: 'InvalidBaseImagePlatform',
-    severity: 'warning',
-    message: `Base image ${reference} was pulled with platform "${actual.os}/${actual.architecture}", expected "${wanted.os}/${wanted.architecture}" for current build`,
-    span: span(info),
-  })
-}
-
-function span(info: StageInfo): Span {
-  return info.stage.from.image.span
-}

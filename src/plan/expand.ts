@@ -1,5 +1,5 @@
 // Words with the variables of a place in the Dockerfile put in, and the check that those exist.
-import { type Diagnostic, nearest } from '../core/diagnostic.ts'
+import type { Diagnostic } from '../core/diagnostic.ts'
 import type { Heredoc, Word } from '../dockerfile/ast.ts'
 import {
   type Environment,
@@ -9,6 +9,7 @@ import {
   expandWords,
   type VariableUse,
 } from '../dockerfile/expand.ts'
+import { undefinedVariable } from '../dockerfile/lint/planned/undefined-var.ts'
 import type { LowerContext, StageState } from './state.ts'
 
 export interface Expanded {
@@ -67,13 +68,7 @@ function expandAt<T>(
 function reportUndefined(use: VariableUse, state: StageState, cx: LowerContext): void {
   // Differs: BuildKit also warns about `${x:-default}`, whose writer has thought of an unset x.
   if (use.defined || toleratesUnset(use) || state.args.some(({ key }) => key === use.name)) return
-  const close = nearest(use.name, state.env.keys())
-  cx.report({
-    code: 'UndefinedVar',
-    severity: 'warning',
-    message: `Usage of undefined variable '$${use.name}'${close === undefined ? '' : ` (did you mean $${close}?)`}`,
-    span: use.span,
-  })
+  cx.report(undefinedVariable(use, state.env.keys()))
 }
 
 /** Whether the operator says what an unset variable means, or makes it an error of its own. */

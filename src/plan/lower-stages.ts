@@ -2,9 +2,12 @@
 import type { Diagnostic } from '../core/diagnostic.ts'
 import { formatPlatform, type Platform } from '../core/platform.ts'
 import type { Word } from '../dockerfile/ast.ts'
+import { ignoredSourceCheck } from '../dockerfile/lint/planned/copy-ignored-file.ts'
+import { checkMultiple } from '../dockerfile/lint/planned/multiple-instructions-disallowed.ts'
 import type { GraphBuilder } from '../graph/builder.ts'
 import type { OpRef } from '../graph/op.ts'
 import { childState, contextState, emptyState, imageState, pinnedName } from './base.ts'
+import { checkInstruction } from './check-instruction.ts'
 import type { GlobalArgs } from './global-args.ts'
 import { addLocal } from './local.ts'
 import { isStep, lower, type StageInstruction } from './lower/table.ts'
@@ -32,6 +35,7 @@ export function lowerStages(
   const { options, graph, report } = input
   const targetPlatform = options.targetPlatform ?? options.buildPlatform
   const states = new Map<number, StageState>()
+  const sourceCheck = ignoredSourceCheck(options.ignore)
   const isAlone = isOnlyFileSystem(infos, input)
   for (const index of reached.stages) {
     const info = infos[index]
@@ -53,13 +57,18 @@ export function lowerStages(
       targetPlatform,
       report,
       context: () => addLocal('context', options.ignore, graph, slotOf('context', options, targetPlatform)),
+      checkSource: sourceCheck,
       sourceOf: (from) => sourceOf(from, origins.get(from)),
     }
     let state = startState(info.base, info, cx)
     if (state === undefined) continue
     if (!info.isReplaced) {
-      for (const trigger of triggers) state = lower(state, trigger, { ...cx, isTrigger: true })
-      for (const instruction of info.stage.instructions) state = lower(state, instruction, cx)
+      const instructions = instructionsOf(info, triggers)
+      for (const found of checkMultiple(instructions)) report(found)
+      for (const [at, instruction] of instructions.entries()) {
+        for (const found of checkInstruction(state, instruction)) report(found)
+        state = lower(state, instruction, at < triggers.length ? { ...cx, isTrigger: true } : cx)
+      }
     }
     states.set(index, state)
   }

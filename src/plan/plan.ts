@@ -32,7 +32,13 @@ export function plan(stages: Stages, options: PlanOptions, pins: Pins): Outcome<
   const isCircular = reportCycles(infos, (index) => edges[index] ?? [], report)
   if (target === undefined || isCircular) return done(nothing(options))
 
-  const reached = reach(target, infos, { pins, sourcesOf, platform: targetPlatform(options), report })
+  const reached = reach(target, infos, {
+    pins,
+    sourcesOf,
+    platform: targetPlatform(options),
+    everyStage: options.everyStage === true,
+    report,
+  })
   const instructions = reached.stages.flatMap((index) => {
     const info = infos[index]
     return info === undefined ? [] : instructionsOf(info, reached.triggersOf(index))

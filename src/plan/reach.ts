@@ -1,6 +1,7 @@
 // Which stages and images a target needs. Triggers of base images can need more, so what is unknown
 // until an image is pinned comes back as requests.
 import { type Diagnostic, nearest } from '../core/diagnostic.ts'
+import { parseDigest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
 import type { Platform } from '../core/platform.ts'
 import { formatReference, parseReference } from '../core/reference.ts'
@@ -38,6 +39,8 @@ export function reach(
     readonly sourcesOf: (instruction: StageInstruction) => readonly Source[]
     /** For images that COPY --from names. */
     readonly platform: Platform
+    /** Whether stages that nobody needs count as reached; their images need no pins. */
+    readonly everyStage: boolean
     readonly report: (diagnostic: Diagnostic) => void
   },
 ): Reach {
@@ -52,6 +55,7 @@ export function reach(
     names.set(origin, reference)
     return reference
   }
+  let isNeeded = true
   const imageOf = (origin: Origin, platform: Platform): PinnedImage | undefined => {
     if (origin.kind !== 'image') return undefined
     const reference = referenceOf(origin)
@@ -59,6 +63,7 @@ export function reach(
     const key = pinKey(reference, platform)
     const pin = given.pins[key]
     if (pin !== undefined) return { reference, platform, pin }
+    if (!isNeeded && !missing.has(key)) return { reference, platform, pin: standIn(platform) }
     const close = nearest(origin.name, stageNames)
     if (!missing.has(key)) {
       missing.set(key, {
@@ -80,18 +85,25 @@ export function reach(
   }
 
   const reached = new Set<number>()
-  const waiting = [target]
-  for (let index = waiting.pop(); index !== undefined; index = waiting.pop()) {
-    const info = infos[index]
-    if (info === undefined || reached.has(index)) continue
-    reached.add(index)
-    if (info.base?.kind === 'stage') waiting.push(info.base.index)
-    if (info.base?.kind === 'image') imageOf(info.base, info.platform)
-    for (const { from, origin } of instructionsOf(info, triggersOf(index)).flatMap(given.sourcesOf)) {
-      if (origin.kind !== 'stage') imageOf(origin, given.platform)
-      else if (origin.index < index) waiting.push(origin.index)
-      else given.report(forwardReference(from, info, infos[origin.index]))
+  const follow = (first: number): void => {
+    const waiting = [first]
+    for (let index = waiting.pop(); index !== undefined; index = waiting.pop()) {
+      const info = infos[index]
+      if (info === undefined || reached.has(index)) continue
+      reached.add(index)
+      if (info.base?.kind === 'stage') waiting.push(info.base.index)
+      if (info.base?.kind === 'image') imageOf(info.base, info.platform)
+      for (const { from, origin } of instructionsOf(info, triggersOf(index)).flatMap(given.sourcesOf)) {
+        if (origin.kind !== 'stage') imageOf(origin, given.platform)
+        else if (origin.index < index) waiting.push(origin.index)
+        else given.report(forwardReference(from, info, infos[origin.index]))
+      }
     }
+  }
+  follow(target)
+  if (given.everyStage) {
+    isNeeded = false
+    for (const { stage } of infos) follow(stage.index)
   }
   return {
     stages: [...reached].sort((a, b) => a - b),
@@ -99,6 +111,12 @@ export function reach(
     imageOf,
     missing: [...missing.values()],
   }
+}
+
+/** An image of which only the platform is known. */
+function standIn({ os, architecture }: Platform): Pin {
+  const config = { os, architecture, rootfs: { type: 'layers' as const, diff_ids: [] } }
+  return { manifest: parseDigest(`sha256:${'0'.repeat(64)}`), config, layers: 1 }
 }
 
 function forwardReference(from: Word, user: StageInfo, source: StageInfo | undefined): Diagnostic {

@@ -3,11 +3,15 @@
 import type { Diagnostic } from '../core/diagnostic.ts'
 import { nearest } from '../core/diagnostic.ts'
 import { SlipwayError } from '../core/error.ts'
-import { formatPlatform, type Platform, parsePlatform } from '../core/platform.ts'
+import { type Platform, parsePlatform } from '../core/platform.ts'
 import { familiarReference, parseReference } from '../core/reference.ts'
 import type { Span } from '../core/span.ts'
-import type { Stage, Stages, Word } from '../dockerfile/ast.ts'
+import type { Stage, Stages } from '../dockerfile/ast.ts'
 import type { VariableUse } from '../dockerfile/expand.ts'
+import { checkConstantPlatform } from '../dockerfile/lint/planned/from-platform-flag-const-disallowed.ts'
+import { invalidDefault } from '../dockerfile/lint/planned/invalid-default-arg-in-from.ts'
+import { redundantPlatform } from '../dockerfile/lint/planned/redundant-target-platform.ts'
+import { undefinedArgument } from '../dockerfile/lint/planned/undefined-arg-in-from.ts'
 import { expandWith, toleratesUnset } from './expand.ts'
 import type { GlobalArgs } from './global-args.ts'
 import type { NamedContext, PlanOptions } from './types.ts'
@@ -145,12 +149,7 @@ function platformOf(stage: Stage, { escapeBy, options, args, report }: FromConte
   reportUndefined(unmatched, args, report)
   const only = matched.length === 1 && unmatched.length === 0 ? matched[0] : undefined
   if (only === 'TARGETPLATFORM' && text === args.values.get('TARGETPLATFORM')) {
-    report({
-      code: 'RedundantTargetPlatform',
-      severity: 'warning',
-      message: `Setting platform to predefined ${word.text} in FROM is redundant as this is the default behavior`,
-      span: word.span,
-    })
+    report(redundantPlatform(word))
   }
   if (text === '') {
     report({
@@ -163,7 +162,9 @@ function platformOf(stage: Stage, { escapeBy, options, args, report }: FromConte
   }
   try {
     const platform = parsePlatform(text, options.buildPlatform)
-    if (matched.length === 0 && unmatched.length === 0) reportConstant(stage, word, platform, report)
+    const isConstant = matched.length + unmatched.length === 0
+    const constant = { flag: word, written: text, platform }
+    for (const found of isConstant ? checkConstantPlatform(stage, constant) : []) report(found)
     return platform
   } catch (thrown) {
     if (!(thrown instanceof SlipwayError)) throw thrown
@@ -178,29 +179,9 @@ function platformOf(stage: Stage, { escapeBy, options, args, report }: FromConte
   }
 }
 
-function reportConstant(stage: Stage, word: Word, platform: Platform, report: Report): void {
-  const name = stage.name ?? ''
-  if (name.includes(platform.os) || name.includes(platform.architecture)) return
-  report({
-    code: 'FromPlatformFlagConstDisallowed',
-    severity: 'warning',
-    message: `FROM --platform flag should not use constant value "${word.text}"`,
-    span: word.span,
-    hint: `only a build for ${formatPlatform(platform)} will be right; use $BUILDPLATFORM or $TARGETPLATFORM, or name the stage after it`,
-  })
-}
-
 function reportUndefined(unmatched: readonly VariableUse[], args: GlobalArgs, report: Report): void {
   for (const use of unmatched) {
-    const { name, span } = use
-    if (args.names.has(name) || toleratesUnset(use)) continue
-    const close = nearest(name, args.names)
-    report({
-      code: 'UndefinedArgInFrom',
-      severity: 'warning',
-      message: `FROM argument '${name}' is not declared${close === undefined ? '' : ` (did you mean ${close}?)`}`,
-      span,
-    })
+    if (!args.names.has(use.name) && !toleratesUnset(use)) report(undefinedArgument(use, args.names))
   }
 }
 
@@ -217,12 +198,7 @@ export function reportInvalidDefaults(
     const isConstant = matched.length + unmatched.length === 0
     // What is wrong with these build args too has been reported as an error.
     if (base === undefined || isConstant || diagnostics.length > 0 || isReference(text)) continue
-    report({
-      code: 'InvalidDefaultArgInFrom',
-      severity: 'warning',
-      message: `Default value for ARG ${image.text} results in empty or invalid base image name`,
-      span: image.span,
-    })
+    report(invalidDefault(stage.from))
   }
 }
 

@@ -5,6 +5,7 @@ import { redact } from '../core/error.ts'
 import { formatPlatform, type Platform } from '../core/platform.ts'
 import type { Span } from '../core/span.ts'
 import type { Instruction, Word } from '../dockerfile/ast.ts'
+import type { IgnoredSourceCheck } from '../dockerfile/lint/planned/copy-ignored-file.ts'
 import type { GraphBuilder } from '../graph/builder.ts'
 import type { Op, OpNote, OpRef } from '../graph/op.ts'
 import type { ContainerConfig, History, ImageConfig, PlannedHistory } from '../image/types.ts'
@@ -57,6 +58,8 @@ export interface LowerContext {
   report(diagnostic: Diagnostic): void
   /** The main build context. */
   context(): OpRef
+  /** Says when a path of the main build context is one that the ignore file keeps out. */
+  readonly checkSource: IgnoredSourceCheck
   /** The file system COPY --from names; undefined when that was reported as a mistake. */
   sourceOf(from: Word): OpRef | undefined
 }

@@ -30,6 +30,8 @@ export interface PlanOptions {
   readonly isMultiPlatform: boolean
   /** Stage name or index; absent is the last stage. */
   readonly target?: string
+  /** Whether stages that the target does not need are planned too, on stand-ins for their images: only to be checked. */
+  readonly everyStage?: boolean
   readonly buildArgs: Readonly<Record<string, string>>
   /** Put on the image after every LABEL instruction. */
   readonly labels: Readonly<Record<string, string>>

@@ -1,6 +1,7 @@
 // Build args that no ARG asks for: nearly always a misspelt name.
-import { type Diagnostic, nearest } from '../core/diagnostic.ts'
+import type { Diagnostic } from '../core/diagnostic.ts'
 import type { Stages } from '../dockerfile/ast.ts'
+import { checkUnused } from '../dockerfile/lint/planned/unused-build-arg.ts'
 import type { StageInstruction } from './lower/table.ts'
 import { isProxyName } from './proxies.ts'
 
@@ -35,20 +36,5 @@ export function unusedBuildArgs(
   const unused = Object.keys(buildArgs)
     .filter((key) => !declared.has(key) && !builtin.has(key) && !isProxyName(key))
     .sort()
-  if (unused.length === 0) return []
-  const close = unused.flatMap((key) => {
-    const name = nearest(key, declared)
-    return name === undefined ? [] : [name]
-  })
-  return [
-    {
-      code: 'UnusedBuildArg',
-      severity: 'warning',
-      message: `One or more build-args [${unused.join(' ')}] were not consumed`,
-      hint:
-        close.length === 0
-          ? `declare it where it is used: ARG ${unused[0]}`
-          : `did you mean ${[...new Set(close)].join(', ')}?`,
-    },
-  ]
+  return checkUnused(unused, declared)
 }

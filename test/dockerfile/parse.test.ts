@@ -164,7 +164,7 @@ test('no text makes it throw, and every place is within the text', () => {
     fc.property(texts, (text) => {
       const parsed = parseDockerfile(text, 'D')
       const stages = toStages(parsed.value)
-      const warnings = lint(parsed.value, stages.value)
+      const warnings = lint({ file: parsed.value, stages: stages.value })
       const isWithin = ({ file, start, end }: Span) =>
         file === 'D' && 0 <= start && start <= end && end <= text.length
       expect(spansOf([parsed, stages, warnings]).filter((span) => !isWithin(span))).toEqual([])

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type Diagnostic, formatDiagnostic, hasErrors } from '../../src/core/diagnostic.ts'
 import { formatPlatform } from '../../src/core/platform.ts'
+import { obeyChecks } from '../../src/dockerfile/lint/obey.ts'
 import { checkGraph } from '../../src/graph/check.ts'
 import { printGraph } from '../../src/graph/print.ts'
 import { plan } from '../../src/plan/plan.ts'
@@ -25,7 +26,7 @@ describe('plan', () => {
 
   it.each(cases)('%s', (name) => {
     const { text, options, pins } = readCase(join(root, name), sharedPins(root))
-    const { stages, files, diagnostics: parsed } = stagesOf(text)
+    const { file, stages, files, diagnostics: parsed } = stagesOf(text)
     expect(parsed.filter((d) => d.severity === 'error' && d.code !== 'NoStages')).toEqual([])
     const { value, diagnostics } = plan(stages, { ...options, files }, pins)
     if (value.kind === 'ready' && !hasErrors(diagnostics)) {
@@ -35,7 +36,8 @@ describe('plan', () => {
     }
     expect(JSON.parse(JSON.stringify(value))).toEqual(value)
     expect(JSON.parse(JSON.stringify(stages))).toEqual(stages)
-    check(name, 'diagnostics.txt', printDiagnostics(diagnostics, files))
+    const shown = obeyChecks(diagnostics, { file, buildArgs: options.buildArgs })
+    check(name, 'diagnostics.txt', printDiagnostics(shown, files))
     check(name, 'graph.txt', hasErrors(diagnostics) ? 'none\n' : printPlanned(value))
     check(name, 'config.json', hasErrors(diagnostics) ? 'null\n' : printTarget(value))
   })

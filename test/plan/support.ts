@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Diagnostic } from '../../src/core/diagnostic.ts'
 import type { SourceFile } from '../../src/core/span.ts'
-import type { Stages } from '../../src/dockerfile/ast.ts'
+import type { Dockerfile, Stages } from '../../src/dockerfile/ast.ts'
 import { parseDockerfile } from '../../src/dockerfile/parse.ts'
 import { toStages } from '../../src/dockerfile/stages.ts'
 import { defaultPlanOptions, type Pins, type PlanOptions } from '../../src/plan/types.ts'
@@ -11,6 +11,7 @@ import { defaultPlanOptions, type Pins, type PlanOptions } from '../../src/plan/
 export const amd64 = { os: 'linux', architecture: 'amd64' }
 
 export function stagesOf(text: string): {
+  file: Dockerfile
   stages: Stages
   files: readonly SourceFile[]
   diagnostics: readonly Diagnostic[]
@@ -18,6 +19,7 @@ export function stagesOf(text: string): {
   const parsed = parseDockerfile(text, 'Dockerfile')
   const stages = toStages(parsed.value)
   return {
+    file: parsed.value,
     stages: stages.value,
     files: [{ name: 'Dockerfile', text }],
     diagnostics: [...parsed.diagnostics, ...stages.diagnostics],

@@ -3,7 +3,7 @@ import { argumentsGrammar } from '../../../grammar/arguments.ts'
 import type { Expose, Maintainer, Stopsignal, User, Volume, Workdir } from '../ast.ts'
 import { trimSpace } from '../characters.ts'
 import { readStrings } from '../command.ts'
-import { ignoreFlags, readFlags } from '../flags.ts'
+import { flagsOf, readFlags } from '../flags.ts'
 import { commonOf, type InstructionText, missingArgument, onlyWord, wordOf } from '../instruction-text.ts'
 
 export function readWorkdir(text: InstructionText): Workdir | undefined {
@@ -25,7 +25,7 @@ export function readMaintainer(text: InstructionText): Maintainer | undefined {
 }
 
 export function readStopsignal(text: InstructionText): Stopsignal | undefined {
-  const flags = ignoreFlags(text)
+  const flags = flagsOf(text)
   const signal = onlyWord(text)
   return signal && { kind: 'STOPSIGNAL', ...commonOf(text, flags), signal }
 }

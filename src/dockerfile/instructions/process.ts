@@ -3,7 +3,7 @@ import type { Cmd, Entrypoint, Healthcheck, Shell } from '../ast.ts'
 import { isBlank } from '../characters.ts'
 import { readCommand } from '../command.ts'
 import { parseDuration } from '../duration.ts'
-import { type Flags, ignoreFlags, readFlags } from '../flags.ts'
+import { type Flags, flagsOf, readFlags } from '../flags.ts'
 import { commonOf, type InstructionText, missingArgument } from '../instruction-text.ts'
 import { spanIn } from '../logical-line.ts'
 
@@ -54,7 +54,7 @@ export function readHealthcheck(text: InstructionText): Healthcheck | undefined 
       const span = spanIn(line, rest.start, rest.end)
       report.error('UnexpectedArgument', 'HEALTHCHECK NONE takes no arguments', span)
     }
-    return { kind: 'HEALTHCHECK', ...commonOf(text, ignoreFlags(text)) }
+    return { kind: 'HEALTHCHECK', ...commonOf(text, flagsOf(text)) }
   }
   const flags = readFlags(text, healthFlags)
   const times = readTimes(text, flags)

@@ -3,7 +3,7 @@ import { argumentsGrammar, type Piece } from '../../../grammar/arguments.ts'
 import type { Arg, Env, KeyValue, Label } from '../ast.ts'
 import { isBlank } from '../characters.ts'
 import { describe } from '../description.ts'
-import { ignoreFlags, readFlags } from '../flags.ts'
+import { flagsOf, readFlags } from '../flags.ts'
 import { commonOf, type InstructionText, missingArgument, wordOf } from '../instruction-text.ts'
 
 export function readEnv(text: InstructionText): Env | undefined {
@@ -72,7 +72,7 @@ function readLegacyPair(text: InstructionText): Pairs | undefined {
 }
 
 export function readArg(text: InstructionText): Arg | undefined {
-  const flags = ignoreFlags(text)
+  const flags = flagsOf(text)
   const words = argumentsGrammar(text.escape).words(text.args)
   if (words.length === 0) return missingArgument(text)
   const pairs: Arg['pairs'][number][] = []

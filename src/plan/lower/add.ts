@@ -3,7 +3,7 @@ import type { Diagnostic } from '../../core/diagnostic.ts'
 import type { Add, Word } from '../../dockerfile/ast.ts'
 import type { Lower } from '../state.ts'
 import { isGitUrl, isHttpUrl } from './remote-source.ts'
-import { expandPaths, transfer } from './transfer.ts'
+import { expandPaths, reportIgnored, transfer } from './transfer.ts'
 import { unsupported } from './unsupported.ts'
 
 export const lowerAdd: Lower<Add> = (state, instruction, cx) => {
@@ -29,6 +29,7 @@ export const lowerAdd: Lower<Add> = (state, instruction, cx) => {
     return state
   }
   if (remote.length > 0) return state
+  reportIgnored('ADD', paths, cx)
   const from = paths.length === 0 ? undefined : cx.context()
   return transfer(state, instruction, { from, paths, unpack: instruction.unpack ?? true }, cx)
 }

@@ -1,15 +1,15 @@
 // ARG inside a stage: a build argument comes before the default, the default before the global ARG of that name.
 import type { Arg } from '../../dockerfile/ast.ts'
+import { checkSecretName } from '../../dockerfile/lint/planned/secrets-used-in-arg-or-env.ts'
 import { expandIn } from '../expand.ts'
 import { type Lower, type LowerContext, type StageState, withHistory, withVariable } from '../state.ts'
-import { reportSecretName } from './secret-name.ts'
 
 export const lowerArg: Lower<Arg> = (state, instruction, cx) => {
   let { args, env } = state
   // Each pair sees the ones before it: BuildKit sets them one by one, unlike ENV.
   for (const pair of instruction.pairs) {
     const key = pair.key.text
-    reportSecretName('ARG', key, pair.key.span, cx)
+    for (const found of checkSecretName('ARG', key, pair.key.span)) cx.report(found)
     const value = argValue(pair, { ...state, args, env }, cx)
     args = [...args, value === undefined ? { key } : { key, value }]
     if (value !== undefined && !frontendOnly.has(key)) env = withVariable(env, key, value)

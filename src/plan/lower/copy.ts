@@ -2,7 +2,7 @@
 import type { Copy } from '../../dockerfile/ast.ts'
 import type { Lower } from '../state.ts'
 import { isGitUrl, isHttpUrl } from './remote-source.ts'
-import { expandPaths, transfer } from './transfer.ts'
+import { expandPaths, reportIgnored, transfer } from './transfer.ts'
 
 export const lowerCopy: Lower<Copy> = (state, instruction, cx) => {
   const paths = expandPaths(instruction, state, cx)
@@ -22,6 +22,7 @@ export const lowerCopy: Lower<Copy> = (state, instruction, cx) => {
     const from = cx.sourceOf(instruction.from)
     return from === undefined ? state : transfer(state, instruction, { from, paths, unpack: false }, cx)
   }
+  reportIgnored('COPY', paths, cx)
   const from = paths.length === 0 ? undefined : cx.context()
   return transfer(state, instruction, { from, paths, unpack: false }, cx)
 }

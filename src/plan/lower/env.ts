@@ -1,13 +1,13 @@
 // ENV: variables of the image and of everything after. All words of one ENV see the values from before it.
 import type { Env } from '../../dockerfile/ast.ts'
+import { checkSecretName } from '../../dockerfile/lint/planned/secrets-used-in-arg-or-env.ts'
 import { expandIn } from '../expand.ts'
 import { type Lower, withConfig, withHistory, withVariable } from '../state.ts'
-import { reportSecretName } from './secret-name.ts'
 
 export const lowerEnv: Lower<Env> = (state, instruction, cx) => {
   const pairs = instruction.pairs.map((pair) => {
     const key = expandIn(pair.key, state, cx)
-    reportSecretName('ENV', key, pair.key.span, cx)
+    for (const found of checkSecretName('ENV', key, pair.key.span)) cx.report(found)
     return { key, value: expandIn(pair.value, state, cx) }
   })
   let { env } = state

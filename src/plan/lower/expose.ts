@@ -2,6 +2,8 @@
 // of which only the container's ports are kept.
 import type { Span } from '../../core/span.ts'
 import type { Expose, Word } from '../../dockerfile/ast.ts'
+import { mappedPort } from '../../dockerfile/lint/planned/expose-invalid-format.ts'
+import { upperCaseProtocol } from '../../dockerfile/lint/planned/expose-proto-casing.ts'
 import { expandAllIn } from '../expand.ts'
 import { goList } from '../go-format.ts'
 import { type Lower, type LowerContext, withConfig, withHistory } from '../state.ts'
@@ -38,20 +40,10 @@ function portsOf(text: string, word: Word, cx: LowerContext): string[] {
     return fail(`invalid port: "${text}": invalid proto: ${protocol}`)
   }
   if (protocol !== protocol.toLowerCase()) {
-    cx.report({
-      code: 'ExposeProtoCasing',
-      severity: 'warning',
-      message: `Defined protocol '${text}' in EXPOSE instruction should be lowercase`,
-      span: word.span,
-    })
+    cx.report(upperCaseProtocol(text, word.span))
   }
-  if (parts.length > 1) {
-    cx.report({
-      code: 'ExposeInvalidFormat',
-      severity: 'warning',
-      message: `EXPOSE instruction should not define an IP address or host-port mapping, found '${text}'`,
-      span: word.span,
-    })
+  if (host !== '' || ip !== '') {
+    cx.report(mappedPort(text, word.span))
   }
   if (ip !== '' && !isAddress(ip)) return fail(`invalid IP address: ${ip}`)
   const ports = rangeOf(range)

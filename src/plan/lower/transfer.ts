@@ -2,6 +2,7 @@
 // root or (--link) beside it.
 import { type ModeChange, parseFileMode } from '../../core/file-mode.ts'
 import type { Add, Copy, Heredoc, Word } from '../../dockerfile/ast.ts'
+import { namedOwner } from '../../dockerfile/lint/planned/link-needs-numeric-owner.ts'
 import type { FileAction, FileOp, OpRef } from '../../graph/op.ts'
 import { expandContent, expandIn } from '../expand.ts'
 import { destinationOf, sourceOf, sourceWithPivot } from '../paths.ts'
@@ -18,6 +19,13 @@ export function expandPaths(instruction: Copy | Add, state: StageState, cx: Lowe
   return instruction.sources.flatMap((source) =>
     source.kind === 'path' ? [{ text: expandIn(source.word, state, cx), word: source.word }] : [],
   )
+}
+
+/** Says which paths of the build context the ignore file keeps out of it. */
+export function reportIgnored(kind: 'COPY' | 'ADD', paths: readonly SourcePath[], cx: LowerContext): void {
+  for (const { text, word } of paths) {
+    for (const found of cx.checkSource(kind, text, word.span)) cx.report(found)
+  }
 }
 
 /** Where the paths are taken from. */
@@ -140,14 +148,7 @@ function historyOf({ source, heredocs, written, owner, chmod, parents }: Wish, n
 /** Names in --chown are looked up in the image, which a linked layer must not depend on. */
 function isLinkable(instruction: Copy | Add, owner: string, cx: LowerContext): boolean {
   if (owner === '' || /^\d+(?::\d+)?$/.test(owner)) return true
-  // Differs: BuildKit gives such files to root (0:0) without a word.
-  cx.report({
-    code: 'LinkNeedsNumericOwner',
-    severity: 'warning',
-    message: `${instruction.kind} --link is ignored because --chown=${owner} has a name, which only the image below can tell`,
-    span: instruction.chown?.span ?? instruction.span,
-    hint: 'write the numeric user and group ids to keep the layer independent',
-  })
+  cx.report(namedOwner(instruction.kind, owner, instruction.chown?.span ?? instruction.span))
   return false
 }
 

@@ -1,5 +1,6 @@
 // WORKDIR: the directory of everything after, made as a layer of its own and owned by the current USER.
 import type { Workdir } from '../../dockerfile/ast.ts'
+import { relativeWorkdir } from '../../dockerfile/lint/planned/workdir-relative-path.ts'
 import type { FileOp } from '../../graph/op.ts'
 import { expandIn } from '../expand.ts'
 import { goQuote } from '../go-format.ts'
@@ -9,12 +10,7 @@ import { type Lower, noteOf, titleOf, withConfig, withHistory, withStep } from '
 export const lowerWorkdir: Lower<Workdir> = (state, instruction, cx) => {
   const path = expandIn(instruction.path, state, cx)
   if (!state.hasWorkdir && !path.startsWith('/')) {
-    cx.report({
-      code: 'WorkdirRelativePath',
-      severity: 'warning',
-      message: `Relative workdir ${goQuote(path)} can have unexpected results if the base image changes`,
-      span: instruction.path.span,
-    })
+    cx.report(relativeWorkdir(instruction, goQuote(path)))
   }
   const workdir = joinWorkdir(state.config.WorkingDir ?? '', path)
   const after = withConfig({ ...state, hasWorkdir: true }, { WorkingDir: workdir })

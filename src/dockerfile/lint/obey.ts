@@ -1,0 +1,130 @@
+// `# check=`, `check=` comments and BUILDKIT_DOCKERFILE_CHECK: the one place that decides which findings are shown, and
+// whether they fail the build.
+import { type Diagnostic, hasErrors } from '../../core/diagnostic.ts'
+import type { Span } from '../../core/span.ts'
+import type { Directive, Dockerfile, Instruction } from '../ast.ts'
+import { type CheckOptions, checkText, parseCheckOptions } from '../check-options.ts'
+import { ruleNamed, rules } from './registry.ts'
+import type { Rule } from './rule.ts'
+import { checkRuleNames } from './unknown-check-rule.ts'
+
+/** What the file is checked under. */
+export interface CheckSettings {
+  readonly file: Dockerfile
+  /** `--build-arg`; BUILDKIT_DOCKERFILE_CHECK among them takes the place of the whole directive. */
+  readonly buildArgs: Readonly<Record<string, string>>
+}
+
+/**
+ * What is shown of everything `found` in a file: mistakes all, findings of rules that are on where they stand, each
+ * once, in the order of the file. With `error=true` and a finding of BuildKit's rules an error (`LintViolation`) comes last.
+ */
+export function obeyChecks(
+  found: readonly Diagnostic[],
+  { file, buildArgs }: CheckSettings,
+): readonly Diagnostic[] {
+  const { options, span, mistakes } = fileOptions(file, buildArgs)
+  const above = commentOptions(file.instructions)
+  const asked = [
+    ...checkRuleNames(options, rules, span),
+    ...above.flatMap(({ options: own, span: place }) => checkRuleNames(own, rules, place)),
+  ]
+  const shown = new Map<string, Diagnostic>()
+  const violated = new Set<string>()
+  for (const diagnostic of [...mistakes, ...found, ...asked]) {
+    const rule = diagnostic.severity === 'warning' ? ruleNamed(diagnostic.code) : undefined
+    if (rule !== undefined && !isOn(rule, [options, ...optionsAt(diagnostic.span, above)])) continue
+    if (rule?.origin === 'buildkit') violated.add(rule.name)
+    shown.set(placeOf(diagnostic), diagnostic)
+  }
+  const all = inOrder(shown.values(), file.file)
+  if (!options.error || violated.size === 0 || hasErrors(all)) return all
+  return [...all, violation([...violated].sort(), span)]
+}
+
+interface OptionsInForce {
+  readonly options: CheckOptions
+  /** The directive they come from. */
+  readonly span?: Span
+  readonly mistakes: readonly Diagnostic[]
+}
+
+function fileOptions(file: Dockerfile, buildArgs: CheckSettings['buildArgs']): OptionsInForce {
+  const name = 'BUILDKIT_DOCKERFILE_CHECK'
+  if (Object.hasOwn(buildArgs, name)) {
+    const options = parseCheckOptions(buildArgs[name] ?? '')
+    const { fault } = options
+    const mistakes = fault === undefined ? [] : [mistake(`failed to parse ${name}: ${fault}`, `${name}=`)]
+    return { options, mistakes }
+  }
+  const directive = file.directives.find((known) => known.name === 'check')
+  if (directive === undefined) return { options: parseCheckOptions(''), mistakes: [] }
+  return fromDirective(directive)
+}
+
+function fromDirective({ value, span }: Directive): OptionsInForce {
+  const options = parseCheckOptions(checkText(value))
+  const { fault } = options
+  if (fault === undefined) return { options, span, mistakes: [] }
+  const found = mistake(`failed to parse check options: ${fault}`, '# check=')
+  return { options, span, mistakes: [{ ...found, span }] }
+}
+
+function mistake(message: string, name: string): Diagnostic {
+  const hint = `write it as ${name}skip=RuleA,RuleB;error=true`
+  return { code: 'InvalidCheck', severity: 'error', message, hint }
+}
+
+/** An instruction with a `check=` comment above it. */
+interface Commented {
+  readonly instruction: Instruction
+  readonly options: CheckOptions
+  /** Where to point for what the comment says: comments have no place of their own in the tree. */
+  readonly span: Span
+}
+
+function commentOptions(instructions: readonly Instruction[]): readonly Commented[] {
+  return instructions.flatMap((instruction) => {
+    const comment = instruction.comments?.find((line) => /^check\s*=/i.test(line))
+    if (comment === undefined) return []
+    const options = parseCheckOptions(checkText(comment.slice(comment.indexOf('=') + 1)))
+    return [{ instruction, options, span: instruction.keyword.span }]
+  })
+}
+
+function optionsAt(span: Span | undefined, above: readonly Commented[]): readonly CheckOptions[] {
+  if (span === undefined || above.length === 0) return []
+  return above
+    .filter(
+      ({ instruction: { span: own } }) =>
+        own.file === span.file && own.start <= span.start && span.start < own.end,
+    )
+    .map(({ options }) => options)
+}
+
+function isOn(rule: Rule, options: readonly CheckOptions[]): boolean {
+  const names = (list: 'all' | readonly string[]): boolean => list === 'all' || list.includes(rule.name)
+  if (rule.isExperimental) return options.some((o) => names(o.experimental))
+  return !options.some((o) => names(o.skip))
+}
+
+/** One finding is one rule at one place, however many stages, triggers or rounds of planning led there. */
+function placeOf({ code, message, span }: Diagnostic): string {
+  return `${code} ${message} ${span?.file}:${span?.start}`
+}
+
+/** By place in the Dockerfile; what stands elsewhere or nowhere last. */
+function inOrder(diagnostics: Iterable<Diagnostic>, file: string): Diagnostic[] {
+  const place = ({ span }: Diagnostic): number => (span?.file === file ? span.start : Number.MAX_SAFE_INTEGER)
+  return [...diagnostics].sort((a, b) => place(a) - place(b))
+}
+
+function violation(names: readonly string[], span: Span | undefined): Diagnostic {
+  return {
+    code: 'LintViolation',
+    severity: 'error',
+    message: `lint violation found for rules: ${names.join(', ')}`,
+    ...(span === undefined ? {} : { span }),
+    hint: 'error=true makes warnings fail the build; skip=<Rule> turns a rule off',
+  }
+}

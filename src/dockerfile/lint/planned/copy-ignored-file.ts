@@ -1,0 +1,36 @@
+// BuildKit's CopyIgnoredFile.
+import type { Diagnostic } from '../../../core/diagnostic.ts'
+import { cleanPath } from '../../../core/path.ts'
+import type { Span } from '../../../core/span.ts'
+import { ignoreMatcher } from '../../ignore-file.ts'
+import { cleanPath as cleanGoPath } from '../../ignore-pattern.ts'
+import { type Rule, warningOf } from '../rule.ts'
+
+/** No COPY of what .dockerignore keeps out of the context. */
+export const copyIgnoredFile: Rule = {
+  name: 'CopyIgnoredFile',
+  description: 'Attempting to Copy file that is excluded by .dockerignore',
+  origin: 'buildkit',
+  url: 'https://docs.docker.com/go/dockerfile/rule/copy-ignored-file/',
+}
+
+/** Asks about one source path, expanded. */
+export type IgnoredSourceCheck = (kind: 'COPY' | 'ADD', path: string, span: Span) => Diagnostic[]
+
+/** The check for a context with these patterns; they are only compiled when there is something to ask. */
+export function ignoredSourceCheck(patterns: readonly string[]): IgnoredSourceCheck {
+  // What a `!` brings back below an excluded directory cannot be told without walking it.
+  if (patterns.length === 0 || patterns.some((pattern) => pattern.startsWith('!'))) return () => []
+  const rootPattern = patterns.find((pattern) => ['*', '**', '**/*'].includes(cleanGoPath(pattern)))
+  let matcher: ReturnType<typeof ignoreMatcher> | undefined
+  return (kind, path, span) => {
+    // Differs: BuildKit takes a path with a leading slash for one that no pattern can mean.
+    const relative = cleanPath(path)
+    matcher ??= ignoreMatcher(patterns)
+    const by = relative === '' ? rootPattern : matcher(relative, false).by
+    if (by === undefined) return []
+    const verb = kind === 'ADD' ? 'Add' : 'Copy'
+    const message = `Attempting to ${verb} file ${JSON.stringify(cleanGoPath(path))} that is excluded by .dockerignore`
+    return [warningOf(copyIgnoredFile, { span, message, hint: `the pattern ${by} excludes it` })]
+  }
+}

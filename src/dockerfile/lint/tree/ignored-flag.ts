@@ -1,0 +1,20 @@
+// Flags that nobody reads.
+import type { Finding, Subject, TreeRule } from '../rule.ts'
+
+/** Differs: BuildKit never looks at the flags of ARG, STOPSIGNAL and HEALTHCHECK NONE, whatever they are. */
+export const ignoredFlag: TreeRule = {
+  name: 'IgnoredFlag',
+  description: 'ARG, STOPSIGNAL and HEALTHCHECK NONE should have no flags: none has an effect there',
+  origin: 'slipway',
+  *check({ file }: Subject): Generator<Finding> {
+    for (const written of file.instructions) {
+      const instruction = written.kind === 'ONBUILD' ? written.trigger : written
+      const isNone = instruction.kind === 'HEALTHCHECK' && instruction.command === undefined
+      if (instruction.kind !== 'ARG' && instruction.kind !== 'STOPSIGNAL' && !isNone) continue
+      const what = isNone ? 'HEALTHCHECK NONE' : instruction.kind
+      for (const { name, span } of instruction.flags) {
+        yield { span, message: `flag --${name} has no effect on ${what}`, hint: 'leave it out' }
+      }
+    }
+  },
+}

@@ -1,0 +1,61 @@
+// All build checks of one file without building anything: what `--check` reports.
+import { type Diagnostic, hasErrors, type Outcome } from '../core/diagnostic.ts'
+import type { Dockerfile } from '../dockerfile/ast.ts'
+import { lint } from '../dockerfile/lint/lint.ts'
+import { obeyChecks } from '../dockerfile/lint/obey.ts'
+import { ruleNamed } from '../dockerfile/lint/registry.ts'
+import type { Rule } from '../dockerfile/lint/rule.ts'
+import { toStages } from '../dockerfile/stages.ts'
+import { plan } from './plan.ts'
+import { planWithPins } from './plan-with-pins.ts'
+import type { Pin, PinRequest, PlanOptions } from './types.ts'
+
+/** One rule violated at one place. */
+export interface CheckFinding {
+  readonly rule: Rule
+  readonly diagnostic: Diagnostic
+}
+
+export interface CheckReport {
+  /** In the order of the file, each place once, as far as `# check=` lets them through. */
+  readonly findings: readonly CheckFinding[]
+  /** What no rule turns off: mistakes, and last `LintViolation` where `error=true` met a finding. */
+  readonly mistakes: readonly Diagnostic[]
+  /** What `resolve` threw. The findings are then those that need no image. */
+  readonly failure?: unknown
+}
+
+/**
+ * Checks a parsed file. Without `options.target` every stage is evaluated, with one what the target needs. Only images
+ * that the target (or the last stage) needs are asked for.
+ */
+export async function checkFile(
+  parsed: Outcome<Dockerfile>,
+  options: PlanOptions,
+  resolve: (request: PinRequest) => Promise<Pin>,
+): Promise<CheckReport> {
+  const file = parsed.value
+  const settings = { file, buildArgs: options.buildArgs }
+  if (hasErrors(parsed.diagnostics)) return reportOf(obeyChecks(parsed.diagnostics, settings))
+  const { value: stages, diagnostics } = toStages(file)
+  const found = [...parsed.diagnostics, ...diagnostics, ...lint({ file, stages })]
+  const all: PlanOptions = options.target === undefined ? { ...options, everyStage: true } : options
+  try {
+    const planned = await planWithPins(stages, all, resolve)
+    return reportOf(obeyChecks([...found, ...planned.diagnostics], settings))
+  } catch (failure) {
+    const early = plan(stages, all, {})
+    return { ...reportOf(obeyChecks([...found, ...early.diagnostics], settings)), failure }
+  }
+}
+
+function reportOf(shown: readonly Diagnostic[]): CheckReport {
+  const findings: CheckFinding[] = []
+  const mistakes: Diagnostic[] = []
+  for (const diagnostic of shown) {
+    const rule = diagnostic.severity === 'warning' ? ruleNamed(diagnostic.code) : undefined
+    if (rule === undefined) mistakes.push(diagnostic)
+    else findings.push({ rule, diagnostic })
+  }
+  return { findings, mistakes }
+}
