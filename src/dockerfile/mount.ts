@@ -79,8 +79,18 @@ export function readMounts({ mounts }: Pick<Run, 'mounts'>, options: ReadMountOp
 
 /** What `from=` says, before any variable has a value; absent for a mount that names no source. */
 export function mountFrom({ fields }: MountFlag): Word | undefined {
-  const from = fields.findLast(({ key, value }) => key.text.toLowerCase() === 'from' && value !== undefined)
+  const from = fields.findLast(({ key, value }) => optionOf(key.text) === 'from' && value !== undefined)
   return from?.value?.text === '' ? undefined : from?.value
+}
+
+/** Where a mount says it goes, variables not replaced. */
+export function mountTarget({ fields }: MountFlag): Word | undefined {
+  return fields.findLast(({ key }) => optionOf(key.text) === 'target')?.value
+}
+
+/** The kind of mount a flag asks for, variables not replaced. */
+export function mountKind({ fields }: MountFlag): string {
+  return fields.findLast(({ key }) => optionOf(key.text) === 'type')?.value?.text ?? 'bind'
 }
 
 /** The mount a flag means; undefined after reporting all that is wrong with it. */
@@ -189,12 +199,21 @@ class Reader {
       case 'required':
         if (this.#allows('required', field)) this.#required = true
         break
-      default: {
-        const close = option === undefined ? nearest(field.key.text, Object.keys(options)) : field.key.text
-        const hint = close === undefined ? undefined : `did you mean ${close}=<value>?`
-        this.#fail(`invalid field '${field.key.text}' must be a key=value pair`, field.span, hint)
-      }
+      default:
+        this.#fail(
+          `invalid field '${field.key.text}' must be a key=value pair`,
+          field.span,
+          this.#bareHint(field.key.text, option),
+        )
     }
+  }
+
+  #bareHint(key: string, option: Option | undefined): string | undefined {
+    if (key === '') return 'there is a comma too many'
+    // Two edits turn any two letters into `ro`.
+    const close = option === undefined && key.length > 2 ? nearest(key, Object.keys(options)) : undefined
+    if (option !== undefined) return `write ${key}=<value>`
+    return close === undefined ? undefined : `did you mean ${close}?`
   }
 
   #unknown({ key, span, value }: MountField): void {
@@ -281,7 +300,7 @@ class Reader {
 
   #type(value: Word): void {
     const kind = value.text.toLowerCase()
-    this.#kind = isKind(kind) ? kind : undefined
+    this.#kind = isMountKind(kind) ? kind : undefined
     this.#isChoice('mount type', value, kinds)
   }
 
@@ -410,7 +429,8 @@ class Reader {
   }
 }
 
-function isKind(text: string): text is MountKind {
+/** Whether there are mounts of this kind. */
+export function isMountKind(text: string): text is MountKind {
   return kinds.includes(text)
 }
 

@@ -1,7 +1,7 @@
 // What must hold of every Graph value, also of one that came from a file or another process.
 
 import { refOf } from './builder.ts'
-import type { Graph, Op, OpRef } from './op.ts'
+import { type Graph, mountInputs, type Op, type OpRef } from './op.ts'
 
 /** One line for each way `graph` is broken; none for a sound one. Sound: every op has its own digest as name, a note and inputs that exist. */
 export function checkGraph(graph: Graph, roots: readonly OpRef[] = []): string[] {
@@ -33,7 +33,7 @@ export function checkGraph(graph: Graph, roots: readonly OpRef[] = []): string[]
 function inputIndexes(op: Op): number[] {
   switch (op.kind) {
     case 'exec':
-      return op.root === null ? [] : [op.root]
+      return [...(op.root === null ? [] : [op.root]), ...mountInputs(op.mounts)]
     case 'file':
       return [
         ...(op.base === null ? [] : [op.base]),

@@ -44,12 +44,76 @@ export interface ExecOp {
   readonly mounts: readonly ExecMount[]
 }
 
-/** RUN mounts. `files` makes small read-only files appear (a heredoc script). */
-export type ExecMount = {
-  readonly kind: 'file'
-  readonly target: string
-  readonly mode: number
-  readonly content: string
+/**
+ * What a process finds at a path of its root without it being part of the result. Targets are absolute and clean,
+ * no two mounts of an op have the same. Sources are absolute paths inside the file system of an input.
+ */
+export type ExecMount =
+  /** A small read-only file (a heredoc script). */
+  | {
+      readonly kind: 'file'
+      readonly target: string
+      readonly mode: number
+      readonly content: string
+    }
+  /** A file or directory of an input. What the process writes there is thrown away. */
+  | {
+      readonly kind: 'bind'
+      readonly target: string
+      /** Index into `inputs`. */
+      readonly input: number
+      readonly source: string
+      readonly readonly: boolean
+    }
+  /** A directory that outlives the build, found again by `id`. */
+  | {
+      readonly kind: 'cache'
+      readonly target: string
+      /** With its namespace: `<BUILDKIT_CACHE_MOUNT_NS>/<id>`. */
+      readonly id: string
+      /** What a second process at the same time gets: the same directory, another one, or the same one later. */
+      readonly sharing: 'shared' | 'private' | 'locked'
+      /** What a new directory starts as: files of an input, or empty. */
+      readonly start:
+        | { readonly input: number; readonly source: string }
+        | { readonly mode: number; readonly uid: number; readonly gid: number }
+      readonly readonly: boolean
+    }
+  | {
+      readonly kind: 'tmpfs'
+      readonly target: string
+      readonly sizeBytes?: number
+      readonly readonly: boolean
+    }
+  /** A secret by name, never by value; at least one of `target` and `env` is there. */
+  | {
+      readonly kind: 'secret'
+      readonly id: string
+      readonly target?: string
+      readonly env?: string
+      /** Whether the process must not run without it. */
+      readonly required: boolean
+      readonly mode: number
+      readonly uid: number
+      readonly gid: number
+    }
+  /** A socket that answers as the caller's SSH agent. */
+  | {
+      readonly kind: 'ssh'
+      readonly id: string
+      readonly target: string
+      readonly required: boolean
+      readonly mode: number
+      readonly uid: number
+      readonly gid: number
+    }
+
+/** The indexes into `inputs` that an op's mounts name. */
+export function mountInputs(mounts: readonly ExecMount[]): number[] {
+  return mounts.flatMap((mount) => {
+    if (mount.kind === 'bind') return [mount.input]
+    return mount.kind === 'cache' && 'input' in mount.start ? [mount.start.input] : []
+  })
 }
 
 /** File changes on top of `base`; the result is base plus one layer. */

@@ -86,7 +86,7 @@ function describe(op: Op, number: (ref: OpRef) => string): string[] {
         ...member('network', op.network, 'default'),
         ...member('security', op.security, 'sandbox'),
         ...member('hostname', op.hostname, 'buildkitsandbox'),
-        ...op.mounts.map(describeMount),
+        ...op.mounts.map((mount) => describeMount(mount, input)),
       ]
   }
 }
@@ -109,8 +109,42 @@ function describeAction(action: FileAction, input: (index: number) => string): s
   }
 }
 
-function describeMount(mount: ExecMount): string {
-  return `mount ${mount.kind} ${quote(mount.target)} mode=${octal(mount.mode)} content=${JSON.stringify(mount.content)}`
+function describeMount(mount: ExecMount, input: (index: number) => string): string {
+  const target = mount.target === undefined ? '' : ` ${quoteWord(mount.target)}`
+  return `mount ${mount.kind}${target} ${mountMembers(mount, input).filter(Boolean).join(' ')}`.trimEnd()
+}
+
+function mountMembers(mount: ExecMount, input: (index: number) => string): string[] {
+  switch (mount.kind) {
+    case 'file':
+      return [`mode=${octal(mount.mode)}`, `content=${JSON.stringify(mount.content)}`]
+    case 'bind':
+      return [`from=${input(mount.input)}`, `source=${quoteWord(mount.source)}`, mount.readonly ? 'ro' : 'rw']
+    case 'cache':
+      return [
+        `id=${quoteWord(mount.id)}`,
+        mount.sharing,
+        ...('input' in mount.start
+          ? [`from=${input(mount.start.input)}`, `source=${quoteWord(mount.start.source)}`]
+          : [ownerOf(mount.start)]),
+        mount.readonly ? 'ro' : 'rw',
+      ]
+    case 'tmpfs':
+      return [mount.sizeBytes === undefined ? '' : `size=${mount.sizeBytes}`, mount.readonly ? 'ro' : 'rw']
+    case 'secret':
+      return [
+        `id=${quoteWord(mount.id)}`,
+        mount.env === undefined ? '' : `env=${quoteWord(mount.env)}`,
+        mount.required ? 'required' : '',
+        mount.target === undefined ? '' : ownerOf(mount),
+      ]
+    case 'ssh':
+      return [`id=${quoteWord(mount.id)}`, mount.required ? 'required' : '', ownerOf(mount)]
+  }
+}
+
+function ownerOf(owner: { readonly mode: number; readonly uid: number; readonly gid: number }): string {
+  return `mode=${octal(owner.mode)} owner=${owner.uid}:${owner.gid}`
 }
 
 function describeNote(note: OpNote, graph: Graph): string[] {

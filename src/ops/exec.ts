@@ -5,8 +5,8 @@ import { digestOfJson } from '../core/canonical-json.ts'
 import type { Context } from '../core/context.ts'
 import { invariant, SlipwayError } from '../core/error.ts'
 import type { StepId } from '../core/event.ts'
-import type { OpNote, OpOf } from '../graph/op.ts'
-import type { Exit, ProcessSpec, RootFs, Sandbox } from '../sandbox/types.ts'
+import type { ExecMount, OpNote, OpOf } from '../graph/op.ts'
+import type { Exit, Mount, ProcessSpec, RootFs, Sandbox } from '../sandbox/types.ts'
 import type { Snapshotter } from '../snapshot/types.ts'
 import type { OpDriver } from '../solve/types.ts'
 import { type LayerSource, snapshotLayer } from './layers.ts'
@@ -60,9 +60,18 @@ export function processSpec(op: OpOf<'exec'>, note: OpNote, root: RootFs): Proce
     hostname: op.hostname,
     network: op.network,
     security: op.security,
-    mounts: op.mounts,
+    mounts: op.mounts.map(sandboxMount),
     hosts: note.unkeyed?.hosts ?? [],
   }
+}
+
+/** Only scripts can be mounted so far; a plan with other mounts is refused before it comes here. */
+function sandboxMount(mount: ExecMount): Mount {
+  if (mount.kind === 'file') return mount
+  throw new SlipwayError({
+    code: 'ERR_MOUNT_UNSUPPORTED',
+    message: `run a step with a ${mount.kind} mount: not supported yet`,
+  })
 }
 
 function nameOf(variable: string): string {

@@ -11,6 +11,17 @@ export function cleanAbsolute(path: string): string {
   return `/${cleanPath(path)}`
 }
 
+/** Go's `path.Clean`: a relative path stays one, with the `..` that lead out of it; nothing is `.`. */
+export function cleanWritten(path: string): string {
+  if (path.startsWith('/')) return cleanAbsolute(path)
+  const parts: string[] = []
+  for (const part of path.split('/')) {
+    if (part === '..' && parts.length > 0 && parts.at(-1) !== '..') parts.pop()
+    else if (part !== '' && part !== '.') parts.push(part)
+  }
+  return parts.join('/') || '.'
+}
+
 /** COPY's destination: absolute and clean, ending in `/` when the words mean a directory (`dir/`, `dir/.`, `.`, nothing). */
 export function destinationOf(workdir: string, path: string): string {
   const isDirectory = /(?:^|\/)\.?$/.test(path)

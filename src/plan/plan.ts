@@ -4,6 +4,7 @@ import type { Stages } from '../dockerfile/ast.ts'
 import { graphBuilder } from '../graph/builder.ts'
 import { emptyState } from './base.ts'
 import { globalArgs } from './global-args.ts'
+import { unsupportedMounts } from './lower/mounts.ts'
 import { checkEarly } from './lower/table.ts'
 import { lowerStages } from './lower-stages.ts'
 import { instructionsOf, reach } from './reach.ts'
@@ -44,6 +45,8 @@ export function plan(stages: Stages, options: PlanOptions, pins: Pins): Outcome<
     return info === undefined ? [] : instructionsOf(info, reached.triggersOf(index))
   })
   for (const instruction of instructions) checkEarly(instruction, options, report)
+  const runs = instructions.filter((instruction) => instruction.kind === 'RUN')
+  for (const diagnostic of unsupportedMounts(runs)) report(diagnostic)
   if (reached.missing.length > 0) {
     const isHopeless = hasErrors([...found.values()])
     return done(isHopeless ? nothing(options) : { kind: 'needs', pins: reached.missing })

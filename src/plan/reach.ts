@@ -5,7 +5,6 @@ import { parseDigest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
 import type { Platform } from '../core/platform.ts'
 import { formatReference, parseReference } from '../core/reference.ts'
-import type { Word } from '../dockerfile/ast.ts'
 import type { StageInstruction } from './lower/table.ts'
 import { triggersOfImage, triggersOfStage } from './onbuild.ts'
 import { pinKey } from './pin-key.ts'
@@ -93,10 +92,11 @@ export function reach(
       reached.add(index)
       if (info.base?.kind === 'stage') waiting.push(info.base.index)
       if (info.base?.kind === 'image') imageOf(info.base, info.platform)
-      for (const { from, origin } of instructionsOf(info, triggersOf(index)).flatMap(given.sourcesOf)) {
+      for (const source of instructionsOf(info, triggersOf(index)).flatMap(given.sourcesOf)) {
+        const { origin } = source
         if (origin.kind !== 'stage') imageOf(origin, given.platform)
         else if (origin.index < index) waiting.push(origin.index)
-        else given.report(forwardReference(from, info, infos[origin.index]))
+        else given.report(forwardReference(source, info, infos[origin.index]))
       }
     }
   }
@@ -119,11 +119,18 @@ function standIn({ os, architecture }: Platform): Pin {
   return { manifest: parseDigest(`sha256:${'0'.repeat(64)}`), config, layers: 1 }
 }
 
-function forwardReference(from: Word, user: StageInfo, source: StageInfo | undefined): Diagnostic {
+function forwardReference(
+  { from, mountedAt }: Source,
+  user: StageInfo,
+  source: StageInfo | undefined,
+): Diagnostic {
   return {
     code: 'ForwardReference',
     severity: 'error',
-    message: `cannot copy from stage "${from.text}", it needs to be defined before current stage "${user.stage.name ?? user.stage.index}"`,
+    message:
+      mountedAt === undefined
+        ? `cannot copy from stage "${from.text}", it needs to be defined before current stage "${user.stage.name ?? user.stage.index}"`
+        : `cannot mount from stage "${from.text}" to "${mountedAt}", stage needs to be defined before current command`,
     span: from.span,
     notes: source === undefined ? [] : [{ span: source.stage.from.span, text: 'defined here' }],
     hint: 'move that stage up',

@@ -3,7 +3,7 @@
 import type { Diagnostic } from '../core/diagnostic.ts'
 import { invariant } from '../core/error.ts'
 import type { Word } from '../dockerfile/ast.ts'
-import { mountFrom } from '../dockerfile/mount.ts'
+import { mountFrom, mountTarget } from '../dockerfile/mount.ts'
 import type { StageInstruction } from './lower/table.ts'
 import { type Origin, originOf, type StageInfo } from './stages.ts'
 import type { PlanOptions } from './types.ts'
@@ -12,6 +12,8 @@ import type { PlanOptions } from './types.ts'
 export interface Source {
   readonly from: Word
   readonly origin: Origin
+  /** Where a RUN mounts it, as written; absent for COPY. */
+  readonly mountedAt?: string
 }
 
 /** What the `from` words of a file's instructions mean. Names are looked up over all stages, later ones too. */
@@ -24,9 +26,9 @@ export function sourceReader(
     infos.flatMap(({ stage }) => (stage.name === undefined ? [] : [[stage.name, stage.index] as const])),
   )
   const read = new Map<StageInstruction, readonly Source[]>()
-  const originOfWord = (word: Word): Origin | undefined => {
+  const originOfWord = (word: Word, canBeIndex: boolean): Origin | undefined => {
     const { text } = word
-    if (/^[+-]?\d+$/.test(text)) {
+    if (canBeIndex && /^[+-]?\d+$/.test(text)) {
       const index = Number(text)
       if (index >= 0 && index < infos.length) return { kind: 'stage', index }
       report({
@@ -46,21 +48,24 @@ export function sourceReader(
   return (instruction) => {
     const known = read.get(instruction)
     if (known !== undefined) return known
-    const sources = fromWords(instruction).flatMap((from) => {
-      const origin = originOfWord(from)
-      return origin === undefined ? [] : [{ from, origin }]
+    const sources = fromWords(instruction).flatMap((named) => {
+      const origin = originOfWord(named.from, named.mountedAt === undefined)
+      return origin === undefined ? [] : [{ ...named, origin }]
     })
     read.set(instruction, sources)
     return sources
   }
 }
 
-function fromWords(instruction: StageInstruction): Word[] {
+function fromWords(instruction: StageInstruction): Omit<Source, 'origin'>[] {
   switch (instruction.kind) {
     case 'COPY':
-      return instruction.from === undefined ? [] : [instruction.from]
+      return instruction.from === undefined ? [] : [{ from: instruction.from }]
     case 'RUN':
-      return instruction.mounts.flatMap((mount) => mountFrom(mount) ?? [])
+      return instruction.mounts.flatMap((mount) => {
+        const from = mountFrom(mount)
+        return from === undefined ? [] : [{ from, mountedAt: mountTarget(mount)?.text ?? '' }]
+      })
     default:
       return []
   }

@@ -15,24 +15,26 @@ import {
   withStep,
 } from '../state.ts'
 import type { PlanOptions } from '../types.ts'
+import { lowerMounts } from './mounts.ts'
 import { behindShell } from './shell.ts'
 import { unsupported } from './unsupported.ts'
 
 export const lowerRun: Lower<Run> = (state, instruction, cx) => {
   if (!checkRun(instruction, cx.options, cx.report)) return state
   const { args, mounts } = commandOf(instruction, state)
+  const lowered = lowerMounts(instruction, state, state.root === null ? [] : [state.root], cx)
   const op: ExecOp = {
     kind: 'exec',
-    inputs: state.root === null ? [] : [state.root],
+    inputs: lowered.inputs,
     root: state.root === null ? null : 0,
     args,
-    env: [...state.env].map(([key, value]) => `${key}=${value}`),
+    env: [...[...state.env].map(([key, value]) => `${key}=${value}`), ...lowered.env],
     cwd: state.config.WorkingDir || '/',
     user: state.config.User ?? '',
     network: networkOf(instruction, cx),
     security: instruction.security?.text === 'insecure' ? 'insecure' : 'sandbox',
     hostname: cx.options.buildArgs.BUILDKIT_SANDBOX_HOSTNAME || 'buildkitsandbox',
-    mounts,
+    mounts: [...mounts, ...lowered.mounts],
   }
   const after = withStep(state, op, runNote(state, instruction, cx), cx)
   return withHistory(after, `RUN ${[...argsText(state), ...args].join(' ')} # buildkit`, cx, 'layer')
@@ -40,15 +42,10 @@ export const lowerRun: Lower<Run> = (state, instruction, cx) => {
 
 /** Whether the flags of a RUN can be honoured; each that cannot is reported. */
 export function checkRun(
-  { mounts, devices, security }: Run,
+  { devices, security }: Run,
   options: PlanOptions,
   report: (diagnostic: Diagnostic) => void,
 ): boolean {
-  for (const mount of mounts) {
-    const hint =
-      'COPY the files or leave the mount out; it changes what the step sees, so it cannot be ignored'
-    report(unsupported('RUN --mount', mount.span, hint))
-  }
   for (const device of devices) {
     report(unsupported('RUN --device', device.span, 'leave the flag out'))
   }
@@ -62,7 +59,7 @@ export function checkRun(
       hint: 'pass --allow security.insecure if you trust this Dockerfile with the whole machine',
     })
   }
-  return !isDenied && mounts.length === 0 && devices.length === 0
+  return !isDenied && devices.length === 0
 }
 
 function networkOf({ network }: Run, cx: LowerContext): NetworkMode {

@@ -13,6 +13,7 @@ import { lowerExpose } from './expose.ts'
 import { lowerHealthcheck } from './healthcheck.ts'
 import { lowerLabel } from './label.ts'
 import { lowerMaintainer } from './maintainer.ts'
+import { checkMounts } from './mounts.ts'
 import { lowerOnbuild } from './onbuild.ts'
 import { checkRun, lowerRun } from './run.ts'
 import { lowerShell } from './shell.ts'
@@ -55,7 +56,10 @@ export function checkEarly(
   options: PlanOptions,
   report: (diagnostic: Diagnostic) => void,
 ): void {
-  if (instruction.kind === 'RUN') checkRun(instruction, options, report)
+  if (instruction.kind === 'RUN') {
+    checkRun(instruction, options, report)
+    checkMounts(instruction, report)
+  }
   if (instruction.kind === 'ADD') checkAdd(instruction, report)
 }
 

@@ -1,0 +1,260 @@
+// RUN --mount: typed mounts become those of an exec op, with absolute targets and the inputs they read from.
+import type { Diagnostic } from '../../core/diagnostic.ts'
+import type { MountFlag, Run, Word } from '../../dockerfile/ast.ts'
+import {
+  type CacheMount,
+  isMountKind,
+  lastElement,
+  type Mount,
+  type MountKind,
+  type MountOwner,
+  mountKind,
+  readMounts,
+} from '../../dockerfile/mount.ts'
+import type { Report } from '../../dockerfile/report.ts'
+import type { ExecMount, OpRef } from '../../graph/op.ts'
+import { expandIn } from '../expand.ts'
+import { cleanAbsolute, cleanWritten } from '../paths.ts'
+import type { LowerContext, StageState } from '../state.ts'
+import { unsupported } from './unsupported.ts'
+
+/** The mounts of a RUN, the inputs with those that the mounts need behind `inputs`, and the variables they bring. */
+export interface LoweredMounts {
+  readonly mounts: readonly ExecMount[]
+  readonly inputs: readonly OpRef[]
+  readonly env: readonly string[]
+}
+
+/** What a RUN's mounts become; those that are wrong are reported and missing. */
+export function lowerMounts(
+  instruction: Run,
+  state: StageState,
+  inputs: readonly OpRef[],
+  cx: LowerContext,
+): LoweredMounts {
+  const all = [...inputs]
+  const inputOf = (ref: OpRef): number => {
+    const known = all.indexOf(ref)
+    return known === -1 ? all.push(ref) - 1 : known
+  }
+  const read = readMounts(instruction, {
+    expand: (word) => expanded(word, state, cx),
+    report: reportTo(cx.report),
+  })
+  const placed: { readonly mount: Mount; readonly lowered: ExecMount }[] = []
+  let agents = 0
+  for (const mount of read) {
+    const target = targetOf(mount, agents, state, cx)
+    if (mount.kind === 'ssh') agents++
+    if (target === 'invalid') continue
+    const lowered = lowerMount(mount, target, { inputOf, cx })
+    if (lowered !== undefined) placed.push({ mount, lowered })
+  }
+  const mounts = withoutCovered(placed, cx)
+  const agent = mounts.find((mount) => mount.kind === 'ssh')
+  const needsVariable = agent !== undefined && !state.env.has('SSH_AUTH_SOCK')
+  return { mounts, inputs: all, env: needsVariable ? [`SSH_AUTH_SOCK=${agent.target}`] : [] }
+}
+
+/** What a word means; undefined when it is wrong, so that nothing is concluded from it. */
+function expanded(word: Word, state: StageState, cx: LowerContext): string | undefined {
+  let isWrong = false
+  const report = (diagnostic: Diagnostic): void => {
+    isWrong ||= diagnostic.severity === 'error'
+    cx.report(diagnostic)
+  }
+  const text = expandIn(word, state, { ...cx, report })
+  return isWrong ? undefined : text
+}
+
+/** Reports what is wrong with a RUN's mounts whatever its variables are. */
+export function checkMounts({ mounts }: Run, report: (diagnostic: Diagnostic) => void): void {
+  readPlain(mounts, report)
+}
+
+const mostPlaces = 5
+
+/** One error for each kind of mount among the instructions that run: none can be executed yet. */
+export function unsupportedMounts(runs: readonly Run[]): Diagnostic[] {
+  const byKind = new Map<string, MountFlag[]>()
+  for (const flag of runs.flatMap(({ mounts }) => mounts)) {
+    // What is wrong with a mount comes first: it is reported by `checkMounts`.
+    if (readPlain([flag], () => undefined).isWrong) continue
+    const kind = mountKind(flag)
+    const name = isMountKind(kind.toLowerCase()) ? kind.toLowerCase() : kind
+    byKind.set(name, [...(byKind.get(name) ?? []), flag])
+  }
+  return [...byKind].flatMap(([kind, [first, ...more]]) => {
+    if (first === undefined) return []
+    const notes = more.slice(0, mostPlaces).map(({ span }) => ({ span, text: 'and here' }))
+    const diagnostic = unsupported(`RUN --mount=type=${kind}`, first.span, insteadOf(kind))
+    return [notes.length === 0 ? diagnostic : { ...diagnostic, notes }]
+  })
+}
+
+/** Reads mounts as far as they mean the same whatever variables are. */
+function readPlain(
+  mounts: readonly MountFlag[],
+  report: (diagnostic: Diagnostic) => void,
+): { readonly isWrong: boolean } {
+  let isWrong = false
+  readMounts(
+    { mounts },
+    {
+      expand: ({ text }) => (/[$'"`\\]/.test(text) ? undefined : text),
+      report: reportTo((diagnostic) => {
+        isWrong ||= diagnostic.severity === 'error'
+        report(diagnostic)
+      }),
+    },
+  )
+  return { isWrong }
+}
+
+function insteadOf(kind: string): string {
+  if (!isMountKind(kind)) return 'it changes what the step sees, so it cannot be ignored: leave the mount out'
+  return instead[kind]
+}
+
+const instead: Readonly<Record<MountKind, string>> = {
+  bind: 'COPY the files before the step, or leave the mount out',
+  cache: 'leave the mount out: the step then begins with what the image has there',
+  tmpfs: 'leave the mount out, and let the step remove what it writes there',
+  secret: 'do what needs the secret outside of the build, and COPY the outcome',
+  ssh: 'fetch what needs the key outside of the build, and COPY it',
+}
+
+function reportTo(report: (diagnostic: Diagnostic) => void): Report {
+  return {
+    diagnostics: [],
+    error: (code, message, span, extra) => report({ code, severity: 'error', message, span, ...extra }),
+    warning: (code, message, span, extra) => report({ code, severity: 'warning', message, span, ...extra }),
+  }
+}
+
+/** Where a mount goes; undefined for a secret that is only a variable. */
+function targetOf(
+  mount: Mount,
+  agents: number,
+  state: StageState,
+  cx: LowerContext,
+): string | undefined | 'invalid' {
+  const { target, span } = mount
+  if (target === undefined && mount.kind === 'secret') {
+    return mount.env === undefined ? `/run/secrets/${lastElement(mount.id)}` : undefined
+  }
+  if (target === undefined && mount.kind === 'ssh') return `/run/buildkit/ssh_agent.${agents}`
+  const written = target?.text ?? ''
+  const path = cleanAbsolute(
+    written.startsWith('/') ? written : `${state.config.WorkingDir ?? '/'}/${written}`,
+  )
+  if (path === '/') {
+    cx.report({
+      code: 'InvalidMount',
+      severity: 'error',
+      message: 'invalid mount target "/"',
+      span: target?.span ?? span,
+      ...(target === undefined ? { hint: 'say where it goes: target=<path>' } : {}),
+    })
+    return 'invalid'
+  }
+  if (target === undefined) {
+    // Differs: BuildKit covers the working directory without a word, although a target is documented as required.
+    cx.report({
+      code: 'MountWithoutTarget',
+      severity: 'warning',
+      message: `${mount.kind} mount has no target and covers the working directory ${path}`,
+      span,
+      hint: 'say where it goes: target=<path>',
+    })
+  }
+  return path
+}
+
+interface Place {
+  readonly inputOf: (ref: OpRef) => number
+  readonly cx: LowerContext
+}
+
+/** `target` is undefined only for secrets. */
+function lowerMount(mount: Mount, path: string | undefined, place: Place): ExecMount | undefined {
+  const target = path ?? ''
+  switch (mount.kind) {
+    case 'bind': {
+      const from = mount.from === undefined ? place.cx.context() : place.cx.sourceOf(mount.from)
+      if (from === undefined) return undefined
+      const { kind, readonly } = mount
+      return {
+        kind,
+        target,
+        input: place.inputOf(from),
+        source: cleanAbsolute(mount.source?.text ?? ''),
+        readonly,
+      }
+    }
+    case 'cache': {
+      const start = startOf(mount, place)
+      if (start === undefined) return undefined
+      const namespace = place.cx.options.buildArgs.BUILDKIT_CACHE_MOUNT_NS ?? ''
+      const id = `${namespace}/${mount.id ?? cleanWritten(mount.target?.text ?? '')}`
+      return { kind: mount.kind, target, id, sharing: mount.sharing, start, readonly: mount.readonly }
+    }
+    case 'tmpfs': {
+      const { kind, sizeBytes, readonly } = mount
+      return { kind, target, ...(sizeBytes === undefined ? {} : { sizeBytes }), readonly }
+    }
+    case 'secret': {
+      const { kind, id, env, required, owner } = mount
+      return {
+        kind,
+        id,
+        ...(path === undefined ? {} : { target }),
+        ...(env === undefined ? {} : { env }),
+        required,
+        ...withDefaults(owner, 0o400),
+      }
+    }
+    case 'ssh': {
+      const { kind, id, required, owner } = mount
+      return { kind, id, target, required, ...withDefaults(owner, 0o600) }
+    }
+  }
+}
+
+type CacheStart = Extract<ExecMount, { kind: 'cache' }>['start']
+
+/** Mode and owner are for a directory that starts empty, and make it so: files come with their own. */
+function startOf(mount: CacheMount, { inputOf, cx }: Place): CacheStart | undefined {
+  const source = cleanAbsolute(mount.source?.text ?? '')
+  const isEmpty = mount.from === undefined || (source === '/' && Object.keys(mount.owner).length > 0)
+  if (mount.from === undefined || isEmpty) return withDefaults(mount.owner, 0o755)
+  const from = cx.sourceOf(mount.from)
+  return from === undefined ? undefined : { input: inputOf(from), source }
+}
+
+function withDefaults({ mode, uid = 0, gid = 0 }: MountOwner, standard: number) {
+  return { mode: mode ?? standard, uid, gid }
+}
+
+/** Without the mounts that a later one at the same target covers. */
+function withoutCovered(
+  placed: readonly { readonly mount: Mount; readonly lowered: ExecMount }[],
+  cx: LowerContext,
+): ExecMount[] {
+  return placed.flatMap(({ mount, lowered }, index) => {
+    const { target } = lowered
+    const later = placed
+      .slice(index + 1)
+      .find((other) => target !== undefined && other.lowered.target === target)
+    if (later === undefined) return [lowered]
+    // Differs: BuildKit drops the earlier mount without a word.
+    cx.report({
+      code: 'DuplicateMountTarget',
+      severity: 'warning',
+      message: `a later mount has the same target ${target}, this one is not there`,
+      span: mount.span,
+      notes: [{ span: later.mount.span, text: 'the later one' }],
+    })
+    return []
+  })
+}
