@@ -61,10 +61,10 @@ export async function build(request: BuildRequest, options: HostOptions, cx: Con
   const input = await task(cx, 'internal:definition', '[internal] load build definition', async () =>
     readInput(request),
   )
-  const { stages, diagnostics, files, obey } = readStages(input, request.buildArgs)
+  const { stages, diagnostics, files, show } = readStages(input, request.buildArgs)
   const report = { failed: false, files, dockerfile: input.dockerfile.name, metadata: {} }
   if (stages === undefined || hasErrors(diagnostics)) {
-    return { ...report, failed: true, diagnostics: obey(diagnostics) }
+    return { ...report, failed: true, diagnostics: show(diagnostics, cx) }
   }
 
   await using host = await openHost(options, cx)
@@ -74,10 +74,13 @@ export async function build(request: BuildRequest, options: HostOptions, cx: Con
     resolvePin(host, pin, request.pull, cx),
   ).catch((thrown: unknown) => {
     const diagnostic = unresolved(thrown)
-    if (diagnostic === undefined) throw thrown
+    if (diagnostic === undefined) {
+      show(diagnostics, cx)
+      throw thrown
+    }
     return { value: undefined, diagnostics: [diagnostic] }
   })
-  const all = obey([...diagnostics, ...planned.diagnostics])
+  const all = show([...diagnostics, ...planned.diagnostics], cx)
   if (planned.value === undefined || hasErrors(all)) return { ...report, failed: true, diagnostics: all }
   const { graph, target } = planned.value
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: graph.files })

@@ -1,7 +1,9 @@
 // From the files' texts to stages: what can be said about a Dockerfile without knowing any image.
 
+import type { Context } from '../core/context.ts'
 import { type Diagnostic, hasErrors } from '../core/diagnostic.ts'
-import type { SourceFile } from '../core/span.ts'
+import type { PlacedDiagnostic } from '../core/event.ts'
+import { lineCounter, type SourceFile } from '../core/span.ts'
 import type { Stages } from '../dockerfile/ast.ts'
 import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
 import { lint } from '../dockerfile/lint/lint.ts'
@@ -16,8 +18,8 @@ export interface ReadStages {
   /** Everything that is wrong or doubtful in it so far. */
   readonly diagnostics: readonly Diagnostic[]
   readonly files: readonly SourceFile[]
-  /** What is to be shown of these and the plan's diagnostics: what the file's `# check=` lets through. */
-  obey(found: readonly Diagnostic[]): readonly Diagnostic[]
+  /** Tells the user of these and the plan's diagnostics, once a build, as far as the file's `# check=` lets them through; the answer is what was told. */
+  show(found: readonly Diagnostic[], cx: Context): readonly Diagnostic[]
 }
 
 /** Reads a Dockerfile that is built with these build args. */
@@ -25,14 +27,28 @@ export function readStages(input: BuildInput, buildArgs: Readonly<Record<string,
   const { dockerfile, ignoreFile } = input
   const files = ignoreFile === undefined ? [dockerfile] : [dockerfile, ignoreFile]
   const { value: file, diagnostics } = parseDockerfile(dockerfile.text, dockerfile.name)
-  const obey: ReadStages['obey'] = (all) => obeyChecks(all, { file, buildArgs })
+  const show: ReadStages['show'] = (all, cx) => {
+    const shown = obeyChecks(all, { file, buildArgs })
+    if (shown.length > 0) cx.emit({ type: 'diagnostics', diagnostics: placed(shown, files), files })
+    return shown
+  }
   const ignored =
     ignoreFile === undefined ? [] : parseIgnoreFile(ignoreFile.text, ignoreFile.name).diagnostics
   const found = [...diagnostics, ...ignored]
-  if (hasErrors(found)) return { diagnostics: found, files, obey }
+  if (hasErrors(found)) return { diagnostics: found, files, show }
   const { value: stages, diagnostics: staged } = toStages(file)
   const warnings = hasErrors(staged) ? [] : lint({ file, stages })
-  return { stages, diagnostics: [...found, ...staged, ...warnings], files, obey }
+  return { stages, diagnostics: [...found, ...staged, ...warnings], files, show }
+}
+
+/** With the lines and columns of their spans. */
+function placed(diagnostics: readonly Diagnostic[], files: readonly SourceFile[]): PlacedDiagnostic[] {
+  const counters = new Map(files.map(({ name, text }) => [name, lineCounter(text)]))
+  return diagnostics.map((diagnostic) => {
+    const { span } = diagnostic
+    const place = span === undefined ? undefined : counters.get(span.file)?.(span.start)
+    return { ...diagnostic, ...place }
+  })
 }
 
 /** The patterns of the ignore file; none when there is no file. */

@@ -36,14 +36,31 @@ export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
 
 /** The diagnostic as a person reads it: heading, place, snippet with carets, notes, hint. No trailing newline. */
 export function formatDiagnostic(diagnostic: Diagnostic, files: readonly SourceFile[]): string {
-  const lines = [`${diagnostic.severity}[${diagnostic.code}]: ${oneLine(diagnostic.message)}`]
+  const { severity, code, message } = diagnostic
+  const { at, lines } = snippetOf(diagnostic, files)
+  const place = at === undefined ? [] : [`  --> ${diagnostic.span?.file}:${at.line}:${at.column}`]
+  return [`${severity}[${code}]: ${oneLine(message)}`, ...place, ...lines].join('\n')
+}
+
+/** As `formatDiagnostic`, but headed the way docker writes a warning: `WARNING: Rule: message (line 3)`. */
+export function formatWarning(diagnostic: Diagnostic, files: readonly SourceFile[]): string {
+  const { at, lines } = snippetOf(diagnostic, files)
+  const place = at === undefined ? '' : ` (line ${at.line})`
+  return [`WARNING: ${diagnostic.code}: ${oneLine(diagnostic.message)}${place}`, ...lines].join('\n')
+}
+
+/** Where a diagnostic stands, and what is shown below its heading: the lines it and its notes mean, and the hint. */
+function snippetOf(
+  diagnostic: Diagnostic,
+  files: readonly SourceFile[],
+): { readonly at?: Position; readonly lines: readonly string[] } {
+  const lines: string[] = []
   const shown: { at: Position; length: number; mark: string; text: string }[] = []
   const place = (span: Span, mark: string, text: string): void => {
     const file = files.find((f) => f.name === span.file)
     if (file === undefined) return
     const at = positionAt(file.text, span.start)
     const length = Math.max(1, Math.min(span.end - span.start, at.lineText.length - at.column + 1))
-    if (mark === '^') lines.push(`  --> ${span.file}:${at.line}:${at.column}`)
     shown.push({ at, length, mark, text: oneLine(text) })
   }
   if (diagnostic.span) place(diagnostic.span, '^', diagnostic.label ?? '')
@@ -61,7 +78,8 @@ export function formatDiagnostic(diagnostic: Diagnostic, files: readonly SourceF
     }
   }
   if (diagnostic.hint) lines.push(`  = help: ${oneLine(diagnostic.hint)}`)
-  return lines.join('\n')
+  const at = shown.find(({ mark }) => mark === '^')?.at
+  return { ...(at === undefined ? {} : { at }), lines }
 }
 
 const maxLine = 200

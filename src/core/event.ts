@@ -24,6 +24,9 @@ export interface StepInfo {
   readonly span?: Span
 }
 
+/** A diagnostic with its place as a person counts: from 1, columns in UTF-16 units. */
+export type PlacedDiagnostic = Diagnostic & { readonly line?: number; readonly column?: number }
+
 export type BuildEvent =
   | { readonly type: 'graph'; readonly steps: readonly StepInfo[]; readonly files: readonly SourceFile[] }
   | { readonly type: 'op-started'; readonly step: StepId }
@@ -50,7 +53,12 @@ export type BuildEvent =
       readonly unit: 'bytes' | 'files' | 'none'
       readonly done?: boolean
     }
-  | { readonly type: 'diagnostic'; readonly diagnostic: Diagnostic }
+  | {
+      /** All that is wrong or doubtful in what the user wrote, once a build, as soon as it is known. */
+      readonly type: 'diagnostics'
+      readonly diagnostics: readonly PlacedDiagnostic[]
+      readonly files: readonly SourceFile[]
+    }
 
 /** An event as it is written down: the sink adds time and order. */
 export type TimedEvent = BuildEvent & { readonly time: string; readonly sequence: number }

@@ -21,6 +21,24 @@ export interface Position {
   readonly lineStart: number
 }
 
+/** Tells lines and columns of one text, for many offsets: the text is walked once. */
+export function lineCounter(
+  text: string,
+): (offset: number) => { readonly line: number; readonly column: number } {
+  const starts = [0]
+  for (let i = text.indexOf('\n'); i !== -1; i = text.indexOf('\n', i + 1)) starts.push(i + 1)
+  return (offset) => {
+    let low = 0
+    let high = starts.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if ((starts[middle] ?? 0) <= offset) low = middle
+      else high = middle - 1
+    }
+    return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 }
+  }
+}
+
 export function positionAt(text: string, offset: number): Position {
   const at = Math.max(0, Math.min(offset, text.length))
   const lineStart = text.lastIndexOf('\n', at - 1) + 1

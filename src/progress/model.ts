@@ -1,4 +1,5 @@
 // The state of a running command, folded from its events: what every view shows and nothing it decides.
+import type { Diagnostic } from '../core/diagnostic.ts'
 import type { BuildEvent, StepId, TimedEvent } from '../core/event.ts'
 import type { SourceFile, Span } from '../core/span.ts'
 
@@ -51,6 +52,7 @@ export interface ModelChange {
 export class Model {
   readonly steps = new Map<StepId, StepState>()
   files: readonly SourceFile[] = []
+  diagnostics: readonly Diagnostic[] = []
   startedMs: number | undefined
   lastMs = 0
   readonly #infos = new Map<StepId, { label: string; title: string; span?: Span }>()
@@ -73,7 +75,10 @@ export class Model {
         this.files = event.files
         for (const info of event.steps) this.#infos.set(info.step, info)
         return undefined
-      case 'diagnostic':
+      case 'diagnostics':
+        this.files = event.files
+        this.diagnostics = event.diagnostics
+        return undefined
       case 'op-missed':
         return undefined
       case 'task-started':

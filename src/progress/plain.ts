@@ -1,5 +1,6 @@
 // The line-by-line view for logs and CI: BuildKit's `#n` format, every line of output kept.
 import type { TimedEvent } from '../core/event.ts'
+import { formatFindings } from './findings.ts'
 import { formatDuration, formatGauge } from './format.ts'
 import { type Gauge, Model, printable, type StepState } from './model.ts'
 import { formatRecap } from './recap.ts'
@@ -80,8 +81,8 @@ export function plainView(output: Output): View {
       flush()
     },
     finish: () => {
-      const recap = formatRecap(model)
-      if (recap) output.write(recap)
+      const left = `${formatFindings(model, { warnings: true, colours: output.colours })}${formatRecap(model)}`
+      if (left) output.write(left)
     },
   }
 }

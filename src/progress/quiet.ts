@@ -1,4 +1,5 @@
-// Nothing while it goes well; the failed step's recap when it does not.
+// Nothing while it goes well, warnings neither; mistakes and the failed step's recap when it does not.
+import { formatFindings } from './findings.ts'
 import { Model } from './model.ts'
 import { formatRecap } from './recap.ts'
 import type { Output, View } from './types.ts'
@@ -10,8 +11,8 @@ export function quietView(output: Output): View {
       model.apply(event)
     },
     finish: () => {
-      const recap = formatRecap(model)
-      if (recap) output.write(recap)
+      const left = `${formatFindings(model, { warnings: false, colours: false })}${formatRecap(model)}`
+      if (left) output.write(left)
     },
   }
 }

@@ -2,6 +2,7 @@
 // redrawn in place; the final frame stays on the screen.
 import stringWidth from 'fast-string-width'
 import type { TimedEvent } from '../core/event.ts'
+import { formatFindings } from './findings.ts'
 import { formatDuration, formatGauge } from './format.ts'
 import { type Gauge, Model, printable, type StepState } from './model.ts'
 import { formatRecap } from './recap.ts'
@@ -46,8 +47,8 @@ export function ttyView(output: Output): View {
     finish: () => {
       clearInterval(timer)
       draw(true)
-      const recap = formatRecap(model)
-      if (recap) output.write(recap)
+      const left = `${formatFindings(model, { warnings: true, colours: output.colours })}${formatRecap(model)}`
+      if (left) output.write(left)
     },
   }
 }

@@ -6,7 +6,7 @@ import { digestOf, isDigest, parseDigest } from '../../src/core/digest.ts'
 import { errorJson, redact, SlipwayError } from '../../src/core/error.ts'
 import { formatPlatform, parsePlatform, platformDistance } from '../../src/core/platform.ts'
 import { familiarReference, formatReference, parseReference } from '../../src/core/reference.ts'
-import { positionAt } from '../../src/core/span.ts'
+import { lineCounter, positionAt } from '../../src/core/span.ts'
 
 const hex = 'a'.repeat(64)
 
@@ -177,6 +177,9 @@ describe('errors and diagnostics', () => {
   it('finds lines and near names', () => {
     expect(positionAt('a\r\nbc\n', 4)).toMatchObject({ line: 2, column: 2, lineText: 'bc' })
     expect(positionAt('x', 99)).toMatchObject({ line: 1, column: 2 })
+    const text = 'a\n\nbc\n'
+    const place = lineCounter(text)
+    for (let at = 0; at <= text.length; at++) expect(positionAt(text, at)).toMatchObject(place(at))
     expect(nearest('biuld', ['test', 'build'])).toBe('build')
     expect(nearest('xyz', ['build'])).toBeUndefined()
   })

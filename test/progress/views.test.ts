@@ -202,6 +202,56 @@ describe('tty view', () => {
   })
 })
 
+describe('findings', () => {
+  const doubtful = {
+    code: 'StageNameCasing',
+    severity: 'warning',
+    message: "Stage name 'A' should be lowercase",
+    span: { file: 'Dockerfile', start: 5, end: 12 },
+    hint: 'write a',
+  } as const
+  const wrong = { code: 'UnknownFlag', severity: 'error', message: 'unknown flag: --x', span } as const
+  const told: BuildEvent = { type: 'diagnostics', diagnostics: [doubtful, wrong], files: [dockerfile] }
+  const warning = `
+WARNING: StageNameCasing: Stage name 'A' should be lowercase (line 1)
+  1 | FROM scratch
+    |      ^^^^^^^
+  = help: write a
+`
+  const error = `
+error[UnknownFlag]: unknown flag: --x
+  --> Dockerfile:3:1
+  3 | RUN false
+    | ^^^^^^^^^
+`
+
+  it.each(['plain', 'tty'] as const)('stand at the end of a build, before the failed step (%s)', (mode) => {
+    const output = recorder()
+    play(openView(mode, output), [told, ...failing])
+    expect(output.text.split(warning)).toHaveLength(2)
+    expect(output.text).toContain(`${warning}${error}------\n > [2/2] RUN false:`)
+  })
+
+  it('stand there when everything was cached', () => {
+    const output = recorder()
+    play(openView('plain', output), [told, graph, { type: 'op-cached', step: 'a', by: 'definition' }])
+    expect(output.text).toBe(`#1 [1/2] RUN a\n#1 CACHED\n${warning}${error}`)
+  })
+
+  it('are mistakes alone for those who want quiet', () => {
+    const output = recorder()
+    play(openView('quiet', output), [told])
+    expect(output.text).toBe(error)
+  })
+
+  it('stop after fifty warnings', () => {
+    const output = recorder({ colours: true })
+    play(openView('plain', output), [{ ...told, diagnostics: Array.from({ length: 60 }, () => doubtful) }])
+    expect(output.text.match(/\u001b\[33mWARNING:\u001b\[0m Stage/g)).toHaveLength(50)
+    expect(output.text).toMatch(/\n… and 10 more warnings\n$/)
+  })
+})
+
 describe('rawjson and quiet', () => {
   it('writes each event as one line', () => {
     const output = recorder()

@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Option } from 'commander'
 import type { BuildReport, BuildRequest } from '../../build.ts'
-import { formatDiagnostic } from '../../core/diagnostic.ts'
 import { SlipwayError } from '../../core/error.ts'
 import { type ProgressMode, progressModes } from '../../progress/view.ts'
 import {
@@ -167,13 +166,6 @@ async function runBuild(path: string, flags: Flags, progress: ProgressMode): Pro
     return interruptedBy
   }
   session.finish()
-  const isTerse = progress === 'quiet' || progress === 'none'
-  if (progress !== 'rawjson') {
-    for (const diagnostic of report.diagnostics) {
-      if (isTerse && diagnostic.severity === 'warning') continue
-      process.stderr.write(`\n${formatDiagnostic(diagnostic, report.files)}\n`)
-    }
-  }
   if (report.failed) {
     const count = report.diagnostics.filter((d) => d.severity === 'error').length
     process.stderr.write(

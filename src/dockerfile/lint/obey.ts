@@ -92,14 +92,20 @@ function commentOptions(instructions: readonly Instruction[]): readonly Commente
   })
 }
 
+/** `above` is in the order of the file, and its instructions do not overlap. */
 function optionsAt(span: Span | undefined, above: readonly Commented[]): readonly CheckOptions[] {
   if (span === undefined || above.length === 0) return []
-  return above
-    .filter(
-      ({ instruction: { span: own } }) =>
-        own.file === span.file && own.start <= span.start && span.start < own.end,
-    )
-    .map(({ options }) => options)
+  let low = 0
+  let high = above.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    if ((above[middle]?.instruction.span.start ?? 0) <= span.start) low = middle
+    else high = middle - 1
+  }
+  const last = above[low]
+  if (last === undefined) return []
+  const { file, start, end } = last.instruction.span
+  return file === span.file && start <= span.start && span.start < end ? [last.options] : []
 }
 
 function isOn(rule: Rule, options: readonly CheckOptions[]): boolean {
