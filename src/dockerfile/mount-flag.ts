@@ -1,9 +1,9 @@
 // `RUN --mount=` and `RUN --device=` as written: comma-separated fields with their places in the file.
 import { readPlacedCsvFields } from '../core/csv.ts'
 import { nearest } from '../core/diagnostic.ts'
+import { parseBoolean } from '../core/go-values.ts'
 import type { Device, MountField, MountFlag, Word } from './ast.ts'
 import type { FlagValue } from './flags.ts'
-import { parseBoolean } from './go-values.ts'
 import type { Report } from './report.ts'
 
 /** The fields of a mount; undefined after reporting that they cannot be told apart. */
@@ -44,9 +44,9 @@ export function readDeviceFlag(flag: FlagValue, report: Report): Device | undefi
       if (parsed === undefined) fail(`invalid value for required: ${value?.text}`, value ?? key)
       else required = parsed
     } else if (kind === 'name' && value !== undefined) {
-      if (name === undefined) name = value
+      if (!isNamed(name)) name = value
       else fail(`device name already set to ${name.text}`, field)
-    } else if (name === undefined) {
+    } else if (!isNamed(name)) {
       name = field
     } else if (value === undefined) {
       fail(`invalid field '${field.text}' must be a key=value pair`, field)
@@ -58,12 +58,16 @@ export function readDeviceFlag(flag: FlagValue, report: Report): Device | undefi
       )
     }
   }
-  if (name === undefined || name.text === '') {
+  if (!isNamed(name)) {
     // Differs: BuildKit finds out that a device has no name when it looks for it.
     if (isRight) fail('a device needs a name', flag.word, 'write it as --device=vendor.com/class=name')
     return undefined
   }
   return isRight ? { name, required, span: flag.flag.span } : undefined
+}
+
+function isNamed(name: Word | undefined): name is Word {
+  return name !== undefined && name.text !== ''
 }
 
 function readFields(value: FlagValue, what: string, report: Report): MountField[] | undefined {

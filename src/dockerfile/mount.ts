@@ -1,9 +1,10 @@
 // What a `RUN --mount=` means once variables have values: one typed mount per kind, and all that is wrong with
 // the fields. Where targets and sources lie is decided by the plan, which knows the working directory.
 import { nearest } from '../core/diagnostic.ts'
+import { parseBoolean, parseSize, parseUnsigned } from '../core/go-values.ts'
 import type { Span } from '../core/span.ts'
 import type { MountField, MountFlag, Run, Word } from './ast.ts'
-import { parseBoolean, parseSize, parseUnsigned } from './go-values.ts'
+import { ignoredMountOption } from './lint/planned/ignored-mount-option.ts'
 import type { Report } from './report.ts'
 
 export type MountKind = 'bind' | 'cache' | 'tmpfs' | 'secret' | 'ssh'
@@ -255,13 +256,6 @@ class Reader {
       case 'uid':
       case 'gid':
         return this.#isNumber(option, value)
-      case 'env': {
-        const isName = /^[^=]+$/.test(value.text)
-        // Differs: BuildKit sets a variable without a name.
-        if (!isName)
-          this.#fail(`invalid value for env: ${JSON.stringify(value.text)} names no variable`, value.span)
-        return isName
-      }
       default:
         return true
     }
@@ -351,6 +345,12 @@ class Reader {
         const message = 'invalid secret mount. one of source, target required'
         this.#fail(message, this.#flag.span, 'name the secret: id=<name>')
       }
+      const env = this.#texts.get('env')
+      // Differs: BuildKit sets a variable without a name.
+      if (env !== undefined && !/^[^=]+$/.test(env.text)) {
+        const message = `invalid value for env: ${JSON.stringify(env.text)} names no variable`
+        this.#fail(message, env.field.value?.span ?? env.field.span)
+      }
       if (has('source') && has('id')) this.#fail("both source and id can't be set", this.#spanOf('source'))
     } else if (kind !== 'cache' && has('sharing')) {
       this.#fail(`invalid cache sharing set for ${kind} mount`, this.#spanOf('sharing'))
@@ -363,12 +363,11 @@ class Reader {
     }
   }
 
-  /** Differs: BuildKit says nothing of options that change nothing. */
   #ignored(option: Option, where: string): void {
     const given = this.#texts.get(option)
     if (given === undefined || given.text === '') return
     const { key, span } = given.field
-    this.#report.warning('IgnoredMountOption', `${key.text} has no effect on ${where}`, span)
+    this.#report.warning(ignoredMountOption.name, `${key.text} has no effect on ${where}`, span)
   }
 
   #word(option: Option): Word | undefined {

@@ -2,6 +2,7 @@
 import { argumentsGrammar } from '../../../grammar/arguments.ts'
 import type { Add, Copy, Heredoc, Source, Word } from '../ast.ts'
 import { readStrings } from '../command.ts'
+import { expandWord } from '../expand.ts'
 import { type FlagKind, type Flags, readFlags } from '../flags.ts'
 import { readHeredocWord } from '../heredoc.ts'
 import { commonOf, type InstructionText, wordOf } from '../instruction-text.ts'
@@ -58,9 +59,10 @@ function transfer(text: InstructionText, flags: Flags, places: Places) {
   }
 }
 
+/** A source decides which stages are built, so it must be known before any variable has a value. */
 function checkFrom(text: InstructionText, from: Word): void {
-  const dollar = from.text.indexOf('$')
-  if (dollar === -1 || dollar === from.text.length - 1) return
+  const { value, diagnostics } = expandWord(from, () => undefined, { escape: text.escape })
+  if (value === from.text && diagnostics.length === 0) return
   const message =
     'variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround'
   text.report.error('VariableInFrom', message, from.span, {

@@ -1,13 +1,15 @@
 // Every build check there is. A new one is a file beside these and a line here.
 import { copyIgnoredFile } from './planned/copy-ignored-file.ts'
+import { duplicateMountTarget } from './planned/duplicate-mount-target.ts'
 import { exposeInvalidFormat } from './planned/expose-invalid-format.ts'
 import { exposeProtoCasing } from './planned/expose-proto-casing.ts'
 import { fromPlatformFlagConstDisallowed } from './planned/from-platform-flag-const-disallowed.ts'
+import { ignoredMountOption } from './planned/ignored-mount-option.ts'
 import { invalidBaseImagePlatform } from './planned/invalid-base-image-platform.ts'
 import { invalidDefaultArgInFrom } from './planned/invalid-default-arg-in-from.ts'
 import { jsonArgsRecommended } from './planned/json-args-recommended.ts'
 import { legacyKeyValueFormat } from './planned/legacy-key-value-format.ts'
-import { linkNeedsNumericOwner } from './planned/link-needs-numeric-owner.ts'
+import { mountWithoutTarget } from './planned/mount-without-target.ts'
 import { multipleInstructionsDisallowed } from './planned/multiple-instructions-disallowed.ts'
 import { redundantTargetPlatform } from './planned/redundant-target-platform.ts'
 import { secretsUsedInArgOrEnv } from './planned/secrets-used-in-arg-or-env.ts'
@@ -44,14 +46,16 @@ export const treeRules: readonly TreeRule[] = [
 export const rules: readonly Rule[] = [
   ...treeRules,
   copyIgnoredFile,
+  duplicateMountTarget,
   exposeInvalidFormat,
   exposeProtoCasing,
   fromPlatformFlagConstDisallowed,
+  ignoredMountOption,
   invalidBaseImagePlatform,
   invalidDefaultArgInFrom,
   jsonArgsRecommended,
   legacyKeyValueFormat,
-  linkNeedsNumericOwner,
+  mountWithoutTarget,
   multipleInstructionsDisallowed,
   redundantTargetPlatform,
   secretsUsedInArgOrEnv,

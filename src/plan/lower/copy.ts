@@ -1,7 +1,7 @@
 // COPY: files of the build context, of another stage, of an image or a named context.
+import { isGitUrl, isHttpUrl } from '../../core/git-reference.ts'
 import type { Copy } from '../../dockerfile/ast.ts'
 import type { Lower } from '../state.ts'
-import { isGitUrl, isHttpUrl } from './remote-source.ts'
 import { expandPaths, reportIgnored, transfer } from './transfer.ts'
 
 export const lowerCopy: Lower<Copy> = (state, instruction, cx) => {

@@ -72,10 +72,12 @@ function numberOf(text: string | undefined): number | undefined {
   return port <= 65535 ? port : undefined
 }
 
+/** What Go's net.ParseIP takes: no leading zeros, no zones; in brackets or not. */
 function isAddress(text: string): boolean {
-  const four = text.split('.')
-  if (four.length === 4 && four.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256)) return true
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text
+  const four = bare.split('.')
+  if (four.length === 4 && four.every((part) => /^(?:0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256))
+    return true
   return bare.includes(':') && URL.canParse(`http://[${bare}]/`)
 }
 

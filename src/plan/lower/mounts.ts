@@ -1,6 +1,8 @@
 // RUN --mount: typed mounts become those of an exec op, with absolute targets and the inputs they read from.
 import type { Diagnostic } from '../../core/diagnostic.ts'
 import type { MountFlag, Run, Word } from '../../dockerfile/ast.ts'
+import { coveredMount } from '../../dockerfile/lint/planned/duplicate-mount-target.ts'
+import { missingTarget } from '../../dockerfile/lint/planned/mount-without-target.ts'
 import {
   type CacheMount,
   isMountKind,
@@ -159,14 +161,7 @@ function targetOf(
     return 'invalid'
   }
   if (target === undefined) {
-    // Differs: BuildKit covers the working directory without a word, although a target is documented as required.
-    cx.report({
-      code: 'MountWithoutTarget',
-      severity: 'warning',
-      message: `${mount.kind} mount has no target and covers the working directory ${path}`,
-      span,
-      hint: 'say where it goes: target=<path>',
-    })
+    cx.report(missingTarget(mount.kind, path, span))
   }
   return path
 }
@@ -247,14 +242,7 @@ function withoutCovered(
       .slice(index + 1)
       .find((other) => target !== undefined && other.lowered.target === target)
     if (later === undefined) return [lowered]
-    // Differs: BuildKit drops the earlier mount without a word.
-    cx.report({
-      code: 'DuplicateMountTarget',
-      severity: 'warning',
-      message: `a later mount has the same target ${target}, this one is not there`,
-      span: mount.span,
-      notes: [{ span: later.mount.span, text: 'the later one' }],
-    })
+    cx.report(coveredMount(target ?? '', mount.span, later.mount.span))
     return []
   })
 }

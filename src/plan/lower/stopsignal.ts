@@ -24,7 +24,7 @@ export const lowerStopsignal: Lower<Stopsignal> = (state, instruction, cx) => {
 }
 
 function isSignal(text: string): boolean {
-  if (/^[+-]?\d+$/.test(text)) return Number(text) !== 0
+  if (/^[+-]?\d+$/.test(text)) return Number(text) !== 0 && Math.abs(Number(text)) < 2 ** 63
   const name = text.toUpperCase().replace(/^SIG/, '')
   return signalNames.has(name) || /^RTMIN\+([1-9]|1[0-5])$/.test(name) || /^RTMAX-([1-9]|1[0-4])$/.test(name)
 }

@@ -2,7 +2,6 @@
 // root or (--link) beside it.
 import { type ModeChange, parseFileMode } from '../../core/file-mode.ts'
 import type { Add, Copy, Heredoc, Word } from '../../dockerfile/ast.ts'
-import { namedOwner } from '../../dockerfile/lint/planned/link-needs-numeric-owner.ts'
 import type { FileAction, FileOp, OpRef } from '../../graph/op.ts'
 import { expandContent, expandIn } from '../expand.ts'
 import { destinationOf, sourceOf, sourceWithPivot } from '../paths.ts'
@@ -43,6 +42,8 @@ interface Wish {
   /** As the history shows it. */
   readonly written: string
   readonly destination: string
+  readonly chown: string
+  /** `chown` with `user:` as `user`. */
   readonly owner: string
   readonly chmod: string
   readonly mode: ModeChange | undefined
@@ -56,7 +57,7 @@ export function transfer(
   source: TransferSource,
   cx: LowerContext,
 ): StageState {
-  const owner = instruction.chown === undefined ? '' : expandIn(instruction.chown, state, cx)
+  const chown = instruction.chown === undefined ? '' : expandIn(instruction.chown, state, cx)
   const chmod = instruction.chmod === undefined ? '' : expandIn(instruction.chmod, state, cx)
   const mode = chmod === '' ? undefined : parseFileMode(chmod)
   if (chmod !== '' && mode === undefined) {
@@ -75,13 +76,22 @@ export function transfer(
     heredocs: instruction.sources.flatMap((item) => (item.kind === 'heredoc' ? [item.heredoc] : [])),
     written,
     destination: destinationOf(state.config.WorkingDir ?? '/', written),
-    owner,
+    chown,
+    owner: chown.replace(/(?<=.):$/, ''),
     chmod,
     mode,
     parents: instruction.kind === 'COPY' && instruction.parents,
   }
-  const isLinked = instruction.link && isLinkable(instruction, owner, cx)
-  const base = isLinked ? null : state.root
+  if (instruction.link && !isNumeric(chown)) {
+    cx.report({
+      code: 'LinkNeedsNumericOwner',
+      severity: 'error',
+      message: `--chown=${chown}: user and group names can't be resolved when used with --link, use numeric uid[:gid] instead`,
+      span: instruction.chown?.span ?? instruction.span,
+    })
+    return state
+  }
+  const base = instruction.link ? null : state.root
   const inputs = [
     ...(base === null ? [] : [base]),
     ...(source.from === undefined || source.paths.length === 0 ? [] : [source.from]),
@@ -95,7 +105,7 @@ export function transfer(
       ...wish.heredocs.map((heredoc) => fileOf(wish, heredoc, expandContent(heredoc, state, cx))),
     ],
   }
-  const after = withFiles(state, instruction, op, isLinked, cx)
+  const after = withFiles(state, instruction, op, cx)
   return withHistory(after, historyOf(wish, instruction.kind), cx, 'layer')
 }
 
@@ -132,11 +142,11 @@ function fileOf(wish: Wish, { name }: Heredoc, content: string): FileAction {
   }
 }
 
-function historyOf({ source, heredocs, written, owner, chmod, parents }: Wish, name: string): string {
+function historyOf({ source, heredocs, written, chown, chmod, parents }: Wish, name: string): string {
   return [
     name,
     ...(parents ? ['--parents'] : []),
-    ...(owner === '' ? [] : [`--chown=${owner}`]),
+    ...(chown === '' ? [] : [`--chown=${chown}`]),
     ...(chmod === '' ? [] : [`--chmod=${chmod}`]),
     ...source.paths.map((path) => path.text),
     ...heredocs.map((heredoc) => `<<${heredoc.name}`),
@@ -145,22 +155,14 @@ function historyOf({ source, heredocs, written, owner, chmod, parents }: Wish, n
   ].join(' ')
 }
 
-/** Names in --chown are looked up in the image, which a linked layer must not depend on. */
-function isLinkable(instruction: Copy | Add, owner: string, cx: LowerContext): boolean {
-  if (owner === '' || /^\d+(?::\d+)?$/.test(owner)) return true
-  cx.report(namedOwner(instruction.kind, owner, instruction.chown?.span ?? instruction.span))
-  return false
+/** Whether the owner is known without looking into an image: numbers, and `root`, which is 0 everywhere. */
+function isNumeric(owner: string): boolean {
+  return /^(?:\d*|root)(?::(?:\d*|root))?$/.test(owner)
 }
 
-function withFiles(
-  state: StageState,
-  instruction: Copy | Add,
-  op: FileOp,
-  isLinked: boolean,
-  cx: LowerContext,
-): StageState {
+function withFiles(state: StageState, instruction: Copy | Add, op: FileOp, cx: LowerContext): StageState {
   const note = noteOf(state, titleOf(instruction), instruction.span, cx)
-  if (!isLinked || state.root === null) return withStep(state, op, note, cx)
+  if (!instruction.link || state.root === null) return withStep(state, op, note, cx)
   const files = cx.graph.add(op, note)
   const { force, ...linked } = { ...note, title: `LINK ${note.title}` }
   return withStep(state, { kind: 'merge', inputs: [state.root, files] }, linked, cx)

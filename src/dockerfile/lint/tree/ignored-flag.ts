@@ -4,7 +4,8 @@ import type { Finding, Subject, TreeRule } from '../rule.ts'
 /** Differs: BuildKit never looks at the flags of ARG, STOPSIGNAL and HEALTHCHECK NONE, whatever they are. */
 export const ignoredFlag: TreeRule = {
   name: 'IgnoredFlag',
-  description: 'ARG, STOPSIGNAL and HEALTHCHECK NONE should have no flags: none has an effect there',
+  description:
+    'A flag should have an effect: ARG, STOPSIGNAL and HEALTHCHECK NONE have none, ADD --keep-git-dir is for git',
   origin: 'slipway',
   *check({ file }: Subject): Generator<Finding> {
     for (const written of file.instructions) {

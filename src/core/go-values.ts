@@ -19,9 +19,12 @@ const units: readonly string[] = ['b', 'k', 'm', 'g', 't', 'p']
 /** A size in bytes as go-units' RAMInBytes reads it (`64m`, `1.5GiB`, `64 kb`): powers of 1024, cut to whole bytes. */
 export function parseSize(text: string): number | undefined {
   const [, number = '', suffix = ''] = /^(.*?(?:[0-9.]|(?= )))(?: )?([^0-9. ]*)$/s.exec(text) ?? []
-  if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(number)) return undefined
+  if (!/^[+-]?(?:\d+(?:_\d+)*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(number)) return undefined
   const unit = suffix.toLowerCase()
   if (!/^(?:|b|[kmgtp](?:i?b)?)$/.test(unit)) return undefined
-  const size = Math.trunc(Number(number) * 1024 ** Math.max(0, units.indexOf(unit.charAt(0))))
-  return size < 0 || size >= 2 ** 63 ? undefined : Math.abs(size)
+  if (Number(number.replaceAll('_', '')) < 0) return undefined
+  const size = Math.trunc(
+    Number(number.replaceAll('_', '')) * 1024 ** Math.max(0, units.indexOf(unit.charAt(0))),
+  )
+  return size >= 2 ** 63 ? undefined : Math.abs(size)
 }
