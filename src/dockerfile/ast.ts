@@ -227,6 +227,8 @@ export interface Dockerfile {
   /** `\` or a backtick. */
   readonly escape: string
   readonly directives: readonly Directive[]
+  /** Comments that would have been directives at the top of the file. */
+  readonly lateDirectives?: readonly Directive[]
   readonly instructions: readonly Instruction[]
 }
 

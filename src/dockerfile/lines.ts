@@ -11,6 +11,8 @@ import { newReport, type Report } from './report.ts'
 /** A text cut into instructions. */
 export interface Lines {
   readonly directives: readonly Directive[]
+  /** Comments that would have been directives further up. */
+  readonly lateDirectives: readonly Directive[]
   readonly escape: EscapeCharacter
   readonly lines: readonly LogicalLine[]
 }
@@ -24,7 +26,10 @@ export function readLines(text: string, file: string, escapeBy?: EscapeCharacter
   if (text.length > limits.characters) {
     const megabytes = limits.characters / 1024 / 1024
     report.error('FileTooLarge', `the Dockerfile is larger than ${megabytes} MiB`, { file, start: 0, end: 0 })
-    return { value: { directives: [], escape: '\\', lines: [] }, diagnostics: report.diagnostics }
+    return {
+      value: { directives: [], lateDirectives: [], escape: '\\', lines: [] },
+      diagnostics: report.diagnostics,
+    }
   }
   const reader = new Reader(text, file, report, escapeBy)
   return { value: reader.read(), diagnostics: report.diagnostics }
@@ -48,6 +53,7 @@ class Reader {
   readonly #file: string
   readonly #report: Report
   readonly #directives: Directive[] = []
+  readonly #lateDirectives: Directive[] = []
   #escape: EscapeCharacter
   #at: number
   #above: Above
@@ -73,7 +79,12 @@ class Reader {
       }
       lines.push(line)
     }
-    return { directives: this.#directives, escape: this.#escape, lines }
+    return {
+      directives: this.#directives,
+      lateDirectives: this.#lateDirectives,
+      escape: this.#escape,
+      lines,
+    }
   }
 
   #next(): Physical {
@@ -177,6 +188,11 @@ class Reader {
     const comment = trimSpace(this.#text.slice(start + 1, end))
     if (this.#above.mayBeDirective && this.#readDirective(comment, { file: this.#file, start, end })) return
     this.#above.mayBeDirective = false
+    const [, name, value] = /^(syntax|escape)[\t ]*=[\t ]*(\S+)$/i.exec(comment) ?? []
+    if (name !== undefined && value !== undefined) {
+      const span = { file: this.#file, start, end }
+      this.#lateDirectives.push({ name: name.toLowerCase(), value, span })
+    }
     if (comment === '') this.#above.comments = []
     else this.#above.comments.push(comment)
   }

@@ -28,7 +28,13 @@ export function parseDockerfile(text: string, fileName: string): Outcome<Dockerf
     report.error('EmptyDockerfile', 'file with no instructions', span)
   }
   return {
-    value: { file: fileName, escape: read.escape, directives: read.directives, instructions },
+    value: {
+      file: fileName,
+      escape: read.escape,
+      directives: read.directives,
+      ...(read.lateDirectives.length === 0 ? {} : { lateDirectives: read.lateDirectives }),
+      instructions,
+    },
     diagnostics: inOrder([...diagnostics, ...report.diagnostics]),
   }
 }

@@ -65,9 +65,16 @@ function expandAt<T>(
   return value
 }
 
+/** Arguments for the builder itself; neither RUN nor words ever see them (field.md §1.5 "Builtin build-args"). */
+export const builderOnly: ReadonlySet<string> = new Set([
+  'BUILDKIT_SBOM_SCAN_CONTEXT',
+  'BUILDKIT_SBOM_SCAN_STAGE',
+])
+
 function reportUndefined(use: VariableUse, state: StageState, cx: LowerContext): void {
   // Differs: BuildKit also warns about `${x:-default}`, whose writer has thought of an unset x.
   if (use.defined || toleratesUnset(use) || state.args.some(({ key }) => key === use.name)) return
+  if (builderOnly.has(use.name)) return
   cx.report(undefinedVariable(use, state.env.keys()))
 }
 

@@ -2,11 +2,11 @@
 // whether they fail the build.
 import { type Diagnostic, hasErrors } from '../../core/diagnostic.ts'
 import type { Span } from '../../core/span.ts'
-import type { Directive, Dockerfile, Instruction } from '../ast.ts'
+import type { Dockerfile, Instruction } from '../ast.ts'
 import { type CheckOptions, checkText, parseCheckOptions } from '../check-options.ts'
+import { checkOptionText, type WrittenOptions } from './ignored-check-option.ts'
 import { ruleNamed, rules } from './registry.ts'
 import type { Rule } from './rule.ts'
-import { checkRuleNames } from './unknown-check-rule.ts'
 
 /** What the file is checked under. */
 export interface CheckSettings {
@@ -23,15 +23,13 @@ export function obeyChecks(
   found: readonly Diagnostic[],
   { file, buildArgs }: CheckSettings,
 ): readonly Diagnostic[] {
-  const { options, span, mistakes } = fileOptions(file, buildArgs)
+  const whole = fileOptions(file, buildArgs)
+  const { options, span } = whole
   const above = commentOptions(file.instructions)
-  const asked = [
-    ...checkRuleNames(options, rules, span),
-    ...above.flatMap(({ options: own, span: place }) => checkRuleNames(own, rules, place)),
-  ]
+  const asked = [whole, ...above].flatMap((written) => checkOptionText(written, rules))
   const shown = new Map<string, Diagnostic>()
   const violated = new Set<string>()
-  for (const diagnostic of [...mistakes, ...found, ...asked]) {
+  for (const diagnostic of [...mistakesOf(whole), ...found, ...asked]) {
     const rule = diagnostic.severity === 'warning' ? ruleNamed(diagnostic.code) : undefined
     if (rule !== undefined && !isOn(rule, [options, ...optionsAt(diagnostic.span, above)])) continue
     if (rule?.origin === 'buildkit') violated.add(rule.name)
@@ -42,53 +40,39 @@ export function obeyChecks(
   return [...all, violation([...violated].sort(), span)]
 }
 
-interface OptionsInForce {
-  readonly options: CheckOptions
-  /** The directive they come from. */
-  readonly span?: Span
-  readonly mistakes: readonly Diagnostic[]
-}
+const argument = 'BUILDKIT_DOCKERFILE_CHECK'
 
-function fileOptions(file: Dockerfile, buildArgs: CheckSettings['buildArgs']): OptionsInForce {
-  const name = 'BUILDKIT_DOCKERFILE_CHECK'
-  if (Object.hasOwn(buildArgs, name)) {
-    const options = parseCheckOptions(buildArgs[name] ?? '')
-    const { fault } = options
-    const mistakes = fault === undefined ? [] : [mistake(`failed to parse ${name}: ${fault}`, `${name}=`)]
-    return { options, mistakes }
+function fileOptions(file: Dockerfile, buildArgs: CheckSettings['buildArgs']): WrittenOptions {
+  if (Object.hasOwn(buildArgs, argument)) {
+    const value = buildArgs[argument] ?? ''
+    return { options: parseCheckOptions(value), value, isComment: false }
   }
-  const directive = file.directives.find((known) => known.name === 'check')
-  if (directive === undefined) return { options: parseCheckOptions(''), mistakes: [] }
-  return fromDirective(directive)
-}
-
-function fromDirective({ value, span }: Directive): OptionsInForce {
+  const directive = file.directives.find(({ name }) => name === 'check')
+  const value = directive?.value ?? ''
   const options = parseCheckOptions(checkText(value))
-  const { fault } = options
-  if (fault === undefined) return { options, span, mistakes: [] }
-  const found = mistake(`failed to parse check options: ${fault}`, '# check=')
-  return { options, span, mistakes: [{ ...found, span }] }
+  return { options, value, isComment: false, ...(directive && { span: directive.span }) }
 }
 
-function mistake(message: string, name: string): Diagnostic {
-  const hint = `write it as ${name}skip=RuleA,RuleB;error=true`
-  return { code: 'InvalidCheck', severity: 'error', message, hint }
+function mistakesOf({ options: { fault }, span }: WrittenOptions): Diagnostic[] {
+  if (fault === undefined) return []
+  const message = `failed to parse ${span === undefined ? argument : 'check options'}: ${fault}`
+  const hint = `write it as ${span === undefined ? `${argument}=` : '# check='}skip=RuleA,RuleB;error=true`
+  return [{ code: 'InvalidCheck', severity: 'error', message, hint, ...(span && { span }) }]
 }
 
 /** An instruction with a `check=` comment above it. */
-interface Commented {
+interface Commented extends WrittenOptions {
   readonly instruction: Instruction
-  readonly options: CheckOptions
-  /** Where to point for what the comment says: comments have no place of their own in the tree. */
-  readonly span: Span
 }
 
 function commentOptions(instructions: readonly Instruction[]): readonly Commented[] {
   return instructions.flatMap((instruction) => {
     const comment = instruction.comments?.find((line) => /^check\s*=/i.test(line))
     if (comment === undefined) return []
-    const options = parseCheckOptions(checkText(comment.slice(comment.indexOf('=') + 1)))
-    return [{ instruction, options, span: instruction.keyword.span }]
+    const value = comment.slice(comment.indexOf('=') + 1)
+    const options = parseCheckOptions(checkText(value))
+    // Comments have no place of their own in the tree.
+    return [{ instruction, options, value, span: instruction.keyword.span, isComment: true }]
   })
 }
 

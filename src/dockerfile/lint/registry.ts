@@ -1,4 +1,6 @@
 // Every build check there is. A new one is a file beside these and a line here.
+
+import { ignoredCheckOption } from './ignored-check-option.ts'
 import { copyIgnoredFile } from './planned/copy-ignored-file.ts'
 import { duplicateMountTarget } from './planned/duplicate-mount-target.ts'
 import { exposeInvalidFormat } from './planned/expose-invalid-format.ts'
@@ -23,11 +25,12 @@ import { duplicateStageName } from './tree/duplicate-stage-name.ts'
 import { fromAsCasing } from './tree/from-as-casing.ts'
 import { ignoredFlag } from './tree/ignored-flag.ts'
 import { invalidDefinitionDescription } from './tree/invalid-definition-description.ts'
+import { jsonFormIgnored } from './tree/json-form-ignored.ts'
+import { lateDirective } from './tree/late-directive.ts'
 import { maintainerDeprecated } from './tree/maintainer-deprecated.ts'
 import { noEmptyContinuation } from './tree/no-empty-continuation.ts'
 import { reservedStageName } from './tree/reserved-stage-name.ts'
 import { stageNameCasing } from './tree/stage-name-casing.ts'
-import { unknownCheckRule } from './unknown-check-rule.ts'
 
 /** The rules whose findings show on the tree alone. */
 export const treeRules: readonly TreeRule[] = [
@@ -36,6 +39,8 @@ export const treeRules: readonly TreeRule[] = [
   fromAsCasing,
   ignoredFlag,
   invalidDefinitionDescription,
+  jsonFormIgnored,
+  lateDirective,
   maintainerDeprecated,
   noEmptyContinuation,
   reservedStageName,
@@ -61,7 +66,7 @@ export const rules: readonly Rule[] = [
   secretsUsedInArgOrEnv,
   undefinedArgInFrom,
   undefinedVar,
-  unknownCheckRule,
+  ignoredCheckOption,
   unusedBuildArg,
   workdirRelativePath,
 ].sort((a, b) => (a.origin === b.origin ? (a.name < b.name ? -1 : 1) : a.origin < b.origin ? -1 : 1))

@@ -1,7 +1,7 @@
 // ARG inside a stage: a build argument comes before the default, the default before the global ARG of that name.
 import type { Arg } from '../../dockerfile/ast.ts'
 import { checkSecretName } from '../../dockerfile/lint/planned/secrets-used-in-arg-or-env.ts'
-import { expandIn } from '../expand.ts'
+import { builderOnly, expandIn } from '../expand.ts'
 import { type Lower, type LowerContext, type StageState, withHistory, withVariable } from '../state.ts'
 
 export const lowerArg: Lower<Arg> = (state, instruction, cx) => {
@@ -12,7 +12,7 @@ export const lowerArg: Lower<Arg> = (state, instruction, cx) => {
     for (const found of checkSecretName('ARG', key, pair.key.span)) cx.report(found)
     const value = argValue(pair, { ...state, args, env }, cx)
     args = [...args, value === undefined ? { key } : { key, value }]
-    if (value !== undefined && !frontendOnly.has(key)) env = withVariable(env, key, value)
+    if (value !== undefined && !builderOnly.has(key)) env = withVariable(env, key, value)
   }
   const after = { ...state, args, env }
   const texts = after.args
@@ -20,9 +20,6 @@ export const lowerArg: Lower<Arg> = (state, instruction, cx) => {
     .map(({ key, value }) => (value === undefined ? key : `${key}=${value}`))
   return withHistory(after, `ARG ${texts.join(' ')}`, cx)
 }
-
-/** Arguments for the builder itself; RUN never sees them (field.md §1.5 "Builtin build-args"). */
-const frontendOnly: ReadonlySet<string> = new Set(['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE'])
 
 function argValue(pair: Arg['pairs'][number], state: StageState, cx: LowerContext): string | undefined {
   const key = pair.key.text

@@ -16,10 +16,9 @@ export const invalidDefinitionDescription: TreeRule = {
       if (kind !== 'FROM' && kind !== 'ARG') continue
       const names = kind === 'ARG' ? instruction.pairs.map(({ key }) => key) : named(instruction.as)
       const [first] = names
-      const comment = comments?.at(-1)
+      // Differs: BuildKit takes the comment that turns rules on and off for a wrong description.
+      const comment = comments?.findLast((line) => !/^check\s*=/i.test(line))
       if (first === undefined || comment === undefined) continue
-      // Differs: BuildKit takes the comment that turns rules off for a wrong description.
-      if (/^check\s*=/i.test(comment)) continue
       const [word = ''] = comment.split(' ', 1)
       if (names.some(({ text }) => text === word)) continue
       const example = names.length > 1 ? '<arg_key>' : first.text
