@@ -2,11 +2,12 @@
 
 import { openDrivers } from './app/drivers.ts'
 import { type HostOptions, openHost } from './app/host.ts'
-import { type BuildInput, type InputRequest, readInput } from './app/input.ts'
+import { readInput } from './app/input.ts'
 import { namedContexts } from './app/named-contexts.ts'
 import { exportBuild, openOutputs } from './app/outputs.ts'
 import { resolvePin, unresolved } from './app/pins.ts'
-import { ignorePatterns, readStages } from './app/read-stages.ts'
+import { readStages } from './app/read-stages.ts'
+import { type BuildRequest, planOptionsFrom } from './app/request.ts'
 import { openLocalCache } from './cache/local-cache.ts'
 import type { Context } from './core/context.ts'
 import { task } from './core/context.ts'
@@ -14,35 +15,10 @@ import { type Diagnostic, hasErrors } from './core/diagnostic.ts'
 import type { Digest } from './core/digest.ts'
 import { SlipwayError } from './core/error.ts'
 import type { StepInfo } from './core/event.ts'
-import { type Platform, parsePlatform } from './core/platform.ts'
 import type { SourceFile } from './core/span.ts'
 import type { Graph } from './graph/op.ts'
 import { planWithPins } from './plan/plan-with-pins.ts'
-import type { PlanOptions } from './plan/types.ts'
 import { solve } from './solve/solver.ts'
-
-/** What the user asked for, checked as far as it can be without reading anything. */
-export interface BuildRequest extends InputRequest {
-  readonly tags: readonly string[]
-  /** `-o` values. */
-  readonly outputs: readonly string[]
-  readonly target?: string
-  readonly platforms: readonly string[]
-  readonly buildArgs: Readonly<Record<string, string>>
-  readonly contexts: Readonly<Record<string, string>>
-  readonly labels: Readonly<Record<string, string>>
-  readonly hosts: readonly { readonly name: string; readonly ip: string }[]
-  readonly allow: readonly string[]
-  /** Stages whose steps run although a record exists. */
-  readonly noCache: readonly string[] | 'all'
-  readonly pull: boolean
-  readonly network: 'default' | 'host' | 'none'
-  readonly shmSizeBytes?: number
-  readonly jobs?: number
-  /** SOURCE_DATE_EPOCH, seconds. */
-  readonly epoch?: number
-  readonly stdoutIsTerminal: boolean
-}
 
 export interface BuildReport {
   readonly failed: boolean
@@ -103,36 +79,6 @@ export async function build(request: BuildRequest, options: HostOptions, cx: Con
   } finally {
     // Steps that ended well stay known although a later one failed.
     await cache.flush()
-  }
-}
-
-function planOptionsFrom(
-  request: BuildRequest,
-  input: BuildInput,
-  files: readonly SourceFile[],
-  host: Platform,
-  contexts: PlanOptions['contexts'],
-): PlanOptions {
-  const [platform] = request.platforms
-  return {
-    files,
-    buildPlatform: host,
-    ...(platform === undefined ? {} : { targetPlatform: parsePlatform(platform, host) }),
-    isMultiPlatform: false,
-    ...(request.target === undefined ? {} : { target: request.target }),
-    buildArgs: request.buildArgs,
-    labels: request.labels,
-    network: request.network,
-    noCache: request.noCache === 'all',
-    noCacheFilter: request.noCache === 'all' ? [] : request.noCache,
-    hosts: request.hosts,
-    contexts,
-    ignore: ignorePatterns(input),
-    ...(request.epoch === undefined
-      ? {}
-      : { epoch: new Date(request.epoch * 1000).toISOString().replace('.000Z', 'Z') }),
-    proxies: {},
-    allow: request.allow.flatMap((name) => (name === 'security.insecure' ? [name] : [])),
   }
 }
 

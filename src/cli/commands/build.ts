@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Option } from 'commander'
-import type { BuildReport, BuildRequest } from '../../build.ts'
+import type { BuildRequest } from '../../app/request.ts'
+import type { BuildReport } from '../../build.ts'
 import { SlipwayError } from '../../core/error.ts'
 import { type ProgressMode, progressModes } from '../../progress/view.ts'
 import {

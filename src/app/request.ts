@@ -1,0 +1,60 @@
+// What a build is asked for, and what of it the plan has to know.
+import { type Platform, parsePlatform } from '../core/platform.ts'
+import type { SourceFile } from '../core/span.ts'
+import type { PlanOptions } from '../plan/types.ts'
+import type { BuildInput, InputRequest } from './input.ts'
+import { ignorePatterns } from './read-stages.ts'
+
+/** What the user asked for, checked as far as it can be without reading anything. */
+export interface BuildRequest extends InputRequest {
+  readonly tags: readonly string[]
+  /** `-o` values. */
+  readonly outputs: readonly string[]
+  readonly target?: string
+  readonly platforms: readonly string[]
+  readonly buildArgs: Readonly<Record<string, string>>
+  readonly contexts: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+  readonly hosts: readonly { readonly name: string; readonly ip: string }[]
+  readonly allow: readonly string[]
+  /** Stages whose steps run although a record exists. */
+  readonly noCache: readonly string[] | 'all'
+  readonly pull: boolean
+  readonly network: 'default' | 'host' | 'none'
+  readonly shmSizeBytes?: number
+  readonly jobs?: number
+  /** SOURCE_DATE_EPOCH, seconds. */
+  readonly epoch?: number
+  readonly stdoutIsTerminal: boolean
+}
+
+/** The request as the plan of its files for this machine sees it. */
+export function planOptionsFrom(
+  request: BuildRequest,
+  input: BuildInput,
+  files: readonly SourceFile[],
+  host: Platform,
+  contexts: PlanOptions['contexts'],
+): PlanOptions {
+  const [platform] = request.platforms
+  return {
+    files,
+    buildPlatform: host,
+    ...(platform === undefined ? {} : { targetPlatform: parsePlatform(platform, host) }),
+    isMultiPlatform: false,
+    ...(request.target === undefined ? {} : { target: request.target }),
+    buildArgs: request.buildArgs,
+    labels: request.labels,
+    network: request.network,
+    noCache: request.noCache === 'all',
+    noCacheFilter: request.noCache === 'all' ? [] : request.noCache,
+    hosts: request.hosts,
+    contexts,
+    ignore: ignorePatterns(input),
+    ...(request.epoch === undefined
+      ? {}
+      : { epoch: new Date(request.epoch * 1000).toISOString().replace('.000Z', 'Z') }),
+    proxies: {},
+    allow: request.allow.flatMap((name) => (name === 'security.insecure' ? [name] : [])),
+  }
+}
