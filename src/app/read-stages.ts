@@ -2,8 +2,7 @@
 
 import type { Context } from '../core/context.ts'
 import { type Diagnostic, hasErrors } from '../core/diagnostic.ts'
-import type { PlacedDiagnostic } from '../core/event.ts'
-import { lineCounter, type SourceFile } from '../core/span.ts'
+import type { SourceFile } from '../core/span.ts'
 import type { Stages } from '../dockerfile/ast.ts'
 import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
 import { lint } from '../dockerfile/lint/lint.ts'
@@ -29,7 +28,7 @@ export function readStages(input: BuildInput, buildArgs: Readonly<Record<string,
   const { value: file, diagnostics } = parseDockerfile(dockerfile.text, dockerfile.name)
   const show: ReadStages['show'] = (all, cx) => {
     const shown = obeyChecks(all, { file, buildArgs })
-    if (shown.length > 0) cx.emit({ type: 'diagnostics', diagnostics: placed(shown, files), files })
+    if (shown.length > 0) cx.emit({ type: 'diagnostics', diagnostics: shown, files })
     return shown
   }
   const ignored =
@@ -39,16 +38,6 @@ export function readStages(input: BuildInput, buildArgs: Readonly<Record<string,
   const { value: stages, diagnostics: staged } = toStages(file)
   const warnings = hasErrors(staged) ? [] : lint({ file, stages })
   return { stages, diagnostics: [...found, ...staged, ...warnings], files, show }
-}
-
-/** With the lines and columns of their spans. */
-function placed(diagnostics: readonly Diagnostic[], files: readonly SourceFile[]): PlacedDiagnostic[] {
-  const counters = new Map(files.map(({ name, text }) => [name, lineCounter(text)]))
-  return diagnostics.map((diagnostic) => {
-    const { span } = diagnostic
-    const place = span === undefined ? undefined : counters.get(span.file)?.(span.start)
-    return { ...diagnostic, ...place }
-  })
 }
 
 /** The patterns of the ignore file; none when there is no file. */

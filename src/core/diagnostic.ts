@@ -22,6 +22,8 @@ export interface Diagnostic {
   readonly notes?: readonly Note[]
   /** What to do about it, one line. */
   readonly hint?: string
+  /** Where the rule is documented. */
+  readonly url?: string
 }
 
 /** A value together with what was wrong on the way; `value` is what could be understood. */

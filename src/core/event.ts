@@ -24,9 +24,6 @@ export interface StepInfo {
   readonly span?: Span
 }
 
-/** A diagnostic with its place as a person counts: from 1, columns in UTF-16 units. */
-export type PlacedDiagnostic = Diagnostic & { readonly line?: number; readonly column?: number }
-
 export type BuildEvent =
   | { readonly type: 'graph'; readonly steps: readonly StepInfo[]; readonly files: readonly SourceFile[] }
   | { readonly type: 'op-started'; readonly step: StepId }
@@ -56,7 +53,7 @@ export type BuildEvent =
   | {
       /** All that is wrong or doubtful in what the user wrote, once a build, as soon as it is known. */
       readonly type: 'diagnostics'
-      readonly diagnostics: readonly PlacedDiagnostic[]
+      readonly diagnostics: readonly Diagnostic[]
       readonly files: readonly SourceFile[]
     }
 

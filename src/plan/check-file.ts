@@ -8,7 +8,7 @@ import type { Rule } from '../dockerfile/lint/rule.ts'
 import { toStages } from '../dockerfile/stages.ts'
 import { plan } from './plan.ts'
 import { planWithPins } from './plan-with-pins.ts'
-import type { Pin, PinRequest, PlanOptions } from './types.ts'
+import type { Pin, PinRequest, Pins, PlanOptions } from './types.ts'
 
 /** One rule violated at one place. */
 export interface CheckFinding {
@@ -21,7 +21,7 @@ export interface CheckReport {
   readonly findings: readonly CheckFinding[]
   /** What no rule turns off: mistakes, and last `LintViolation` where `error=true` met a finding. */
   readonly mistakes: readonly Diagnostic[]
-  /** What `resolve` threw. The findings are then those that need no image. */
+  /** What `resolve` threw. The findings are then those of a build on empty images. */
   readonly failure?: unknown
 }
 
@@ -40,12 +40,15 @@ export async function checkFile(
   const { value: stages, diagnostics } = toStages(file)
   const found = [...parsed.diagnostics, ...diagnostics, ...lint({ file, stages })]
   const all: PlanOptions = options.target === undefined ? { ...options, everyStage: true } : options
+  const evaluate = (pins: Pins): CheckReport => {
+    // A mistake early in a build, or an image that nobody has, must not hide what is to be said of the rest.
+    const { diagnostics: planned } = plan(stages, { ...all, standIns: true }, pins)
+    return reportOf(obeyChecks([...found, ...planned], settings))
+  }
   try {
-    const planned = await planWithPins(stages, all, resolve)
-    return reportOf(obeyChecks([...found, ...planned.diagnostics], settings))
+    return evaluate((await planWithPins(stages, all, resolve)).value.pins)
   } catch (failure) {
-    const early = plan(stages, all, {})
-    return { ...reportOf(obeyChecks([...found, ...early.diagnostics], settings)), failure }
+    return { ...evaluate({}), failure }
   }
 }
 

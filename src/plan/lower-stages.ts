@@ -17,6 +17,22 @@ import type { Origin, StageInfo } from './stages.ts'
 import type { LowerContext, StageFacts, StageState } from './state.ts'
 import type { PlanOptions } from './types.ts'
 
+/** Is told what the plan goes through. */
+export interface Observer {
+  /** Each stage that is reached, in the order of the file. */
+  stage(info: StageInfo): void
+  /** Each instruction of those stages, triggers of their bases too. */
+  instruction(instruction: StageInstruction, at: Lowered): void
+}
+
+/** An instruction and its effect. */
+export interface Lowered {
+  readonly stage: StageInfo
+  readonly before: StageState
+  readonly after: StageState
+  readonly cx: LowerContext
+}
+
 export interface LowerStagesInput {
   readonly options: PlanOptions
   readonly graph: GraphBuilder
@@ -24,6 +40,7 @@ export interface LowerStagesInput {
   readonly escape: string
   readonly sourcesOf: (instruction: StageInstruction) => readonly Source[]
   readonly report: (diagnostic: Diagnostic) => void
+  readonly observer?: Observer | undefined
 }
 
 /** What each reached stage has become, by index. All images are pinned by now. */
@@ -40,6 +57,7 @@ export function lowerStages(
   for (const index of reached.stages) {
     const info = infos[index]
     if (info?.base === undefined) continue
+    input.observer?.stage(info)
     const triggers = reached.triggersOf(index)
     const facts = factsOf(info, triggers, isAlone, options, targetPlatform)
     const origins = new Map(
@@ -67,7 +85,10 @@ export function lowerStages(
       for (const found of checkMultiple(instructions)) report(found)
       for (const [at, instruction] of instructions.entries()) {
         for (const found of checkInstruction(state, instruction)) report(found)
-        state = lower(state, instruction, at < triggers.length ? { ...cx, isTrigger: true } : cx)
+        const before = state
+        const own = at < triggers.length ? { ...cx, isTrigger: true } : cx
+        state = lower(state, instruction, own)
+        input.observer?.instruction(instruction, { stage: info, before, after: state, cx: own })
       }
     }
     states.set(index, state)

@@ -6,7 +6,7 @@ import { emptyState } from './base.ts'
 import { globalArgs } from './global-args.ts'
 import { unsupportedMounts } from './lower/mounts.ts'
 import { checkEarly } from './lower/table.ts'
-import { lowerStages } from './lower-stages.ts'
+import { lowerStages, type Observer } from './lower-stages.ts'
 import { instructionsOf, reach } from './reach.ts'
 import { type Edge, reportCycles, sourceReader } from './sources.ts'
 import { reportInvalidDefaults, resolveStages, type StageInfo } from './stages.ts'
@@ -15,7 +15,12 @@ import type { Pins, Planned, PlanOptions, Ready } from './types.ts'
 import { unusedBuildArgs } from './unused-args.ts'
 
 /** The plan of a target. With errors among the diagnostics its value is not to be built; without, `needs` asks for pins and a further call. */
-export function plan(stages: Stages, options: PlanOptions, pins: Pins): Outcome<Planned> {
+export function plan(
+  stages: Stages,
+  options: PlanOptions,
+  pins: Pins,
+  observer?: Observer,
+): Outcome<Planned> {
   const found = new Map<string, Diagnostic>()
   const report = (diagnostic: Diagnostic): void => {
     const { code, message, span } = diagnostic
@@ -38,6 +43,7 @@ export function plan(stages: Stages, options: PlanOptions, pins: Pins): Outcome<
     sourcesOf,
     platform: targetPlatform(options),
     everyStage: options.everyStage === true,
+    standIns: options.standIns === true,
     report,
   })
   const instructions = reached.stages.flatMap((index) => {
@@ -60,6 +66,7 @@ export function plan(stages: Stages, options: PlanOptions, pins: Pins): Outcome<
     sourcesOf,
     escape: stages.escape,
     report,
+    observer,
   })
   for (const diagnostic of unusedBuildArgs(stages, instructions, options.buildArgs, args.names)) {
     report(diagnostic)

@@ -40,6 +40,8 @@ export function reach(
     readonly platform: Platform
     /** Whether stages that nobody needs count as reached; their images need no pins. */
     readonly everyStage: boolean
+    /** Whether no image needs a pin. */
+    readonly standIns: boolean
     readonly report: (diagnostic: Diagnostic) => void
   },
 ): Reach {
@@ -54,7 +56,7 @@ export function reach(
     names.set(origin, reference)
     return reference
   }
-  let isNeeded = true
+  let isNeeded = !given.standIns
   const imageOf = (origin: Origin, platform: Platform): PinnedImage | undefined => {
     if (origin.kind !== 'image') return undefined
     const reference = referenceOf(origin)

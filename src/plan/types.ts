@@ -32,6 +32,8 @@ export interface PlanOptions {
   readonly target?: string
   /** Whether stages that the target does not need are planned too, on stand-ins for their images: only to be checked. */
   readonly everyStage?: boolean
+  /** Whether images without a pin are stood in for by empty ones: only to be looked at. */
+  readonly standIns?: boolean
   readonly buildArgs: Readonly<Record<string, string>>
   /** Put on the image after every LABEL instruction. */
   readonly labels: Readonly<Record<string, string>>

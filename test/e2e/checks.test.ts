@@ -47,8 +47,8 @@ describe('build checks', () => {
     const told = events.map((line) => JSON.parse(line)).filter(({ type }) => type === 'diagnostics')
     expect(told).toHaveLength(1)
     expect(told[0].diagnostics).toMatchObject([
-      { code: 'StageNameCasing', severity: 'warning', line: 1, column: 17 },
-      { code: 'JSONArgsRecommended', severity: 'warning', line: 3, column: 5 },
+      { code: 'StageNameCasing', severity: 'warning', place: { start: { line: 1, column: 17 } } },
+      { code: 'JSONArgsRecommended', severity: 'warning', place: { start: { line: 3, column: 5 } } },
     ])
   })
 

@@ -3,10 +3,12 @@
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Option } from 'commander'
+import type { Called } from '../../app/call/call.ts'
 import type { BuildRequest } from '../../app/request.ts'
 import type { BuildReport } from '../../build.ts'
 import { SlipwayError } from '../../core/error.ts'
 import { type ProgressMode, progressModes } from '../../progress/view.ts'
+import { type CallRequest, parseCall, printCalled } from '../call.ts'
 import {
   collect,
   collectList,
@@ -45,6 +47,8 @@ interface Flags {
   readonly metadataFile?: string
   readonly shmSize?: string
   readonly jobs?: string
+  readonly call: string
+  readonly check?: boolean
 }
 
 export const buildCommand: CommandPage = {
@@ -100,8 +104,8 @@ function defineFlags(command: DockerCommand): void {
     .option('--ulimit <spec>', 'not supported yet', unsupported('--ulimit', later))
     .option('--cgroup-parent <path>', 'not supported yet', unsupported('--cgroup-parent', later))
     .option('--builder <name>', 'not supported', unsupported('--builder', 'slipway has no builder instances'))
-    .option('--call <method>', 'not supported yet', unsupported('--call', later))
-    .option('--check', 'not supported yet', unsupported('--check', later))
+    .option('--call <method>', 'build, check, outline or targets; ,format=json for programs', 'build')
+    .option('--check', 'report what the build checks find, build nothing: --call=check')
   for (const flags of withoutEffect) {
     const option = new Option(flags, 'accepted for compatibility, no effect').hideHelp()
     command.addOption(option)
@@ -147,7 +151,9 @@ function progressFrom(flags: Flags, isChosen: boolean): ProgressMode {
 }
 
 async function runBuild(path: string, flags: Flags, progress: ProgressMode): Promise<number> {
+  const asked = parseCall(flags.check ? 'check' : flags.call)
   const request = requestFrom(path, flags)
+  if (asked !== undefined) return runCall(asked, request, flags, progress)
   requireRoot('build an image')
   prepareResultFiles(flags)
   const session = await openSession({
@@ -177,6 +183,41 @@ async function runBuild(path: string, flags: Flags, progress: ProgressMode): Pro
   writeResultFiles(flags, report)
   if (progress === 'quiet' && report.imageId) process.stdout.write(`${report.imageId}\n`)
   return 0
+}
+
+async function runCall(
+  asked: CallRequest,
+  request: BuildRequest,
+  flags: Flags,
+  progress: ProgressMode,
+): Promise<number> {
+  const { metadataFile } = flags
+  const files = metadataFile === undefined ? {} : { metadataFile }
+  prepareResultFiles(files)
+  // The answer is what was asked for; a live view of the little that happens would only flicker.
+  const session = await openSession({ progress: progress === 'rawjson' ? progress : 'none' })
+  let called: Called
+  try {
+    const { call } = await import('../../app/call/call.ts')
+    called = await call(asked.method, request, hostOptions(), session.cx)
+  } catch (thrown) {
+    session.finish()
+    const interruptedBy = session.interruptedBy()
+    if (interruptedBy === undefined) throw buildFailure(thrown)
+    process.stderr.write('ERROR: build interrupted\n')
+    return interruptedBy
+  }
+  if (progress === 'rawjson') {
+    const findings = called.answer?.method === 'lint' ? called.answer.findings : []
+    const diagnostics = [...findings, ...called.errors]
+    if (diagnostics.length > 0) session.cx.emit({ type: 'diagnostics', diagnostics, files: called.files })
+  }
+  session.finish()
+  const { stdout, stderr, status, metadata } = printCalled(called, asked)
+  process.stdout.write(stdout)
+  if (progress !== 'rawjson') process.stderr.write(stderr)
+  writeResultFiles(files, { metadata })
+  return status
 }
 
 /** Everything that stops a build is reported under docker's heading. */

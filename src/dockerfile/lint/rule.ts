@@ -37,5 +37,6 @@ export interface TreeRule extends Rule {
 
 /** A finding of `rule` as the warning that is reported. */
 export function warningOf(rule: Rule, finding: Finding): Diagnostic {
-  return { code: rule.name, severity: 'warning', ...finding }
+  const { name, url } = rule
+  return { code: name, severity: 'warning', ...finding, ...(url === undefined ? {} : { url }) }
 }
