@@ -66,7 +66,9 @@ function checkFrom(text: InstructionText, from: Word): void {
   const message =
     'variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround'
   text.report.error('VariableInFrom', message, from.span, {
-    hint: `add FROM ${from.text} AS <name> and copy from that stage`,
+    hint: from.text.includes('$')
+      ? `add FROM ${from.text} AS <name> and copy from that stage`
+      : 'write the name without quotes and escapes',
   })
 }
 

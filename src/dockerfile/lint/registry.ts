@@ -31,6 +31,7 @@ import { maintainerDeprecated } from './tree/maintainer-deprecated.ts'
 import { noEmptyContinuation } from './tree/no-empty-continuation.ts'
 import { reservedStageName } from './tree/reserved-stage-name.ts'
 import { stageNameCasing } from './tree/stage-name-casing.ts'
+import { variableInExclude } from './tree/variable-in-exclude.ts'
 
 /** The rules whose findings show on the tree alone. */
 export const treeRules: readonly TreeRule[] = [
@@ -45,6 +46,7 @@ export const treeRules: readonly TreeRule[] = [
   noEmptyContinuation,
   reservedStageName,
   stageNameCasing,
+  variableInExclude,
 ]
 
 /** Every rule: BuildKit's first, then slipway's own, each by name. */

@@ -51,7 +51,7 @@ function sourceOf(path: SourcePath, report: Report): AddSource | undefined {
       severity: 'error',
       message: `invalid URL of a git repository: ${text}`,
       span: word.span,
-      hint: 'write ssh://user@host/path, or user@host:path without ssh://',
+      hint: 'put a slash behind the host, or leave the scheme out: user@host:path',
     })
     return undefined
   }

@@ -6,18 +6,17 @@ import { expandPaths, reportIgnored, transfer } from './transfer.ts'
 
 export const lowerCopy: Lower<Copy> = (state, instruction, cx) => {
   const paths = expandPaths(instruction, state, cx)
-  const remote = paths.find(({ text }) => isHttpUrl(text) || isGitUrl(text))
-  if (remote !== undefined) {
-    const what = isGitUrl(remote.text) ? 'git ref' : 'URL'
+  const remote = paths.filter(({ text }) => isHttpUrl(text) || isGitUrl(text))
+  for (const { text, word } of remote) {
     cx.report({
       code: 'RemoteCopySource',
       severity: 'error',
-      message: `source can't be a ${what} for COPY`,
-      span: remote.word.span,
+      message: `source can't be a ${isGitUrl(text) ? 'git ref' : 'URL'} for COPY`,
+      span: word.span,
       hint: 'only ADD takes remote sources',
     })
-    return state
   }
+  if (remote.length > 0) return state
   if (instruction.from !== undefined) {
     const from = cx.sourceOf(instruction.from)
     return from === undefined ? state : transfer(state, instruction, { from, paths, unpack: false }, cx)
