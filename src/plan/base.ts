@@ -38,6 +38,7 @@ export function imageState(image: PinnedImage, info: StageInfo, cx: LowerContext
     base: {
       image: { ...known, rootfs: rest.rootfs, architecture: rest.architecture, os: rest.os },
       history: history ?? [],
+      ...(image.isStandIn ? { isStandIn: true } : {}),
     },
     ...environment(info.isReplaced ? (config ?? {}) : withoutTriggers(config ?? {}), new Map()),
     ...(rest.author === undefined ? {} : { author: rest.author }),

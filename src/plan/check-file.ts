@@ -6,6 +6,7 @@ import { obeyChecks } from '../dockerfile/lint/obey.ts'
 import { ruleNamed } from '../dockerfile/lint/registry.ts'
 import type { Rule } from '../dockerfile/lint/rule.ts'
 import { toStages } from '../dockerfile/stages.ts'
+import { pinKey } from './pin-key.ts'
 import { plan } from './plan.ts'
 import { planWithPins } from './plan-with-pins.ts'
 import type { Pin, PinRequest, Pins, PlanOptions } from './types.ts'
@@ -21,13 +22,13 @@ export interface CheckReport {
   readonly findings: readonly CheckFinding[]
   /** What no rule turns off: mistakes, and last `LintViolation` where `error=true` met a finding. */
   readonly mistakes: readonly Diagnostic[]
-  /** What `resolve` threw. The findings are then those of a build on empty images. */
+  /** What `resolve` threw first. Nothing is then found that depends on what an image that cannot be had may set. */
   readonly failure?: unknown
 }
 
 /**
- * Checks a parsed file. Without `options.target` every stage is evaluated, with one what the target needs. Only images
- * that the target (or the last stage) needs are asked for.
+ * Checks a parsed file. Without `options.target` every stage is evaluated, with one what the target needs; `resolve`
+ * is asked for the images of all of them, because their variables and SHELL decide what is a finding.
  */
 export async function checkFile(
   parsed: Outcome<Dockerfile>,
@@ -45,10 +46,16 @@ export async function checkFile(
     const { diagnostics: planned } = plan(stages, { ...all, standIns: true }, pins)
     return reportOf(obeyChecks([...found, ...planned], settings))
   }
+  const known: Record<string, Pin> = {}
+  const remember = async (request: PinRequest): Promise<Pin> => {
+    const pin = await resolve(request)
+    known[pinKey(request.reference, request.platform)] = pin
+    return pin
+  }
   try {
-    return evaluate((await planWithPins(stages, all, resolve)).value.pins)
+    return evaluate((await planWithPins(stages, all, remember)).value.pins)
   } catch (failure) {
-    return { ...evaluate({}), failure }
+    return { ...evaluate(known), failure }
   }
 }
 

@@ -6,11 +6,11 @@ import type { StageInstruction } from './lower/table.ts'
 import type { StageState } from './state.ts'
 
 /** What the build checks say of an instruction in the state before it. */
-export function checkInstruction({ config }: StageState, instruction: StageInstruction): Diagnostic[] {
+export function checkInstruction({ base, config }: StageState, instruction: StageInstruction): Diagnostic[] {
   switch (instruction.kind) {
     case 'CMD':
     case 'ENTRYPOINT':
-      return checkJsonArgs(instruction, (config.Shell ?? []).length > 0)
+      return checkJsonArgs(instruction, base.isStandIn === true || (config.Shell ?? []).length > 0)
     case 'ENV':
     case 'LABEL':
       return checkKeyValueFormat(instruction)

@@ -74,7 +74,8 @@ export const builderOnly: ReadonlySet<string> = new Set([
 function reportUndefined(use: VariableUse, state: StageState, cx: LowerContext): void {
   // Differs: BuildKit also warns about `${x:-default}`, whose writer has thought of an unset x.
   if (use.defined || toleratesUnset(use) || state.args.some(({ key }) => key === use.name)) return
-  if (builderOnly.has(use.name)) return
+  // What an unknown image sets is no mistake.
+  if (builderOnly.has(use.name) || state.base.isStandIn) return
   cx.report(undefinedVariable(use, state.env.keys()))
 }
 

@@ -17,6 +17,8 @@ export interface PinnedImage {
   readonly reference: string
   readonly platform: Platform
   readonly pin: Pin
+  /** Whether the pin is made up: what the image has is not known. */
+  readonly isStandIn?: true
 }
 
 export interface Reach {
@@ -38,7 +40,7 @@ export function reach(
     readonly sourcesOf: (instruction: StageInstruction) => readonly Source[]
     /** For images that COPY --from names. */
     readonly platform: Platform
-    /** Whether stages that nobody needs count as reached; their images need no pins. */
+    /** Whether stages that nobody needs count as reached. */
     readonly everyStage: boolean
     /** Whether no image needs a pin. */
     readonly standIns: boolean
@@ -56,7 +58,6 @@ export function reach(
     names.set(origin, reference)
     return reference
   }
-  let isNeeded = !given.standIns
   const imageOf = (origin: Origin, platform: Platform): PinnedImage | undefined => {
     if (origin.kind !== 'image') return undefined
     const reference = referenceOf(origin)
@@ -64,7 +65,7 @@ export function reach(
     const key = pinKey(reference, platform)
     const pin = given.pins[key]
     if (pin !== undefined) return { reference, platform, pin }
-    if (!isNeeded && !missing.has(key)) return { reference, platform, pin: standIn(platform) }
+    if (given.standIns) return { reference, platform, pin: standIn(platform), isStandIn: true }
     const close = nearest(origin.name, stageNames)
     if (!missing.has(key)) {
       missing.set(key, {
@@ -103,10 +104,7 @@ export function reach(
     }
   }
   follow(target)
-  if (given.everyStage) {
-    isNeeded = false
-    for (const { stage } of infos) follow(stage.index)
-  }
+  if (given.everyStage) for (const { stage } of infos) follow(stage.index)
   return {
     stages: [...reached].sort((a, b) => a - b),
     triggersOf,

@@ -22,6 +22,8 @@ export interface BaseImage {
   /** Without `config`, `history` and `created`. */
   readonly image: ImageConfig
   readonly history: readonly History[]
+  /** Whether nothing is known of the image: neither its variables nor its SHELL. */
+  readonly isStandIn?: true
 }
 
 export interface StageState {

@@ -30,7 +30,7 @@ export interface PlanOptions {
   readonly isMultiPlatform: boolean
   /** Stage name or index; absent is the last stage. */
   readonly target?: string
-  /** Whether stages that the target does not need are planned too, on stand-ins for their images: only to be checked. */
+  /** Whether stages that the target does not need are planned too: to be checked. */
   readonly everyStage?: boolean
   /** Whether images without a pin are stood in for by empty ones: only to be looked at. */
   readonly standIns?: boolean

@@ -46,8 +46,8 @@ describe('checks', () => {
   })
 })
 
-test('what no image is needed for is found although none can be resolved', async () => {
-  const text = 'FROM nowhere.invalid/x AS A\nMAINTAINER me\n'
+test('what does not depend on it is found although an image cannot be resolved', async () => {
+  const text = 'FROM nowhere.invalid/x AS A\nMAINTAINER me\nLABEL a=$MAY_BE_SET\nCMD may have SHELL\n'
   const report = await checkFile(parseDockerfile(text, 'Dockerfile'), optionsWith({}), resolveFrom({}))
   expect(report.findings.map(({ rule }) => rule.name)).toEqual(['StageNameCasing', 'MaintainerDeprecated'])
   expect(report.failure).toBeInstanceOf(Error)

@@ -14,9 +14,9 @@ export const jsonArgsRecommended: Rule = {
 
 /** That `instruction` is in shell form; `hasShell` tells whether the image has a SHELL. */
 export function checkJsonArgs(instruction: Cmd | Entrypoint, hasShell: boolean): Diagnostic[] {
-  const { kind, command } = instruction
+  const { kind, keyword, command } = instruction
   if (hasShell || command.form === 'exec') return []
-  const message = `JSON arguments recommended for ${kind} to prevent unintended behavior related to OS signals`
+  const message = `JSON arguments recommended for ${keyword.text} to prevent unintended behavior related to OS signals`
   const hint = `write it as ${kind} ["executable", "argument"]`
   return [warningOf(jsonArgsRecommended, { span: command.span, message, hint })]
 }

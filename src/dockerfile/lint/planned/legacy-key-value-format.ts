@@ -11,11 +11,12 @@ export const legacyKeyValueFormat: Rule = {
   url: 'https://docs.docker.com/go/dockerfile/rule/legacy-key-value-format/',
 }
 
-export function checkKeyValueFormat({ kind, legacy, pairs: [pair] }: Env | Label): Diagnostic[] {
+export function checkKeyValueFormat({ keyword, legacy, pairs: [pair] }: Env | Label): Diagnostic[] {
   if (!legacy || pair === undefined) return []
-  const message = `"${kind} key=value" should be used instead of legacy "${kind} key value" format`
+  const name = keyword.text
+  const message = `"${name} key=value" should be used instead of legacy "${name} key value" format`
   const isPlain = !/[\s"'\\`]/.test(pair.value.text)
   const value = isPlain ? pair.value.text : '"…"'
-  const hint = `write ${kind} ${pair.key.text}=${value}`
+  const hint = `write ${name} ${pair.key.text}=${value}`
   return [warningOf(legacyKeyValueFormat, { span: pair.span, message, hint })]
 }

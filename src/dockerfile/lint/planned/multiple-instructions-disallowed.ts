@@ -23,7 +23,7 @@ export function checkMultiple(instructions: readonly Instruction[]): Diagnostic[
     const before = last.get(kind)
     last.set(kind, instruction)
     if (before === undefined) continue
-    const message = `Multiple ${kind} instructions should not be used in the same stage because only the last one will be used`
+    const message = `Multiple ${keyword.text} instructions should not be used in the same stage because only the last one will be used`
     const notes = [{ span: keyword.span, text: 'overrides it' }]
     found.push(warningOf(multipleInstructionsDisallowed, { span: before.keyword.span, message, notes }))
   }
