@@ -104,7 +104,7 @@ function defineTokens(escapeBy: EscapeCharacter, quotes: boolean) {
     Replace: createToken({ name: 'Replace', pattern: /\/\/?/, pop_mode: true, push_mode: 'pattern' }),
     Unknown: createToken({
       name: 'Unknown',
-      pattern: /:[^}]|[^}]/,
+      pattern: /:[^}]|[\ud800-\udbff][\udc00-\udfff]|[^}]/,
       pop_mode: true,
       push_mode: 'operand',
       line_breaks: true,
@@ -260,7 +260,11 @@ export interface WordFault extends At {
   readonly text: string
 }
 
-/** The first thing that makes a word meaningless; a word with a fault must not be expanded. */
+/**
+ * The first thing that makes a word meaningless; a word with a fault must not be expanded.
+ * Differs: of two faults one within the other BuildKit may name the other one, and where the word ends behind a name
+ * (`${name`) it speaks of an unsupported modifier, not of the missing brace.
+ */
 export function faultOf(parts: readonly WordPart[]): WordFault | undefined {
   for (const part of parts) {
     const fault = faultOfPart(part)
@@ -291,6 +295,9 @@ function faultOfSubstitution(part: Substitution, at: At): WordFault | undefined 
   const { operator, name } = part
   if (name === '' && (operator === undefined ? part.closed : /^[{:]/.test(operator))) {
     return { text: 'syntax error: bad substitution', ...at }
+  }
+  if (operator !== undefined && !/^(?:[+\-?#%/]|:(?![#%]))/.test(operator)) {
+    return { text: `unsupported modifier (${operator}) in substitution`, ...at }
   }
   if (operator?.startsWith('/') && part.replacement === undefined) {
     return { text: `syntax error: missing '/' in \${}`, ...at }

@@ -28,7 +28,10 @@ export class ExpansionFault extends Error {
   }
 }
 
-/** How text becomes part of a result: as its meaning, as a pattern for glob.ts, or as a replacement. */
+/**
+ * How text becomes part of a result: as its meaning, as a pattern for glob.ts, or as a replacement. The latter two
+ * keep the file's escape characters. In a pattern only `\` protects a character, whatever the file's escape is.
+ */
 type Mode = 'text' | 'pattern' | 'replacement'
 
 export class Expansion {
@@ -48,7 +51,10 @@ export class Expansion {
     return this.#bounded(this.#join(parts, 'text'))
   }
 
-  /** The same text as words: literal and substituted blanks separate, quoted and escaped ones do not. */
+  /**
+   * The same text as words: literal and substituted blanks separate, quoted and escaped ones do not.
+   * Differs: BuildKit loses what stands before `${name:-…}` in the same word (`8${U:-0}` becomes `0`).
+   */
   words(parts: readonly WordPart[]): readonly string[] {
     const words: string[] = []
     let word = ''
@@ -85,14 +91,13 @@ export class Expansion {
   #part(part: WordPart, mode: Mode): string {
     switch (part.kind) {
       case 'literal':
-        return this.#grown(mode === 'pattern' ? this.#literalPattern(part.text) : part.text, part)
+        return this.#grown(part.text, part)
       case 'escape':
-        if (mode === 'text' || part.text === '') return this.#grown(part.text, part)
-        return this.#grown((mode === 'pattern' ? '\\' : this.#escape) + part.text, part)
+        return this.#grown(mode === 'text' || part.text === '' ? part.text : this.#escape + part.text, part)
       case 'single':
-        return this.#grown(mode === 'pattern' ? part.text.replaceAll('\\', '\\\\') : part.text, part)
+        return this.#grown(mode === 'pattern' ? this.#doubled(part.text) : part.text, part)
       case 'double':
-        return this.#double(part.parts, mode)
+        return mode === 'text' ? this.#join(part.parts, mode) : this.#quoted(part.parts, mode)
       case 'variable':
         return this.#grown(this.#variables.get(part.name, part) ?? '', part)
       case 'substitution':
@@ -100,18 +105,17 @@ export class Expansion {
     }
   }
 
-  /** Only `\` is an escape in glob.ts; where Dockerfile escapes are backticks, `\` in a pattern is a character. */
-  #literalPattern(text: string): string {
-    return this.#escape === '`' ? text.replaceAll('\\', '\\\\') : text
+  /** Escape characters that quotes made plain, written so that a pattern's reader takes them as plain. */
+  #doubled(text: string): string {
+    return text.replaceAll(this.#escape, this.#escape + this.#escape)
   }
 
-  #double(parts: readonly WordPart[], mode: Mode): string {
-    if (mode !== 'pattern') return this.#join(parts, mode)
+  /** What stands in double quotes, as a pattern or replacement. */
+  #quoted(parts: readonly WordPart[], mode: Mode): string {
     return parts
-      .map((part) => {
-        if (part.kind !== 'literal') return this.#part(part, mode)
-        return this.#grown(part.text.replaceAll('\\', '\\\\'), part)
-      })
+      .map((part) =>
+        part.kind === 'literal' ? this.#grown(this.#doubled(part.text), part) : this.#part(part, mode),
+      )
       .join('')
   }
 
@@ -149,6 +153,7 @@ export class Expansion {
 
   #replace(part: Substitution, operator: string, value: string): string {
     const glob = this.#glob(part, value)
+    // Differs: with `//`, BuildKit takes `$1` or `${name}` in a replacement for a group of its regular expression.
     const replacement = this.#join(part.replacement ?? [], 'replacement')
     if ((value.length + 1) * (replacement.length + 1) > this.#limit * 64) {
       throw new ExpansionFault('ExpansionTooLarge', 'the replacement is too long', part)

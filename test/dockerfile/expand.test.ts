@@ -4,8 +4,17 @@ import { describe, expect, test } from 'vitest'
 import type { Word } from '../../src/dockerfile/ast.ts'
 import { expandHeredoc, expandWord, expandWords, type VariableUse } from '../../src/dockerfile/expand.ts'
 import { cpuMilliseconds } from '../support/cpu-time.ts'
+import '../support/property-seed.ts'
+import { meaningOf } from './expand-reference.ts'
 
-const values: Record<string, string> = { A: 'a/b.c x', B: 'foo.tar.gz', E: '', V: '1.2.3', S: ' l  r ' }
+const values: Record<string, string> = {
+  A: 'a/b.c x',
+  B: 'foo.tar.gz',
+  E: '',
+  V: '1.2.3',
+  W: 'a\\b\\c',
+  S: ' l  r ',
+}
 const env = (name: string): string | undefined => (Object.hasOwn(values, name) ? values[name] : undefined)
 const word = (text: string): Word => ({ text, span: { file: 'D', start: 100, end: 100 + text.length } })
 
@@ -43,8 +52,29 @@ describe('a word means', () => {
   ])('%s → %s', (text, expected) => {
     expect(value(text)).toBe(expected)
   })
-  test('the escape character of the file', () => {
-    expect(value('`$V\\x"`""', '`')).toBe('$V\\x"')
+  test.each([
+    ['`$V\\x"`""', '$V\\x"'],
+    // In patterns the escape is `\` in every file: a backtick stays one.
+    ['${W##*\\\\}${V##`*}', 'c1.2.3'],
+    ['${V##*"."}', '3'],
+  ])('%s in a file that escapes by backtick → %s', (text, expected) => {
+    expect(value(text, '`')).toBe(expected)
+  })
+  test.each([
+    ['${L##*a}', '\nba'],
+    ['${L%%b*}', 'a\n'],
+    ['${L//?/x}', 'x\nxx'],
+    ['${L//*/x}', 'x\nx'],
+    ['${L/b*/x}', 'a\nx'],
+  ])('%s stays within a line', (text, expected) => {
+    expect(expandWord(word(text), (name) => (name === 'L' ? 'a\nba' : undefined)).value).toBe(expected)
+  })
+  test.each([
+    ['${V/1/"\\a"}', '\\\\a.2.3'],
+    ["${V/1/'\\a'}", '\\a.2.3'],
+    ["${V//./'$0'}", '1$02$03'],
+  ])('%s replaces by %s', (text, expected) => {
+    expect(value(text)).toBe(expected)
   })
 })
 
@@ -56,6 +86,18 @@ describe('is refused', () => {
     ['${U:-${E:?deep}}', 'E: deep'],
     ['${V#\\a}', "invalid pattern (\\a) in substitution: invalid escape '\\a'"],
     ['x${}', 'syntax error: bad substitution'],
+    ['${:-x}', 'syntax error: bad substitution'],
+    ['${{x}', 'syntax error: bad substitution'],
+    ['${V', "syntax error: missing '}'"],
+    ['${V:-x', "syntax error: missing '}'"],
+    ['${V/x}', "syntax error: missing '/' in ${}"],
+    ['${V/x/y', "syntax error: missing '}'"],
+    ['${V^^}', 'unsupported modifier (^) in substitution'],
+    ['${V😀}', 'unsupported modifier (😀) in substitution'],
+    ['${V:#x', 'unsupported modifier (:#) in substitution'],
+    ['${V:1:2}', 'unsupported modifier (:1) in substitution'],
+    ["a'b", 'unexpected end of statement while looking for matching single-quote'],
+    ['a"b', 'unexpected end of statement while looking for matching double-quote'],
   ])('%s', (text, message) => {
     const { diagnostics } = expandWord(word(text), env)
     expect(diagnostics.map((d) => d.message)).toEqual([
@@ -102,15 +144,16 @@ describe('words', () => {
   })
 })
 
+const heredoc = (content: string, expand = true) => ({
+  name: 'E',
+  expand,
+  chomp: false,
+  content,
+  span: word('').span,
+  contentSpan: word(content).span,
+})
+
 describe('here-documents', () => {
-  const heredoc = (content: string, expand = true) => ({
-    name: 'E',
-    expand,
-    chomp: false,
-    content,
-    span: word('').span,
-    contentSpan: word(content).span,
-  })
   test('keep quotes and lose escapes', () => {
     expect(expandHeredoc(heredoc('a "$V" \'$V\' \\$V ${U:-"x"}\r\n'), env).value).toBe(
       'a "1.2.3" \'1.2.3\' $V "x"\r\n',
@@ -149,133 +192,104 @@ describe('limits', () => {
   })
 })
 
-// The reference: a word is generated as a tree, printed, and its meaning computed from the tree.
-type Tree =
-  | { kind: 'text'; text: string }
-  | { kind: 'single'; text: string }
-  | { kind: 'double'; parts: Tree[] }
-  | { kind: 'variable'; name: string; operator: string; operand: Tree[] }
-  | { kind: 'trim'; name: string; operator: string; glob: string }
-  | { kind: 'replace'; name: string; operator: string; glob: string; by: string }
-
-const names = fc.constantFrom('A', 'B', 'E', 'V', 'U')
-const globs = fc.string({ unit: fc.constantFrom('*', '?', '.', 'o', 'a', '1', 'r'), maxLength: 4 })
-const { tree } = fc.letrec<{ tree: Tree; list: Tree[] }>((tie) => ({
-  list: fc.array(tie('tree'), { maxLength: 3 }),
-  tree: fc.oneof(
+// The reference reads the text itself, so that any text is a case. Words that look like words come from `part`.
+const names = fc.constantFrom('A', 'B', 'E', 'V', 'U', 'N', 'é', '1', '@', '')
+const pieces = fc.constantFrom(
+  ...[
+    'a',
+    'b c',
+    ' ',
+    'é',
+    '/',
+    '}',
+    '{',
+    ':',
+    '-',
+    '#',
+    '%',
+    '*',
+    '?',
+    '.',
+    '\\',
+    '`',
+    "'",
+    '"',
+    '$',
+    '<<',
+    '\n',
+    '𝟙',
+  ],
+  ...[
+    "'a b'",
+    "'$A'",
+    "'\\'",
+    '"\\$"',
+    '"\\a"',
+    '"`a"',
+    '`*',
+    '\\*',
+    '\\/',
+    '\\}',
+    '<< a',
+    '$V',
+    '"$N"',
+    '$P',
+  ],
+)
+const { part } = fc.letrec<{ part: string; list: string }>((tie) => ({
+  list: fc.array(tie('part'), { maxLength: 3 }).map((parts) => parts.join('')),
+  part: fc.oneof(
     { maxDepth: 4 },
-    fc.record({
-      kind: fc.constant('text' as const),
-      text: fc.string({ unit: fc.constantFrom('a', '-', 'é') }),
-    }),
-    fc.record({ kind: fc.constant('single' as const), text: fc.constantFrom('', 'x y', '$A', '"', '\\') }),
-    fc.record({
-      kind: fc.constant('trim' as const),
-      name: names,
-      operator: fc.constantFrom('#', '##', '%', '%%'),
-      glob: globs,
-    }),
-    fc.record({
-      kind: fc.constant('replace' as const),
-      name: names,
-      operator: fc.constantFrom('/', '//'),
-      glob: globs.filter((glob) => glob !== ''),
-      by: fc.constantFrom('', 'Z', 'zz'),
-    }),
-    fc.record({
-      kind: fc.constant('variable' as const),
-      name: names,
-      operator: fc.constantFrom('', '-', ':-', '+', ':+'),
-      operand: tie('list'),
-    }),
-    fc.record({ kind: fc.constant('double' as const), parts: tie('list') }),
+    pieces,
+    fc
+      .tuple(names, fc.constantFrom('', '-', ':-', '+', ':+', '?', ':?'), tie('list'))
+      .map(([name, operator, list]) => (operator === '' ? `\${${name}}` : `\${${name}${operator}${list}}`)),
+    fc
+      .tuple(names, fc.constantFrom('#', '##', '%', '%%'), tie('list'))
+      .map((parts) => `\${${parts.join('')}}`),
+    fc
+      .tuple(names, fc.constantFrom('/', '//'), tie('list'), tie('list'))
+      .map(([name, operator, pattern, by]) => `\${${name}${operator}${pattern}/${by}}`),
+    tie('list').map((list) => `"${list}"`),
   ),
 }))
+const environments = fc.record(
+  {
+    A: fc.constantFrom('a/b.c x', 'aaa', ''),
+    B: fc.constantFrom('foo.tar.gz', 'b', '*'),
+    E: fc.constant(''),
+    V: fc.constantFrom('1.2.3', ' l  r ', 'a\\b'),
+    N: fc.constantFrom('a.b\na.c\n\nb', '\n', 'b\na'),
+    P: fc.constantFrom('*', '?', '\\', '\\*', '.', '\n', '}'),
+    é: fc.constantFrom('é', 'x😀y'),
+    '1': fc.constant('one'),
+    '@': fc.constant('at'),
+  },
+  { requiredKeys: [] },
+)
 
-function print(tree: Tree): string {
-  switch (tree.kind) {
-    case 'text':
-      return tree.text
-    case 'single':
-      return `'${tree.text}'`
-    case 'double':
-      return `"${tree.parts.map((part) => (part.kind === 'single' ? '' : print(part))).join('')}"`
-    case 'variable':
-      return `\${${tree.name}${tree.operator}${tree.operator === '' ? '' : tree.operand.map(print).join('')}}`
-    case 'trim':
-      return `\${${tree.name}${tree.operator}${tree.glob}}`
-    case 'replace':
-      return `\${${tree.name}${tree.operator}${tree.glob}/${tree.by}}`
-  }
-}
-
-/** Tries every way, star by star. */
-function slowMatch(glob: string, text: string): boolean {
-  if (glob === '') return text === ''
-  const rest = glob.slice(1)
-  if (glob.startsWith('*')) {
-    for (let i = 0; i <= text.length; i++) if (slowMatch(rest, text.slice(i))) return true
-    return false
-  }
-  return text !== '' && (glob.startsWith('?') || glob[0] === text[0]) && slowMatch(rest, text.slice(1))
-}
-
-function meaning(tree: Tree): string {
-  switch (tree.kind) {
-    case 'text':
-    case 'single':
-      return tree.text
-    case 'double':
-      return tree.parts.map((part) => (part.kind === 'single' ? '' : meaning(part))).join('')
-    case 'variable': {
-      const value = values[tree.name]
-      const other = tree.operand.map(meaning).join('')
-      const isSet = tree.operator.startsWith(':') ? value !== undefined && value !== '' : value !== undefined
-      if (tree.operator.endsWith('-')) return isSet ? (value ?? '') : other
-      if (tree.operator.endsWith('+')) return isSet ? other : ''
-      return value ?? ''
-    }
-    case 'trim': {
-      const value = values[tree.name] ?? ''
-      const lengths = Array.from({ length: value.length + 1 }, (_, i) => i)
-      const isPrefix = tree.operator.startsWith('#')
-      const fits = lengths.filter((n) =>
-        slowMatch(tree.glob, isPrefix ? value.slice(0, n) : value.slice(value.length - n)),
-      )
-      const length = tree.operator.length === 2 ? fits.at(-1) : fits[0]
-      if (length === undefined) return value
-      return isPrefix ? value.slice(length) : value.slice(0, value.length - length)
-    }
-    case 'replace':
-      return slowReplace(values[tree.name] ?? '', tree)
-  }
-}
-
-function slowReplace(value: string, tree: { operator: string; glob: string; by: string }): string {
-  let out = ''
-  let at = 0
-  let lastEnd = -1
-  let done = false
-  while (at <= value.length) {
-    let end = -1
-    if (!done) for (let e = at; e <= value.length; e++) if (slowMatch(tree.glob, value.slice(at, e))) end = e
-    if (end > at || (end === at && at !== lastEnd)) {
-      out += tree.by
-      lastEnd = end
-      done = tree.operator === '/'
-    }
-    if (end > at) at = end
-    else out += value[at++] ?? ''
-  }
-  return out
-}
-
-test('agrees with the reference', () => {
+test('agrees with the reference, with words and within here-documents', () => {
   fc.assert(
-    fc.property(fc.array(tree, { maxLength: 4 }), (trees) => {
-      expect(value(trees.map(print).join(''))).toBe(trees.map(meaning).join(''))
-    }),
-    { numRuns: 3000 },
+    fc.property(
+      fc.array(part, { maxLength: 4 }),
+      environments,
+      fc.constantFrom('\\', '`'),
+      (parts, variables, escapeBy) => {
+        const text = parts.join('')
+        const get = (name: string): string | undefined =>
+          Object.hasOwn(variables, name) ? (variables as Record<string, string>)[name] : undefined
+        const options = { escape: escapeBy }
+        const expected = meaningOf(text, variables, escapeBy, true)
+        const one = expandWord(word(text), get, options)
+        const many = expandWords(word(text), get, options)
+        expect(one.diagnostics.length > 0 ? undefined : { text: one.value, words: many.value }).toEqual(
+          expected,
+        )
+        const { value, diagnostics } = expandHeredoc(heredoc(text), get)
+        expect(diagnostics.length > 0 ? undefined : value).toBe(meaningOf(text, variables, '\\', false)?.text)
+      },
+    ),
+    { numRuns: 5000 },
   )
 })
 
