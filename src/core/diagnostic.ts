@@ -107,6 +107,7 @@ export function nearest(name: string, names: Iterable<string>): string | undefin
   // Nobody means what is this long, and the search takes the square of it.
   if (name.length > 200) return undefined
   for (const candidate of names) {
+    if (candidate === '') continue
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), bestDistance)
     if (distance < bestDistance) {
       best = candidate

@@ -1,4 +1,5 @@
 // What an image runs on (OCI image-spec, image-index.md "platform"), normalised as containerd does.
+import { nearest } from './diagnostic.ts'
 import { SlipwayError } from './error.ts'
 
 export interface Platform {
@@ -7,28 +8,47 @@ export interface Platform {
   readonly variant?: string
 }
 
+/** Other names; the second element is the only variant such a name can mean. Node's own `x64` and `ia32` are among them. */
 const architectures: Readonly<Record<string, readonly [string, string?]>> = {
   x64: ['amd64'],
   x86_64: ['amd64'],
   'x86-64': ['amd64'],
-  i386: ['386'],
-  ia32: ['386'],
+  i386: ['386', ''],
+  ia32: ['386', ''],
   aarch64: ['arm64'],
-  arm64: ['arm64'],
   armhf: ['arm', 'v7'],
   armel: ['arm', 'v6'],
-  arm: ['arm', 'v7'],
 }
+
+/** Other names of variants; '' is the one that goes without saying. */
+const variants: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  amd64: { v1: '' },
+  arm64: { 8: '', v8: '', 'v8.0': '', 9: 'v9', '9.0': 'v9', 'v9.0': 'v9' },
+  arm: { '': 'v7', 5: 'v5', 6: 'v6', 7: 'v7', 8: 'v8' },
+}
+/** The names Go has ports for: a word alone is one of these, or no platform. */
 const knownArchitectures = new Set(
-  ['386', 'amd64', 'arm', 'arm64', 'loong64', 'mips64le', 'ppc64le', 'riscv64', 's390x'].concat(
-    Object.keys(architectures),
-  ),
+  (
+    '386 amd64 amd64p32 arm armbe arm64 arm64be loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le ' +
+    'ppc ppc64 ppc64le riscv riscv64 s390 s390x sparc sparc64 wasm'
+  )
+    .split(' ')
+    .concat(Object.keys(architectures)),
+)
+const knownSystems = new Set(
+  (
+    'aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris ' +
+    'windows zos'
+  ).split(' '),
 )
 
 /** The platform written `os/arch[/variant]`, `os` or `arch`; missing parts come from `host`. Throws ERR_PLATFORM_INVALID. */
 export function parsePlatform(text: string, host: Platform): Platform {
   const parts = text.toLowerCase().split('/')
-  if (parts.length > 3 || parts.some((p) => !/^[a-z0-9][a-z0-9_.-]*$/.test(p))) {
+  if (
+    parts.length > 3 ||
+    parts.some((p, i) => !(i === 0 ? /^[a-z0-9_-]+$/ : /^[a-z0-9][a-z0-9_.-]*$/).test(p))
+  ) {
     throw new SlipwayError({
       code: 'ERR_PLATFORM_INVALID',
       message: `invalid platform ${JSON.stringify(text)}`,
@@ -38,12 +58,21 @@ export function parsePlatform(text: string, host: Platform): Platform {
   const [first = '', second, third] = parts
   if (first === 'local' && second === undefined) return host
   if (second === undefined) {
-    return knownArchitectures.has(first)
-      ? normalisePlatform({ os: host.os, architecture: first })
-      : { ...host, os: first }
+    const os = first === 'macos' ? 'darwin' : first
+    if (knownSystems.has(os)) return { ...host, os }
+    if (knownArchitectures.has(first)) return normalisePlatform({ os: host.os, architecture: first })
+    const close = nearest(first, [...knownSystems, ...knownArchitectures])
+    throw new SlipwayError({
+      code: 'ERR_PLATFORM_INVALID',
+      message: `unknown operating system or architecture ${JSON.stringify(text)}`,
+      hint:
+        close === undefined
+          ? 'write it as os/architecture[/variant], for example linux/arm64'
+          : `did you mean ${close}?`,
+    })
   }
   return normalisePlatform({
-    os: first,
+    os: first === 'macos' ? 'darwin' : first,
     architecture: second,
     ...(third === undefined ? {} : { variant: third }),
   })
@@ -51,12 +80,14 @@ export function parsePlatform(text: string, host: Platform): Platform {
 
 /** The canonical spelling of a platform: `x86_64` → `amd64`, `arm64/v8` → `arm64`, `arm` → `arm/v7`. */
 export function normalisePlatform(platform: Platform): Platform {
-  const [architecture, implied] = architectures[platform.architecture] ?? [platform.architecture]
-  let variant = platform.variant || implied
-  if (architecture === 'arm64' && (variant === 'v8' || variant === '8')) variant = undefined
-  if (architecture === 'amd64' && variant === 'v1') variant = undefined
-  if (architecture === 'arm' && variant !== undefined && /^\d$/.test(variant)) variant = `v${variant}`
-  return { os: platform.os, architecture, ...(variant === undefined ? {} : { variant }) }
+  const [architecture, only] = memberOf(architectures, platform.architecture) ?? [platform.architecture]
+  const written = only ?? platform.variant ?? ''
+  const variant = memberOf(memberOf(variants, architecture) ?? {}, written) ?? written
+  return { os: platform.os, architecture, ...(variant === '' ? {} : { variant }) }
+}
+
+function memberOf<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined
 }
 
 export function formatPlatform(platform: Platform): string {

@@ -1,8 +1,9 @@
 // Lexical paths of instructions, as BuildKit joins and cleans them. Always `/`; nothing is looked up.
 import { cleanPath } from '../core/path.ts'
 
-/** WORKDIR's new value: an absolute path stays as written, a relative one is joined to the current directory. */
+/** WORKDIR's new value: an absolute path stays as written, a relative one is joined to the current directory, nothing changes nothing. */
 export function joinWorkdir(current: string, path: string): string {
+  if (path === '') return current === '' ? '/' : current
   return path.startsWith('/') ? path : cleanAbsolute(`${current}/${path}`)
 }
 

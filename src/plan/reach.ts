@@ -105,6 +105,8 @@ export function reach(
   }
   follow(target)
   if (given.everyStage) for (const { stage } of infos) follow(stage.index)
+  // A base that can be no image is a mistake even where nobody needs the stage.
+  for (const { base } of infos) if (base?.kind === 'image') referenceOf(base)
   return {
     stages: [...reached].sort((a, b) => a - b),
     triggersOf,

@@ -87,6 +87,7 @@ export function originOf(
   span: Span,
   options: PlanOptions,
 ): Origin {
+  // Differs: BuildKit finds a base in lower case only, although no image is named in upper case.
   const index = stages.get(name.toLowerCase())
   if (index !== undefined) return { kind: 'stage', index }
   if (name === 'scratch') return { kind: 'scratch' }
@@ -142,7 +143,8 @@ function blankHint(unmatched: readonly VariableUse[], args: GlobalArgs): string 
 
 function platformOf(stage: Stage, { escapeBy, options, args, report }: FromContext): Platform | undefined {
   const word = stage.from.platform
-  if (word === undefined) return undefined
+  // `--platform=` with nothing behind it says nothing; a variable that is empty there is a mistake.
+  if (word === undefined || word.text === '') return undefined
   const { text, matched, unmatched, diagnostics } = expandWith(word, args.values, escapeBy)
   for (const diagnostic of diagnostics) report(diagnostic)
   if (diagnostics.length > 0) return undefined

@@ -98,12 +98,27 @@ describe('platform', () => {
     ['linux/arm/6', 'linux/arm/v6'],
     ['local', 'linux/amd64'],
     ['windows', 'windows/amd64'],
+    ['macos', 'darwin/amd64'],
+    ['sparc64', 'linux/sparc64'],
+    ['armhf', 'linux/arm/v7'],
+    ['linux/armel/v7', 'linux/arm/v6'],
+    ['linux/arm64/v8.0', 'linux/arm64'],
+    ['linux/arm64/9', 'linux/arm64/v9'],
+    ['linux/i386/x', 'linux/386'],
+    ['linux/amd64/v1', 'linux/amd64'],
+    ['linux/constructor', 'linux/constructor'],
   ])('%s is %s', (text, canonical) => {
     expect(formatPlatform(parsePlatform(text, host))).toBe(canonical)
   })
   it('refuses what is none', () => {
     for (const bad of ['', 'a/b/c/d', 'linux/../x', 'linux/'])
       expect(() => parsePlatform(bad, host)).toThrow('invalid platform')
+  })
+  it('refuses a word that is neither a system nor an architecture, and knows what was meant', () => {
+    expect(() => parsePlatform('foo', host)).toThrow('unknown operating system or architecture "foo"')
+    expect(() => parsePlatform('amd46', host)).toThrow(
+      expect.objectContaining({ hint: 'did you mean amd64?' }),
+    )
   })
   it('runs lesser variants', () => {
     const arm = (variant: string) => ({ os: 'linux', architecture: 'arm', variant })

@@ -20,6 +20,7 @@ export function readOnbuild(text: InstructionText, readNested: ReadNested): Onbu
     text.report.error('InvalidTrigger', `${name} isn't allowed as an ONBUILD trigger`, text.argsSpan)
     return undefined
   }
+  // Differs: BuildKit keeps whatever is written, and the mistake shows in the build of a child image.
   const trigger = readNested(text.split.args)
   if (trigger === undefined) return undefined
   return { kind: 'ONBUILD', ...commonOf(text, flags.all), trigger, text: triggerText(text) }

@@ -40,12 +40,22 @@ export const lowerRun: Lower<Run> = (state, instruction, cx) => {
   return withHistory(after, `RUN ${[...argsText(state), ...args].join(' ')} # buildkit`, cx, 'layer')
 }
 
-/** Whether the flags of a RUN can be honoured; each that cannot is reported. */
+/** Whether there is a process to run and its flags can be honoured; what is in the way is reported. */
 export function checkRun(
-  { devices, security }: Run,
+  { command, devices, security }: Run,
   options: PlanOptions,
   report: (diagnostic: Diagnostic) => void,
 ): boolean {
+  const isNothing = command.form === 'exec' && command.args.length === 0
+  if (isNothing) {
+    report({
+      code: 'MissingArgument',
+      severity: 'error',
+      message: 'RUN requires at least one argument',
+      span: command.span,
+      hint: 'name a program: RUN ["executable", "parameter"]',
+    })
+  }
   for (const device of devices) {
     report(unsupported('RUN --device', device.span, 'leave the flag out'))
   }
@@ -59,7 +69,7 @@ export function checkRun(
       hint: 'pass --allow security.insecure if you trust this Dockerfile with the whole machine',
     })
   }
-  return !isDenied && devices.length === 0
+  return !isNothing && !isDenied && devices.length === 0
 }
 
 function networkOf({ network }: Run, cx: LowerContext): NetworkMode {
