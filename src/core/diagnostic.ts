@@ -100,10 +100,10 @@ export function visibleLine(line: string): string {
     })
 }
 
-/** The nearest of `names` within edit distance 2 of `name`, for "did you mean". */
-export function nearest(name: string, names: Iterable<string>): string | undefined {
+/** The nearest of `names` within edit distance `most` of `name`, for "did you mean". */
+export function nearest(name: string, names: Iterable<string>, most = 2): string | undefined {
   let best: string | undefined
-  let bestDistance = 3
+  let bestDistance = most + 1
   // Nobody means what is this long, and the search takes the square of it.
   if (name.length > 200) return undefined
   for (const candidate of names) {

@@ -1,5 +1,4 @@
 // One logical line to one instruction: the table of all instructions.
-import { nearest } from '../core/diagnostic.ts'
 import type { Instruction } from './ast.ts'
 import type { EscapeCharacter, Range } from './characters.ts'
 import { type InstructionText, instructionText } from './instruction-text.ts'
@@ -19,11 +18,12 @@ import { readAdd, readCopy } from './instructions/transfer.ts'
 import { readArg, readEnv, readLabel } from './instructions/variables.ts'
 import type { LogicalLine } from './logical-line.ts'
 import type { Report } from './report.ts'
+import { type Above, nothingAbove, reportUnknown } from './unknown-instruction.ts'
 
 type Read = (text: InstructionText) => Instruction | undefined
 
 const readers: Readonly<Record<Exclude<Instruction['kind'], 'ONBUILD'>, Read>> = {
-  // The order decides between equally near suggestions for an unknown name, so the usual ones come first.
+  // The usual ones come first: of equally near suggestions the first one wins.
   FROM: readFrom,
   RUN: readRun,
   COPY: readCopy,
@@ -47,10 +47,20 @@ function isName(name: string): name is keyof typeof readers {
   return Object.hasOwn(readers, name)
 }
 
+/** The names of all instructions; of equally near ones the earlier is suggested. */
+export const instructionNames: readonly string[] = [...Object.keys(readers), 'ONBUILD']
+
+export interface ParseContext {
+  readonly escape: EscapeCharacter
+  readonly report: Report
+  /** What stands above the line, for what is said of one that is no instruction. */
+  readonly above?: Above
+}
+
 /** The instruction in `range` of a logical line, or undefined after reporting why there is none. */
 export function parseInstruction(
   line: LogicalLine,
-  context: { escape: EscapeCharacter; report: Report },
+  context: ParseContext,
   range: Range = { start: 0, end: line.text.length },
 ): Instruction | undefined {
   const text = instructionText(line, range, context)
@@ -58,14 +68,6 @@ export function parseInstruction(
     return readOnbuild(text, (nested) => parseInstruction(line, context, nested))
   }
   if (isName(text.name)) return readers[text.name](text)
-  const suggestion = nearest(text.name, [...Object.keys(readers), 'ONBUILD'])
-  const isLower = text.keyword.text === text.keyword.text.toLowerCase()
-  const spelled = isLower ? suggestion?.toLowerCase() : suggestion
-  const message = `unknown instruction: ${shown(text.keyword.text)}${spelled === undefined ? '' : ` (did you mean ${spelled}?)`}`
-  context.report.error('UnknownInstruction', message, text.keyword.span)
+  reportUnknown(text, instructionNames, context.above ?? nothingAbove())
   return undefined
-}
-
-function shown(keyword: string): string {
-  return keyword.length > 60 ? `${keyword.slice(0, 60)}…` : keyword
 }

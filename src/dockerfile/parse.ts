@@ -3,10 +3,12 @@ import { hasErrors, type Outcome } from '../core/diagnostic.ts'
 import type { Dockerfile, Instruction } from './ast.ts'
 import type { EscapeCharacter } from './characters.ts'
 import { checkDirectives } from './directives.ts'
+import { isForeign, keywordOf, reportStrayHeredoc, strayHeredocs } from './foreign-text.ts'
 import { readLines } from './lines.ts'
 import type { LogicalLine } from './logical-line.ts'
 import { parseInstruction } from './parse-instruction.ts'
 import { newReport, type Report } from './report.ts'
+import { nothingAbove } from './unknown-instruction.ts'
 
 /** A file with more mistakes than this is no Dockerfile; the rest is not reported. */
 const maxErrors = 1000
@@ -22,7 +24,8 @@ export function parseDockerfile(text: string, fileName: string): Outcome<Dockerf
   }
   const { value: read, diagnostics } = readLines(text, fileName)
   checkDirectives(read.directives, report)
-  const instructions = parseLines(read.lines, { escape: read.escape, report })
+  const context = { escape: read.escape, report }
+  const instructions = isForeign(read.lines, text, context) ? [] : parseLines(read.lines, context)
   if (read.lines.length === 0 && !hasErrors(diagnostics)) {
     const span = { file: fileName, start: text.length, end: text.length }
     report.error('EmptyDockerfile', 'file with no instructions', span)
@@ -39,27 +42,43 @@ export function parseDockerfile(text: string, fileName: string): Outcome<Dockerf
   }
 }
 
+const unknown = 'UnknownInstruction'
+
 function parseLines(
   lines: readonly LogicalLine[],
   context: { escape: EscapeCharacter; report: Report },
 ): readonly Instruction[] {
   const instructions: Instruction[] = []
   const { report } = context
+  const above = nothingAbove()
   let hasStage = false
   let hasUnknown = false
   let isMisplaced = false
-  for (const line of lines) {
+  const strays = strayHeredocs(lines)
+  let from = 0
+  for (const [index, line] of lines.entries()) {
+    if (index < from) continue
+    const stray = strays.get(index)
     const before = report.diagnostics.length
-    const instruction = parseInstruction(line, context)
+    const instruction = parseInstruction(line, { ...context, above })
     // A FROM that is wrong, and a word that may have been meant as one, still stand where a stage begins.
-    const [, keyword = ''] = /^[\s\u0085]*(\S*)/.exec(line.text) ?? []
-    hasStage ||= keyword.toUpperCase() === 'FROM'
-    hasUnknown ||= instruction === undefined && report.diagnostics.at(before)?.code === 'UnknownInstruction'
-    if (instruction === undefined) {
-      if (report.diagnostics.length < maxErrors) continue
+    hasStage ||= keywordOf(line) === 'FROM'
+    const isUnknown = instruction === undefined && (report.diagnostics[before]?.code ?? unknown) === unknown
+    hasUnknown ||= isUnknown
+    if (!isUnknown) {
+      above.line = line
+      above.told.delete('continuation')
+    }
+    if (stray !== undefined && !isUnknown) {
+      reportStrayHeredoc(line, stray, report)
+      from = stray.last + 1
+    }
+    const isWrong = instruction === undefined || stray !== undefined
+    if (isWrong && report.diagnostics.length >= maxErrors) {
       report.error('TooManyErrors', 'too many errors; the rest of the file is not checked', line.span)
       break
     }
+    if (instruction === undefined) continue
     if (!hasStage && !hasUnknown && !isMisplaced && instruction.kind !== 'ARG') {
       isMisplaced = true
       const hint = 'only ARG may stand before the first FROM'
