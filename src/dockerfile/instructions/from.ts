@@ -12,7 +12,9 @@ export function readFrom(text: InstructionText): From | undefined {
   const flags = readFlags(text, { platform: 'word' })
   const parsed = argumentsGrammar(text.escape).from(text.args)
   if (parsed === undefined) {
-    const hint = 'write it as FROM image or FROM image AS name'
+    const hint = /\s--\w/.test(text.args)
+      ? 'flags stand before the image: FROM --platform=<platform> image'
+      : 'write it as FROM image or FROM image AS name'
     text.report.error(
       'InvalidFrom',
       'FROM requires either one or three arguments',

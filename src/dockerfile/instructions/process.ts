@@ -61,7 +61,8 @@ export function readHealthcheck(text: InstructionText): Healthcheck | undefined 
   const typeSpan = spanIn(line, start, typeEnd)
   if (type !== 'CMD') {
     const message = `Unknown type ${JSON.stringify(type)} in HEALTHCHECK (try CMD)`
-    report.error('UnknownHealthcheck', message, typeSpan)
+    const hint = 'write it as HEALTHCHECK CMD <command>, or as HEALTHCHECK NONE'
+    report.error('UnknownHealthcheck', message, typeSpan, { hint })
     return undefined
   }
   const command = readCommand(text, rest)

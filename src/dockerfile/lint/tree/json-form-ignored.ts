@@ -62,8 +62,8 @@ function findingOf(instruction: Instruction): Finding | undefined {
   }
 }
 
-/** A quoted word behind a bracket and a comma or bracket behind it. `[ 'x' ]` with its blanks is the shell's test. */
+/** A quoted word behind a bracket and a comma, a bracket or another one behind it. `[ 'x' ]` with its blanks is the shell's test. */
 function looksLikeArray(text: string): boolean {
-  const match = /^\[(\s*)(?:'[^']*'|"(?:[^"\\]|\\.)*"|[“”‘’][^“”‘’]*[“”‘’])\s*([,\]])/.exec(text)
+  const match = /^\[(\s*)(?:'[^']*'|"(?:[^"\\]|\\.)*"|[“”‘’][^“”‘’]*[“”‘’])\s*([,\]"'])/.exec(text)
   return match !== null && (match[2] === ',' || match[1] === '')
 }
