@@ -5,7 +5,7 @@ import { type HostOptions, openHost } from './app/host.ts'
 import { readInput } from './app/input.ts'
 import { namedContexts } from './app/named-contexts.ts'
 import { exportBuild, openOutputs } from './app/outputs.ts'
-import { resolvePin, unresolved } from './app/pins.ts'
+import { otherFailure, resolvePin, unresolved } from './app/pins.ts'
 import { readStages } from './app/read-stages.ts'
 import { type BuildRequest, planOptionsFrom } from './app/request.ts'
 import { openLocalCache } from './cache/local-cache.ts'
@@ -15,8 +15,10 @@ import { type Diagnostic, hasErrors } from './core/diagnostic.ts'
 import type { Digest } from './core/digest.ts'
 import { SlipwayError } from './core/error.ts'
 import type { StepInfo } from './core/event.ts'
+import { platformOfHost } from './core/platform.ts'
 import type { SourceFile } from './core/span.ts'
 import type { Graph } from './graph/op.ts'
+import { furtherMistakes } from './plan/further-mistakes.ts'
 import { planWithPins } from './plan/plan-with-pins.ts'
 import { solve } from './solve/solver.ts'
 
@@ -37,24 +39,27 @@ export async function build(request: BuildRequest, options: HostOptions, cx: Con
   const input = await task(cx, 'internal:definition', '[internal] load build definition', async () =>
     readInput(request),
   )
-  const { stages, diagnostics, files, show } = readStages(input, request.buildArgs)
+  const { parsed, stages, diagnostics, files, show } = readStages(input, request.buildArgs)
+  const platform = platformOfHost(options.os, options.architecture)
+  const further = (): readonly Diagnostic[] =>
+    furtherMistakes(parsed, planOptionsFrom(request, input, files, platform, {}))
   const report = { failed: false, files, dockerfile: input.dockerfile.name, metadata: {} }
   if (stages === undefined || hasErrors(diagnostics)) {
-    return { ...report, failed: true, diagnostics: show(diagnostics, cx) }
+    return { ...report, failed: true, diagnostics: show([...diagnostics, ...further()], cx) }
   }
 
   await using host = await openHost(options, cx)
   const contexts = namedContexts(request.contexts)
-  const planOptions = planOptionsFrom(request, input, files, host.platform, contexts.plan)
+  const planOptions = planOptionsFrom(request, input, files, platform, contexts.plan)
   const planned = await planWithPins(stages, planOptions, (pin) =>
     resolvePin(host, pin, request.pull, cx),
   ).catch((thrown: unknown) => {
-    const diagnostic = unresolved(thrown)
-    if (diagnostic === undefined) {
+    const missing = unresolved(thrown)
+    if (missing === undefined) {
       show(diagnostics, cx)
-      throw thrown
+      throw otherFailure(thrown)
     }
-    return { value: undefined, diagnostics: [diagnostic] }
+    return { value: undefined, diagnostics: [...missing, ...further()] }
   })
   const all = show([...diagnostics, ...planned.diagnostics], cx)
   if (planned.value === undefined || hasErrors(all)) return { ...report, failed: true, diagnostics: all }

@@ -1,6 +1,6 @@
 // What an image name stands for in a build: the local store first, as docker does, then its registry.
 import { type Context, task } from '../core/context.ts'
-import { type Diagnostic, nearest } from '../core/diagnostic.ts'
+import { type Diagnostic, type Note, nearest } from '../core/diagnostic.ts'
 import { SlipwayError } from '../core/error.ts'
 import { formatPlatform, platformDistance } from '../core/platform.ts'
 import { familiarReference, parseReference } from '../core/reference.ts'
@@ -40,13 +40,13 @@ export async function resolvePin(host: Host, request: PinRequest, pull: boolean,
 
 /** The same failure with the place in the Dockerfile that asked for the image, and what was perhaps meant. */
 async function located(host: Host, thrown: SlipwayError, request: PinRequest): Promise<SlipwayError> {
-  const { span } = request
+  const { span, meant } = request
   const error = thrown.toJSON()
-  const hint = request.hint ?? (await localHint(host, request))
+  const hint = meant?.hint ?? (await localHint(host, request))
   return new SlipwayError({
     ...error,
     ...(hint === undefined ? {} : { hint }),
-    data: { ...error.data, span },
+    data: { ...error.data, span, notes: meant?.notes, isMisnamed: meant !== undefined },
     cause: thrown,
   })
 }
@@ -69,14 +69,30 @@ async function localHint(host: Host, { reference, platform }: PinRequest): Promi
   return near === undefined ? undefined : `did you mean ${near}, which the local store has?`
 }
 
-/** What `resolvePin` threw as a mistake in the Dockerfile, or undefined when it was something else. */
-export function unresolved(thrown: unknown): Diagnostic | undefined {
+/** What `resolvePin` threw as mistakes in the Dockerfile, or undefined when any of it was something else. */
+export function unresolved(thrown: unknown): readonly Diagnostic[] | undefined {
+  const all: readonly unknown[] = thrown instanceof AggregateError ? thrown.errors : [thrown]
+  const found = all.flatMap((one) => diagnosticOf(one) ?? [])
+  return found.length === all.length ? found : undefined
+}
+
+/** What of a failure with several causes is no mistake in the Dockerfile. */
+export function otherFailure(thrown: unknown): unknown {
+  if (!(thrown instanceof AggregateError)) return thrown
+  return thrown.errors.find((one) => diagnosticOf(one) === undefined) ?? thrown
+}
+
+function diagnosticOf(thrown: unknown): Diagnostic | undefined {
   if (!(thrown instanceof SlipwayError) || thrown.data?.span === undefined) return undefined
+  const { span, notes, isMisnamed } = thrown.data
   return {
-    code: thrown.code,
+    code: isMisnamed ? 'UnknownStage' : 'UnresolvedImage',
     severity: 'error',
-    message: thrown.message,
-    span: thrown.data.span as Span,
+    message: isMisnamed
+      ? `there is no such stage above, and no such image: ${thrown.message}`
+      : thrown.message,
+    span: span as Span,
+    ...(Array.isArray(notes) ? { notes: notes as Note[] } : {}),
     ...(thrown.hint === undefined ? {} : { hint: thrown.hint }),
   }
 }

@@ -1,9 +1,9 @@
 // From the files' texts to stages: what can be said about a Dockerfile without knowing any image.
 
 import type { Context } from '../core/context.ts'
-import { type Diagnostic, hasErrors } from '../core/diagnostic.ts'
+import { type Diagnostic, hasErrors, type Outcome } from '../core/diagnostic.ts'
 import type { SourceFile } from '../core/span.ts'
-import type { Stages } from '../dockerfile/ast.ts'
+import type { Dockerfile, Stages } from '../dockerfile/ast.ts'
 import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
 import { lint } from '../dockerfile/lint/lint.ts'
 import { obeyChecks } from '../dockerfile/lint/obey.ts'
@@ -12,6 +12,7 @@ import { toStages } from '../dockerfile/stages.ts'
 import type { BuildInput } from './input.ts'
 
 export interface ReadStages {
+  readonly parsed: Outcome<Dockerfile>
   /** None when the Dockerfile could not be understood. */
   readonly stages?: Stages
   /** Everything that is wrong or doubtful in it so far. */
@@ -25,7 +26,8 @@ export interface ReadStages {
 export function readStages(input: BuildInput, buildArgs: Readonly<Record<string, string>>): ReadStages {
   const { dockerfile, ignoreFile } = input
   const files = ignoreFile === undefined ? [dockerfile] : [dockerfile, ignoreFile]
-  const { value: file, diagnostics } = parseDockerfile(dockerfile.text, dockerfile.name)
+  const parsed = parseDockerfile(dockerfile.text, dockerfile.name)
+  const { value: file, diagnostics } = parsed
   const show: ReadStages['show'] = (all, cx) => {
     const shown = obeyChecks(all, { file, buildArgs })
     if (shown.length > 0) cx.emit({ type: 'diagnostics', diagnostics: shown, files })
@@ -34,10 +36,10 @@ export function readStages(input: BuildInput, buildArgs: Readonly<Record<string,
   const ignored =
     ignoreFile === undefined ? [] : parseIgnoreFile(ignoreFile.text, ignoreFile.name).diagnostics
   const found = [...diagnostics, ...ignored]
-  if (hasErrors(found)) return { diagnostics: found, files, show }
+  if (hasErrors(found)) return { parsed, diagnostics: found, files, show }
   const { value: stages, diagnostics: staged } = toStages(file)
   const warnings = hasErrors(staged) ? [] : lint({ file, stages })
-  return { stages, diagnostics: [...found, ...staged, ...warnings], files, show }
+  return { parsed, stages, diagnostics: [...found, ...staged, ...warnings], files, show }
 }
 
 /** The patterns of the ignore file; none when there is no file. */

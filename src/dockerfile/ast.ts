@@ -230,6 +230,8 @@ export interface Dockerfile {
   /** Comments that would have been directives at the top of the file. */
   readonly lateDirectives?: readonly Directive[]
   readonly instructions: readonly Instruction[]
+  /** Upper-case names of the instructions that are wrong and left out; for a misspelt one, what was perhaps meant. */
+  readonly unread?: readonly string[]
 }
 
 /** One FROM and what follows it up to the next. */

@@ -6,7 +6,7 @@ import { checkDirectives } from './directives.ts'
 import { isForeign, keywordOf, reportStrayHeredoc, strayHeredocs } from './foreign-text.ts'
 import { readLines } from './lines.ts'
 import type { LogicalLine } from './logical-line.ts'
-import { parseInstruction } from './parse-instruction.ts'
+import { meantName, parseInstruction } from './parse-instruction.ts'
 import { newReport, type Report } from './report.ts'
 import { nothingAbove } from './unknown-instruction.ts'
 
@@ -25,7 +25,9 @@ export function parseDockerfile(text: string, fileName: string): Outcome<Dockerf
   const { value: read, diagnostics } = readLines(text, fileName)
   checkDirectives(read.directives, report)
   const context = { escape: read.escape, report }
-  const instructions = isForeign(read.lines, text, context) ? [] : parseLines(read.lines, context)
+  const { instructions, unread } = isForeign(read.lines, text, context)
+    ? { instructions: [], unread: [] }
+    : parseLines(read.lines, context)
   if (read.lines.length === 0 && !hasErrors(diagnostics)) {
     const span = { file: fileName, start: text.length, end: text.length }
     report.error('EmptyDockerfile', 'file with no instructions', span)
@@ -37,6 +39,7 @@ export function parseDockerfile(text: string, fileName: string): Outcome<Dockerf
       directives: read.directives,
       ...(read.lateDirectives.length === 0 ? {} : { lateDirectives: read.lateDirectives }),
       instructions,
+      ...(unread.length === 0 ? {} : { unread }),
     },
     diagnostics: inOrder([...diagnostics, ...report.diagnostics]),
   }
@@ -47,8 +50,9 @@ const unknown = 'UnknownInstruction'
 function parseLines(
   lines: readonly LogicalLine[],
   context: { escape: EscapeCharacter; report: Report },
-): readonly Instruction[] {
+): { readonly instructions: readonly Instruction[]; readonly unread: readonly string[] } {
   const instructions: Instruction[] = []
+  const unread = new Set<string>()
   const { report } = context
   const above = nothingAbove()
   let hasStage = false
@@ -78,7 +82,10 @@ function parseLines(
       report.error('TooManyErrors', 'too many errors; the rest of the file is not checked', line.span)
       break
     }
-    if (instruction === undefined) continue
+    if (instruction === undefined) {
+      unread.add(meantName(line, context))
+      continue
+    }
     if (!hasStage && !hasUnknown && !isMisplaced && instruction.kind !== 'ARG') {
       isMisplaced = true
       const hint = 'only ARG may stand before the first FROM'
@@ -92,7 +99,7 @@ function parseLines(
       hint: 'add a FROM instruction',
     })
   }
-  return instructions
+  return { instructions, unread: [...unread] }
 }
 
 function inOrder(diagnostics: Outcome<unknown>['diagnostics']): Outcome<unknown>['diagnostics'] {

@@ -67,7 +67,8 @@ interface Suggestion {
   readonly hint?: string
 }
 
-function suggestionFor(text: InstructionText, names: readonly string[]): Suggestion | undefined {
+/** What an unknown instruction was perhaps meant to be. */
+export function suggestionFor(text: InstructionText, names: readonly string[]): Suggestion | undefined {
   const { name } = text
   const written = text.keyword.text
   const odd = oddCharacter(written, names)

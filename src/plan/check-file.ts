@@ -6,6 +6,7 @@ import { obeyChecks } from '../dockerfile/lint/obey.ts'
 import { ruleNamed } from '../dockerfile/lint/registry.ts'
 import type { Rule } from '../dockerfile/lint/rule.ts'
 import { toStages } from '../dockerfile/stages.ts'
+import { furtherMistakes } from './further-mistakes.ts'
 import { pinKey } from './pin-key.ts'
 import { plan } from './plan.ts'
 import { planWithPins } from './plan-with-pins.ts'
@@ -37,13 +38,15 @@ export async function checkFile(
 ): Promise<CheckReport> {
   const file = parsed.value
   const settings = { file, buildArgs: options.buildArgs }
-  if (hasErrors(parsed.diagnostics)) return reportOf(obeyChecks(parsed.diagnostics, settings))
+  const everyStage: PlanOptions = options.target === undefined ? { ...options, everyStage: true } : options
+  if (hasErrors(parsed.diagnostics)) {
+    return reportOf(obeyChecks([...parsed.diagnostics, ...furtherMistakes(parsed, everyStage)], settings))
+  }
   const { value: stages, diagnostics } = toStages(file)
   const found = [...parsed.diagnostics, ...diagnostics, ...lint({ file, stages })]
-  const all: PlanOptions = options.target === undefined ? { ...options, everyStage: true } : options
   const evaluate = (pins: Pins): CheckReport => {
     // A mistake early in a build, or an image that nobody has, must not hide what is to be said of the rest.
-    const { diagnostics: planned } = plan(stages, { ...all, standIns: true }, pins)
+    const { diagnostics: planned } = plan(stages, { ...everyStage, standIns: true }, pins)
     return reportOf(obeyChecks([...found, ...planned], settings))
   }
   const known: Record<string, Pin> = {}
@@ -53,7 +56,7 @@ export async function checkFile(
     return pin
   }
   try {
-    return evaluate((await planWithPins(stages, all, remember)).value.pins)
+    return evaluate((await planWithPins(stages, everyStage, remember)).value.pins)
   } catch (failure) {
     return { ...evaluate(known), failure }
   }

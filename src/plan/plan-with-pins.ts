@@ -11,7 +11,7 @@ export interface Pinned extends Ready {
   readonly pins: Pins
 }
 
-/** A plan with every image resolved, all that are missing at a time in parallel; triggers of bases may need another turn. Rejects with what `resolve` throws. */
+/** A plan with every image resolved, all that are missing at a time in parallel; triggers of bases may need another turn. Rejects with what `resolve` throws, an AggregateError where it throws more than once. */
 export async function planWithPins(
   stages: Stages,
   options: PlanOptions,
@@ -22,13 +22,18 @@ export async function planWithPins(
   for (;;) {
     const { value, diagnostics }: Outcome<ReturnType<typeof plan>['value']> = plan(stages, options, pins)
     if (value.kind === 'ready') return { value: { ...value, pins }, diagnostics }
-    const found = await Promise.all(
+    const settled = await Promise.allSettled(
       value.pins.map(async (request) => {
         const key = pinKey(request.reference, request.platform)
         invariant(pins[key] === undefined, `the plan asked twice for ${key}`)
         return [key, await resolve(request)] as const
       }),
     )
-    pins = { ...pins, ...Object.fromEntries(found) }
+    const failures = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []))
+    if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures)
+    pins = {
+      ...pins,
+      ...Object.fromEntries(settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))),
+    }
   }
 }

@@ -44,6 +44,7 @@ export function plan(
     platform: targetPlatform(options),
     everyStage: options.everyStage === true,
     standIns: options.standIns === true,
+    contexts: Object.keys(options.contexts),
     report,
   })
   const instructions = reached.stages.flatMap((index) => {

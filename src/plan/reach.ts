@@ -44,13 +44,14 @@ export function reach(
     readonly everyStage: boolean
     /** Whether no image needs a pin. */
     readonly standIns: boolean
+    /** Names of `--build-context`. */
+    readonly contexts: readonly string[]
     readonly report: (diagnostic: Diagnostic) => void
   },
 ): Reach {
   const missing = new Map<string, PinRequest>()
   const triggers = new Map<number, readonly StageInstruction[]>()
   const names = new Map<Origin, string | undefined>()
-  const stageNames = infos.flatMap(({ stage }) => (stage.name === undefined ? [] : [stage.name]))
 
   const referenceOf = (origin: Extract<Origin, { kind: 'image' }>): string | undefined => {
     if (names.has(origin)) return names.get(origin)
@@ -66,14 +67,14 @@ export function reach(
     const pin = given.pins[key]
     if (pin !== undefined) return { reference, platform, pin }
     if (given.standIns) return { reference, platform, pin: standIn(platform), isStandIn: true }
-    const close = nearest(origin.name, stageNames)
+    const meant = meantBy(origin, infos, given.contexts)
     if (!missing.has(key)) {
       missing.set(key, {
         kind: 'image',
         reference,
         platform,
         span: origin.span,
-        ...(close === undefined ? {} : { hint: `did you mean the stage ${close}?` }),
+        ...(meant === undefined ? {} : { meant }),
       })
     }
     return undefined
@@ -113,6 +114,25 @@ export function reach(
     imageOf,
     missing: [...missing.values()],
   }
+}
+
+/** The stage or build context that the name of an image nearly is, or is too early for. */
+function meantBy(
+  { name, span }: Extract<Origin, { kind: 'image' }>,
+  infos: readonly StageInfo[],
+  contexts: readonly string[],
+): PinRequest['meant'] {
+  const stages = infos.flatMap(({ stage }) => (stage.name === undefined ? [] : [stage.name]))
+  const close = nearest(name, [...stages, ...contexts])
+  if (close === undefined) return undefined
+  const stage = infos.find((info) => info.stage.name === close)?.stage
+  if (stage === undefined) {
+    return { name: close, hint: `did you mean the build context ${close}?`, notes: [] }
+  }
+  const isLater = stage.from.span.end > span.start
+  const hint = isLater ? `move the stage ${close} up` : `did you mean the stage ${close}?`
+  const text = isLater ? 'defined here' : 'the stage that may be meant'
+  return { name: close, hint, notes: [{ span: (stage.from.as ?? stage.from.image).span, text }] }
 }
 
 /** An image of which only the platform is known. */

@@ -1,4 +1,5 @@
 // What a plan is made from and what it says: options, pins, requests for pins, the target. All plain JSON.
+import type { Note } from '../core/diagnostic.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Platform } from '../core/platform.ts'
 import type { SourceFile, Span } from '../core/span.ts'
@@ -92,8 +93,8 @@ export interface PinRequest {
   readonly platform: Platform
   /** Where it is asked for first. */
   readonly span: Span
-  /** What to tell the user should the image not exist. */
-  readonly hint?: string
+  /** What was perhaps meant, to tell the user should the image not exist: a stage or build context of nearly that name. */
+  readonly meant?: { readonly name: string; readonly hint: string; readonly notes: readonly Note[] }
 }
 
 /** The image to make of a graph's root; the empty file system when `root` is null. */

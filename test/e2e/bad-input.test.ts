@@ -41,7 +41,12 @@ describe.skipIf(lacking !== undefined)(`bad input (needs ${lacking ?? 'nothing m
     [
       'missing stage',
       'FROM base AS build\nFROM base\nCOPY --from=biuld /a /b\n',
-      [/biuld/, /Dockerfile:3/, /build/],
+      [/UnknownStage/, /biuld/, /Dockerfile:3/, / 1 \| .*\n.* -----/, /did you mean the stage build\?/],
+    ],
+    [
+      'images and steps that are wrong, all at once',
+      'FROM bas:lates AS one\nFROM bace\nCOPY --from=oen /a /b\nEXPOSE eighty\n',
+      [/1:6\n/, /2:6\n/, /3:13\n[^e]*/, /4:8\n/, /failed to build: 4 errors/],
     ],
     [
       'circular stages',
@@ -50,8 +55,8 @@ describe.skipIf(lacking !== undefined)(`bad input (needs ${lacking ?? 'nothing m
     ],
     [
       'every mistake at once',
-      'FROM base\nRNU a\nCOPY\nENV\n',
-      [/Dockerfile:2/, /Dockerfile:3/, /Dockerfile:4/],
+      'FROM base\nRNU a\nCOPY\nLABEL\nEXPOSE eighty\n',
+      [/Dockerfile:2/, /Dockerfile:3/, /Dockerfile:4/, /Dockerfile:5/, /InvalidPort/],
     ],
     ['empty file', '', [/empty/]],
     ['no FROM', 'RUN true\n', [/FROM|build stage/]],

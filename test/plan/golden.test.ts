@@ -79,7 +79,7 @@ function printPlanned(planned: Planned): string {
   }
   const lines = planned.pins.map(
     (pin) =>
-      `${pin.reference} ${formatPlatform(pin.platform)} at ${pin.span.start}${pin.hint === undefined ? '' : ` (${pin.hint})`}`,
+      `${pin.reference} ${formatPlatform(pin.platform)} at ${pin.span.start}${pin.meant === undefined ? '' : ` (${pin.meant.hint})`}`,
   )
   return `needs\n${lines.join('\n')}\n`
 }

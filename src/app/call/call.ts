@@ -7,8 +7,8 @@ import { diagnosticsData } from '../../core/diagnostic-data.ts'
 import { SlipwayError } from '../../core/error.ts'
 import { platformOfHost } from '../../core/platform.ts'
 import type { SourceFile } from '../../core/span.ts'
-import { parseDockerfile } from '../../dockerfile/parse.ts'
 import { type CheckReport, checkFile } from '../../plan/check-file.ts'
+import { furtherMistakes } from '../../plan/further-mistakes.ts'
 import { type Outline, outlineOf } from '../../plan/outline.ts'
 import { planWithPins } from '../../plan/plan-with-pins.ts'
 import { targetsOf } from '../../plan/targets.ts'
@@ -16,7 +16,7 @@ import type { Pin, PinRequest, Pins } from '../../plan/types.ts'
 import { type Host, type HostOptions, openHost } from '../host.ts'
 import { readInput } from '../input.ts'
 import { namedContexts } from '../named-contexts.ts'
-import { resolvePin, unresolved } from '../pins.ts'
+import { otherFailure, resolvePin, unresolved } from '../pins.ts'
 import { readStages } from '../read-stages.ts'
 import { type BuildRequest, planOptionsFrom } from '../request.ts'
 import { describeMethods } from './describe.ts'
@@ -58,7 +58,7 @@ export async function call(
   )
   const { dockerfile } = input
   const platform = platformOfHost(options.os, options.architecture)
-  const { stages, diagnostics, files } = readStages(input, request.buildArgs)
+  const { parsed, stages, diagnostics, files } = readStages(input, request.buildArgs)
   const done = (answer: Answer | undefined, errors: readonly Diagnostic[]): Called => ({
     ...(answer === undefined ? {} : { answer }),
     errors,
@@ -69,7 +69,6 @@ export async function call(
   const planOptions = (): ReturnType<typeof planOptionsFrom> =>
     planOptionsFrom(request, input, files, platform, namedContexts(request.contexts).plan)
   if (method === 'lint') {
-    const parsed = parseDockerfile(dockerfile.text, dockerfile.name)
     const report = await withImages(request, options, cx, (resolve) =>
       checkFile(parsed, planOptions(), resolve),
     )
@@ -78,7 +77,9 @@ export async function call(
     return done({ method, json: lintJson(report, errors, dockerfile, files), findings }, errors)
   }
   const mistakes = diagnostics.filter(({ severity }) => severity === 'error')
-  if (stages === undefined || mistakes.length > 0) return done(undefined, mistakes)
+  if (stages === undefined || mistakes.length > 0) {
+    return done(undefined, [...mistakes, ...furtherMistakes(parsed, planOptions())])
+  }
   if (method === 'targets') {
     const targets = targetsOf(stages).map(({ span, isDefault, ...target }) => ({
       ...target,
@@ -125,16 +126,17 @@ async function knownPins(planned: ReturnType<typeof planWithPins>): Promise<Pins
   try {
     return (await planned).value.pins
   } catch (thrown) {
-    if (thrown instanceof SlipwayError) return {}
-    throw thrown
+    const other = otherFailure(thrown)
+    if (other instanceof SlipwayError || unresolved(thrown) !== undefined) return {}
+    throw other
   }
 }
 
 function errorsOf({ mistakes, failure }: CheckReport): readonly Diagnostic[] {
   if (failure === undefined) return mistakes.filter(({ severity }) => severity === 'error')
-  const diagnostic = unresolved(failure)
-  if (diagnostic === undefined) throw failure
-  return [...mistakes.filter(({ severity }) => severity === 'error'), diagnostic]
+  const missing = unresolved(failure)
+  if (missing === undefined) throw otherFailure(failure)
+  return [...mistakes.filter(({ severity }) => severity === 'error'), ...missing]
 }
 
 function lintJson(
