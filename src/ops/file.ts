@@ -13,7 +13,7 @@ import type { FileOperation } from '../sys/file-operation.ts'
 import { applyFileOperations } from '../sys/files.ts'
 import { contentDigest, entriesOf } from './copy/content-digest.ts'
 import { asContextChange, hashFiles } from './copy/hash-files.ts'
-import { resolveOwner } from './copy/owner.ts'
+import { type OnUnknownName, resolveOwner } from './copy/owner.ts'
 import { type CopyStyle, destinationOf, planCopy } from './copy/plan-copy.ts'
 import { planMkdir, planMkfile } from './copy/plan-make.ts'
 import type { CopyAction, Selected } from './copy/select.ts'
@@ -150,15 +150,25 @@ async function* planSources(
   }
 }
 
-async function styleOf(action: FileAction, { base, cx }: Planning): Promise<CopyStyle> {
+async function styleOf(action: FileAction, { op, base, cx }: Planning): Promise<CopyStyle> {
   const read = async (path: string) => base?.readFile(path, maxUserFileBytes)
-  const owner = action.owner === undefined ? undefined : await resolveOwner(action.owner, read)
+  // USER may name one whom a later step creates: then a WORKDIR before that is root's, as in BuildKit, but not in silence.
+  const onUnknown = action.kind === 'mkdir' ? [reportUnknown(op, action.path, cx)] : []
+  const owner = action.owner === undefined ? undefined : await resolveOwner(action.owner, read, ...onUnknown)
   const mode = action.kind === 'copy' && action.mode !== undefined ? modeOf(action.mode) : undefined
   return {
     instruction: action.kind === 'copy' ? action.instruction : action.kind === 'mkdir' ? 'WORKDIR' : 'COPY',
     ...(owner === undefined ? {} : { owner }),
     ...(mode === undefined ? {} : { mode }),
     nowNs: nanoseconds(cx.now()),
+  }
+}
+
+/** Says in the step's output that a directory is made for somebody the image does not know. */
+function reportUnknown(op: OpOf<'file'>, path: string, cx: Context): OnUnknownName {
+  return ({ message }) => {
+    const text = `warning: ${message}: ${path} belongs to 0\n`
+    cx.emit({ type: 'log', step: digestOfJson(op), stream: 'stderr', text })
   }
 }
 

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { FileAction } from '../../src/graph/op.ts'
 import type { Result } from '../../src/solve/types.ts'
+import { testContext } from './support/context.ts'
 import { copy, openRig, type Rig, type Tree, treeTime, writeTree } from './support/rig.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -335,6 +336,22 @@ describe.skipIf(!isRoot)('COPY (needs root)', () => {
     ])
     expect(rig.entry(result, 'w')).toMatchObject({ uid: 1000, gid: 1001 })
     expect(rig.entry(result, 'existing')).toMatchObject({ uid: 5, mode: 0o700 })
+  })
+
+  it("makes a WORKDIR of a user nobody has created root's, and says so", async () => {
+    const cx = testContext()
+    const actions = ['nobody', 'app:nogroup'].map((owner, at) => {
+      return { kind: 'mkdir', path: `/w${at}`, mode: 0o755, owner } as const
+    })
+    const result = await rig.run(base, [], actions, cx)
+    expect(rig.entry(result, 'w0')).toMatchObject({ uid: 0, gid: 0 })
+    expect(rig.entry(result, 'w1')).toMatchObject({ uid: 1000, gid: 0 })
+    expect(cx.events.flatMap((event) => (event.type === 'log' ? [event.text] : []))).toEqual([
+      expect.stringMatching(/^warning: unable to find user "nobody" .*\/etc\/passwd.*: \/w0 belongs to 0\n$/),
+      expect.stringMatching(
+        /^warning: unable to find group "nogroup" .*\/etc\/group.*: \/w1 belongs to 0\n$/,
+      ),
+    ])
   })
 
   const failures: readonly [title: string, Parameters<typeof copy>[0], code: string, message: RegExp][] = [
