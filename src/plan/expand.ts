@@ -1,5 +1,5 @@
 // Words with the variables of a place in the Dockerfile put in, and the check that those exist.
-import type { Diagnostic } from '../core/diagnostic.ts'
+import { type Diagnostic, nearest } from '../core/diagnostic.ts'
 import type { Heredoc, Word } from '../dockerfile/ast.ts'
 import {
   type Environment,
@@ -76,7 +76,10 @@ function reportUndefined(use: VariableUse, state: StageState, cx: LowerContext):
   if (use.defined || toleratesUnset(use) || state.args.some(({ key }) => key === use.name)) return
   // What an unknown image sets is no mistake.
   if (builderOnly.has(use.name) || state.base.isStandIn) return
-  cx.report(undefinedVariable(use, state.env.keys()))
+  const close = nearest(use.name, state.env.keys())
+  // The places of a trigger are not the file's.
+  const elsewhere = cx.isTrigger ? {} : cx.elsewhere(use, cx.stage.index, close)
+  cx.report({ ...undefinedVariable(use, close), ...elsewhere })
 }
 
 /** Whether the operator says what an unset variable means, or makes it an error of its own. */

@@ -8,6 +8,7 @@ import type { GraphBuilder } from '../graph/builder.ts'
 import type { OpRef } from '../graph/op.ts'
 import { childState, contextState, emptyState, imageState, pinnedName } from './base.ts'
 import { checkInstruction } from './check-instruction.ts'
+import type { FindElsewhere } from './declarations.ts'
 import type { GlobalArgs } from './global-args.ts'
 import { addLocal } from './local.ts'
 import { isStep, lower, type StageInstruction } from './lower/table.ts'
@@ -37,6 +38,7 @@ export interface LowerStagesInput {
   readonly options: PlanOptions
   readonly graph: GraphBuilder
   readonly args: GlobalArgs
+  readonly elsewhere: FindElsewhere
   readonly escape: string
   readonly sourcesOf: (instruction: StageInstruction) => readonly Source[]
   readonly report: (diagnostic: Diagnostic) => void
@@ -72,6 +74,7 @@ export function lowerStages(
       stage: facts,
       isTrigger: false,
       globalArgs: input.args.values,
+      elsewhere: input.elsewhere,
       targetPlatform,
       report,
       context: () => addLocal('context', options.ignore, graph, slotOf('context', options, targetPlatform)),

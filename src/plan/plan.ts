@@ -3,6 +3,7 @@ import { type Diagnostic, hasErrors, nearest, type Outcome } from '../core/diagn
 import type { Stages } from '../dockerfile/ast.ts'
 import { graphBuilder } from '../graph/builder.ts'
 import { emptyState } from './base.ts'
+import { declarationsOf } from './declarations.ts'
 import { globalArgs } from './global-args.ts'
 import { unsupportedMounts } from './lower/mounts.ts'
 import { checkEarly } from './lower/table.ts'
@@ -29,7 +30,8 @@ export function plan(
   const done = (value: Planned): Outcome<Planned> => ({ value, diagnostics: inOrder([...found.values()]) })
 
   const args = globalArgs(stages, options, options.buildArgs, report)
-  const infos = resolveStages(stages, options, args, report)
+  const elsewhere = declarationsOf(stages)
+  const infos = resolveStages(stages, options, { args, elsewhere, report })
   const defaults = globalArgs(stages, options, {}, () => undefined)
   reportInvalidDefaults(infos, defaults, stages.escape, report)
   const sourcesOf = sourceReader(infos, options, report)
@@ -64,6 +66,7 @@ export function plan(
     options,
     graph,
     args,
+    elsewhere,
     sourcesOf,
     escape: stages.escape,
     report,

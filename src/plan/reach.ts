@@ -197,6 +197,7 @@ function fullReference(
       message: thrown.message,
       span: origin.span,
       ...(thrown.hint === undefined ? {} : { hint: thrown.hint }),
+      ...origin.help,
     })
     return undefined
   }

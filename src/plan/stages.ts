@@ -12,6 +12,7 @@ import { checkConstantPlatform } from '../dockerfile/lint/planned/from-platform-
 import { invalidDefault } from '../dockerfile/lint/planned/invalid-default-arg-in-from.ts'
 import { redundantPlatform } from '../dockerfile/lint/planned/redundant-target-platform.ts'
 import { undefinedArgument } from '../dockerfile/lint/planned/undefined-arg-in-from.ts'
+import type { Elsewhere, FindElsewhere } from './declarations.ts'
 import { expandWith, toleratesUnset } from './expand.ts'
 import type { GlobalArgs } from './global-args.ts'
 import type { NamedContext, PlanOptions } from './types.ts'
@@ -25,6 +26,8 @@ export type Origin =
       /** As written, or as the named context says; not checked yet. */
       readonly name: string
       readonly span: Span
+      /** What to tell of a name that is none because a variable in it is not set. */
+      readonly help?: Elsewhere
     }
   | { readonly kind: 'context'; readonly name: string; readonly ignore: readonly string[] }
 
@@ -45,6 +48,7 @@ interface FromContext {
   readonly escapeBy: string
   readonly options: PlanOptions
   readonly args: GlobalArgs
+  readonly elsewhere: FindElsewhere
   readonly report: Report
 }
 
@@ -52,10 +56,9 @@ interface FromContext {
 export function resolveStages(
   stages: Stages,
   options: PlanOptions,
-  args: GlobalArgs,
-  report: Report,
+  given: Pick<FromContext, 'args' | 'elsewhere' | 'report'>,
 ): StageInfo[] {
-  const cx: FromContext = { escapeBy: stages.escape, options, args, report }
+  const cx: FromContext = { escapeBy: stages.escape, options, ...given }
   const byName = new Map<string, number>()
   const infos: StageInfo[] = []
   for (const stage of stages.stages) {
@@ -67,7 +70,7 @@ export function resolveStages(
         ? originOfContext(replacement, stage.from.image.span)
         : name === undefined
           ? undefined
-          : originOf(name, byName, stage.from.image.span, options)
+          : withHelp(originOf(name.text, byName, stage.from.image.span, options), name.help)
     const parent = base?.kind === 'stage' ? infos[base.index] : undefined
     infos.push({
       stage,
@@ -95,6 +98,10 @@ export function originOf(
   return context === undefined ? { kind: 'image', name, span } : originOfContext(context, span)
 }
 
+function withHelp(origin: Origin, help: Elsewhere): Origin {
+  return origin.kind === 'image' ? { ...origin, help } : origin
+}
+
 function originOfContext([name, context]: readonly [string, NamedContext], span: Span): Origin {
   if (context.kind === 'local') return { kind: 'context', name, ignore: context.ignore }
   if (context.reference === 'scratch') return { kind: 'scratch' }
@@ -117,38 +124,54 @@ function familiarName(name: string): string {
   }
 }
 
-function baseNameOf(stage: Stage, { escapeBy, args, report }: FromContext): string | undefined {
+interface BaseName {
+  readonly text: string
+  readonly help: Elsewhere
+}
+
+function baseNameOf(stage: Stage, cx: FromContext): BaseName | undefined {
+  const { escapeBy, args, report } = cx
   const word = stage.from.image
   const { text, unmatched, diagnostics } = expandWith(word, args.values, escapeBy)
   for (const diagnostic of diagnostics) report(diagnostic)
-  reportUndefined(unmatched, args, report)
-  if (text !== '' || diagnostics.length > 0) return text === '' ? undefined : text
+  reportUndefined(unmatched, cx)
+  const help = helpWith(unmatched, cx)
+  if (text !== '' || diagnostics.length > 0) return text === '' ? undefined : { text, help }
   report({
     code: 'BlankBaseName',
     severity: 'error',
     message: `base name (${word.text}) should not be blank`,
     span: word.span,
-    hint: blankHint(unmatched, args),
+    hint: blankHint(unmatched),
+    ...help,
   })
   return undefined
 }
 
-function blankHint(unmatched: readonly VariableUse[], args: GlobalArgs): string {
+/** What helps with the first of the variables that are not set: the name that was perhaps meant, or where it is set. */
+function helpWith(unmatched: readonly VariableUse[], { args, elsewhere }: FromContext): Elsewhere {
+  const use = unmatched.find((one) => !args.names.has(one.name) && !toleratesUnset(one))
+  if (use === undefined) return {}
+  const close = nearest(use.name, args.names)
+  const found = elsewhere(use, undefined, close)
+  return close === undefined ? found : { ...found, hint: `did you mean ${close}?` }
+}
+
+function blankHint(unmatched: readonly VariableUse[]): string {
   const [use] = unmatched
   if (use === undefined) return 'name an image, a stage or scratch'
-  const close = args.names.has(use.name) ? undefined : nearest(use.name, args.names)
-  if (close !== undefined) return `did you mean ${close}?`
   return `give ARG ${use.name} before the first FROM a default, or pass --build-arg ${use.name}=…`
 }
 
-function platformOf(stage: Stage, { escapeBy, options, args, report }: FromContext): Platform | undefined {
+function platformOf(stage: Stage, cx: FromContext): Platform | undefined {
+  const { escapeBy, options, args, report } = cx
   const word = stage.from.platform
   // `--platform=` with nothing behind it says nothing; a variable that is empty there is a mistake.
   if (word === undefined || word.text === '') return undefined
   const { text, matched, unmatched, diagnostics } = expandWith(word, args.values, escapeBy)
   for (const diagnostic of diagnostics) report(diagnostic)
   if (diagnostics.length > 0) return undefined
-  reportUndefined(unmatched, args, report)
+  reportUndefined(unmatched, cx)
   const only = matched.length === 1 && unmatched.length === 0 ? matched[0] : undefined
   if (only === 'TARGETPLATFORM' && text === args.values.get('TARGETPLATFORM')) {
     report(redundantPlatform(word))
@@ -159,6 +182,7 @@ function platformOf(stage: Stage, { escapeBy, options, args, report }: FromConte
       severity: 'error',
       message: `empty platform value from expression ${word.text}`,
       span: word.span,
+      ...helpWith(unmatched, cx),
     })
     return undefined
   }
@@ -181,9 +205,11 @@ function platformOf(stage: Stage, { escapeBy, options, args, report }: FromConte
   }
 }
 
-function reportUndefined(unmatched: readonly VariableUse[], args: GlobalArgs, report: Report): void {
+function reportUndefined(unmatched: readonly VariableUse[], { args, elsewhere, report }: FromContext): void {
   for (const use of unmatched) {
-    if (!args.names.has(use.name) && !toleratesUnset(use)) report(undefinedArgument(use, args.names))
+    if (args.names.has(use.name) || toleratesUnset(use)) continue
+    const close = nearest(use.name, args.names)
+    report({ ...undefinedArgument(use, close), ...elsewhere(use, undefined, close) })
   }
 }
 
@@ -198,8 +224,9 @@ export function reportInvalidDefaults(
     const { image } = stage.from
     const { text, matched, unmatched, diagnostics } = expandWith(image, defaults.values, escapeBy)
     const isConstant = matched.length + unmatched.length === 0
-    // What is wrong with these build args too has been reported as an error.
+    // What is wrong with these build args too is reported as an error.
     if (base === undefined || isConstant || diagnostics.length > 0 || isReference(text)) continue
+    if (base.kind === 'image' && !isReference(base.name)) continue
     report(invalidDefault(stage.from))
   }
 }

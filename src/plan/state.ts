@@ -9,6 +9,7 @@ import type { IgnoredSourceCheck } from '../dockerfile/lint/planned/copy-ignored
 import type { GraphBuilder } from '../graph/builder.ts'
 import type { Op, OpNote, OpRef } from '../graph/op.ts'
 import type { ContainerConfig, History, ImageConfig, PlannedHistory } from '../image/types.ts'
+import type { FindElsewhere } from './declarations.ts'
 import type { PlanOptions } from './types.ts'
 
 /** An ARG in scope; without `value` it was declared and never given one. */
@@ -56,6 +57,8 @@ export interface LowerContext {
   /** Whether the instruction is an ONBUILD trigger of the base. */
   readonly isTrigger: boolean
   readonly globalArgs: ReadonlyMap<string, string>
+  /** Where variables are set that are not set here. */
+  readonly elsewhere: FindElsewhere
   readonly targetPlatform: Platform
   report(diagnostic: Diagnostic): void
   /** The main build context. */

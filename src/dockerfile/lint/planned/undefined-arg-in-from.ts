@@ -1,5 +1,5 @@
 // BuildKit's UndefinedArgInFrom.
-import { type Diagnostic, nearest } from '../../../core/diagnostic.ts'
+import type { Diagnostic } from '../../../core/diagnostic.ts'
 import type { VariableUse } from '../../expand.ts'
 import { type Rule, warningOf } from '../rule.ts'
 
@@ -11,9 +11,8 @@ export const undefinedArgInFrom: Rule = {
   url: 'https://docs.docker.com/go/dockerfile/rule/undefined-arg-in-from/',
 }
 
-/** The use of an argument that none of `known` is. */
-export function undefinedArgument({ name, span }: VariableUse, known: Iterable<string>): Diagnostic {
-  const close = nearest(name, known)
+/** The use of an argument that is not declared; `close` is the name that was perhaps meant. */
+export function undefinedArgument({ name, span }: VariableUse, close: string | undefined): Diagnostic {
   const message = `FROM argument '${name}' is not declared${close === undefined ? '' : ` (did you mean ${close}?)`}`
   return warningOf(undefinedArgInFrom, { span, message })
 }

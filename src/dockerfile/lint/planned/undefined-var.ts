@@ -1,5 +1,5 @@
 // BuildKit's UndefinedVar.
-import { type Diagnostic, nearest } from '../../../core/diagnostic.ts'
+import type { Diagnostic } from '../../../core/diagnostic.ts'
 import type { VariableUse } from '../../expand.ts'
 import { type Rule, warningOf } from '../rule.ts'
 
@@ -11,9 +11,8 @@ export const undefinedVar: Rule = {
   url: 'https://docs.docker.com/go/dockerfile/rule/undefined-var/',
 }
 
-/** The use of a variable that nothing has set; `known` are the names that are. */
-export function undefinedVariable({ name, span }: VariableUse, known: Iterable<string>): Diagnostic {
-  const close = nearest(name, known)
+/** The use of a variable that nothing has set; `close` is the name that was perhaps meant. */
+export function undefinedVariable({ name, span }: VariableUse, close: string | undefined): Diagnostic {
   const message = `Usage of undefined variable '$${name}'${close === undefined ? '' : ` (did you mean $${close}?)`}`
   return warningOf(undefinedVar, { span, message })
 }
