@@ -46,7 +46,7 @@ export interface ExecOp {
 
 /**
  * What a process finds at a path of its root without it being part of the result. Targets are absolute and clean,
- * no two mounts of an op have the same. Sources are absolute paths inside the file system of an input.
+ * no two mounts of an op have the same; they are sorted, so that mounting them in order hides none. Sources are absolute paths inside the file system of an input.
  */
 export type ExecMount =
   /** A small read-only file (a heredoc script). */

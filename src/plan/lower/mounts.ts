@@ -55,7 +55,11 @@ export function lowerMounts(
   const mounts = withoutCovered(placed, cx)
   const agent = mounts.find((mount) => mount.kind === 'ssh')
   const needsVariable = agent !== undefined && !state.env.has('SSH_AUTH_SOCK')
-  return { mounts, inputs: all, env: needsVariable ? [`SSH_AUTH_SOCK=${agent.target}`] : [] }
+  return {
+    mounts: byTarget(mounts),
+    inputs: all,
+    env: needsVariable ? [`SSH_AUTH_SOCK=${agent.target}`] : [],
+  }
 }
 
 /** What a word means; undefined when it is wrong, so that nothing is concluded from it. */
@@ -147,8 +151,10 @@ function targetOf(
   }
   if (target === undefined && mount.kind === 'ssh') return `/run/buildkit/ssh_agent.${agents}`
   const written = target?.text ?? ''
+  // BuildKit joins the working directory to the targets of the kinds that hold files of the build alone.
+  const isSmall = mount.kind === 'secret' || mount.kind === 'ssh'
   const path = cleanAbsolute(
-    written.startsWith('/') ? written : `${state.config.WorkingDir ?? '/'}/${written}`,
+    written.startsWith('/') || isSmall ? written : `${state.config.WorkingDir ?? '/'}/${written}`,
   )
   if (path === '/') {
     cx.report({
@@ -229,6 +235,15 @@ function startOf(mount: CacheMount, { inputOf, cx }: Place): CacheStart | undefi
 
 function withDefaults({ mode, uid = 0, gid = 0 }: MountOwner, standard: number) {
   return { mode: mode ?? standard, uid, gid }
+}
+
+/** In the order of mounting: what lies below another mount comes after it. Secrets without a file come last. */
+function byTarget(mounts: readonly ExecMount[]): ExecMount[] {
+  const files = mounts.flatMap((mount) =>
+    mount.target === undefined ? [] : [[mount.target, mount] as const],
+  )
+  const others = mounts.filter(({ target }) => target === undefined)
+  return [...files.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, mount]) => mount), ...others]
 }
 
 /** Without the mounts that a later one at the same target covers. */
