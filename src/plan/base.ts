@@ -29,6 +29,12 @@ export function emptyState(platform: Platform): StageState {
   }
 }
 
+/** Behind a FROM that is wrong: nothing is known of it, and nothing is built on it. */
+export function unknownState(platform: Platform): StageState {
+  const state = emptyState(platform)
+  return { ...state, base: { ...state.base, isStandIn: true } }
+}
+
 /** FROM an image: its layers, config and history. An image without layers is `scratch` with a config. */
 export function imageState(image: PinnedImage, info: StageInfo, cx: LowerContext): StageState {
   const { config, history, created, ...rest } = image.pin.config

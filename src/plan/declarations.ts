@@ -2,6 +2,8 @@
 import type { Note } from '../core/diagnostic.ts'
 import type { Span } from '../core/span.ts'
 import type { Stages } from '../dockerfile/ast.ts'
+import { isPredefined } from './predefined.ts'
+import { isProxyName } from './proxies.ts'
 
 /** A name that ARG or ENV sets; `stage` is absent before the first FROM. */
 interface Declaration {
@@ -44,6 +46,9 @@ export function declarationsOf(stages: Stages): FindElsewhere {
     if (later !== undefined) {
       return { hint: 'set it before it is used', notes: [{ span: later.span, text: 'set only here' }] }
     }
+    if (isPredefined(name))
+      return { hint: `it is predefined, but has to be asked for: add ARG ${name} to this stage` }
+    if (isProxyName(name)) return { hint: `it reaches only RUN unasked: add ARG ${name} to this stage` }
     const meant =
       close === undefined ? undefined : known.get(close)?.findLast((one) => one.span.start < span.start)
     if (meant !== undefined) return { notes: [{ span: meant.span, text: 'set here' }] }

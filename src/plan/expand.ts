@@ -10,6 +10,7 @@ import {
   type VariableUse,
 } from '../dockerfile/expand.ts'
 import { undefinedVariable } from '../dockerfile/lint/planned/undefined-var.ts'
+import type { Elsewhere } from './declarations.ts'
 import type { LowerContext, StageState } from './state.ts'
 
 export interface Expanded {
@@ -38,7 +39,15 @@ export function expandWith(word: Word, args: ReadonlyMap<string, string>, escape
 
 /** What `word` means at this point of a stage; '' when it is wrong, which is reported. */
 export function expandIn(word: Word, state: StageState, cx: LowerContext): string {
-  return expandAt(state, cx, (env, options) => expandWord(word, env, options))
+  return expandKnown(word, state, cx) ?? ''
+}
+
+/** As `expandIn`, but undefined when the word is wrong: for who would only find fault with '' again. */
+export function expandKnown(word: Word, state: StageState, cx: LowerContext): string | undefined {
+  return expandAt(state, cx, (env, options) => {
+    const { value, diagnostics } = expandWord(word, env, options)
+    return { value: diagnostics.length > 0 ? undefined : value, diagnostics }
+  })
 }
 
 /** The words that `word` means at this point of a stage. */
@@ -56,12 +65,25 @@ function expandAt<T>(
   cx: LowerContext,
   run: (env: Environment, options: ExpandOptions) => { value: T; diagnostics: readonly Diagnostic[] },
 ): T {
+  const told = new Set<string>()
+  let required: VariableUse | undefined
   const options: ExpandOptions = {
     escape: cx.escape,
-    onUse: (use) => reportUndefined(use, state, cx),
+    onUse: (use) => {
+      if (use.defined) return
+      if (use.operator?.endsWith('?')) required = use
+      // A name is reported once a word, as BuildKit does.
+      if (toleratesUnset(use) || told.has(use.name)) return
+      told.add(use.name)
+      reportUndefined(use, state, cx)
+    },
   }
   const { value, diagnostics } = run((name) => state.env.get(name), options)
-  for (const diagnostic of diagnostics) cx.report(diagnostic)
+  for (const diagnostic of diagnostics) {
+    const use = diagnostic.code === 'VariableRequired' ? required : undefined
+    const isMeant = use !== undefined && use.span.start === diagnostic.span?.start
+    cx.report(isMeant ? { ...diagnostic, ...helpWith(use, state, cx) } : diagnostic)
+  }
   return value
 }
 
@@ -72,17 +94,31 @@ export const builderOnly: ReadonlySet<string> = new Set([
 ])
 
 function reportUndefined(use: VariableUse, state: StageState, cx: LowerContext): void {
-  // Differs: BuildKit also warns about `${x:-default}`, whose writer has thought of an unset x.
-  if (use.defined || toleratesUnset(use) || state.args.some(({ key }) => key === use.name)) return
+  if (state.args.some(({ key }) => key === use.name)) return
   // What an unknown image sets is no mistake.
   if (builderOnly.has(use.name) || state.base.isStandIn) return
   const close = nearest(use.name, state.env.keys())
-  // The places of a trigger are not the file's.
-  const elsewhere = cx.isTrigger ? {} : cx.elsewhere(use, cx.stage.index, close)
-  cx.report({ ...undefinedVariable(use, close), ...elsewhere })
+  cx.report({ ...undefinedVariable(use, close), ...elsewhere(use, close, cx) })
 }
 
-/** Whether the operator says what an unset variable means, or makes it an error of its own. */
+/** Where a name is set, or `close`, which was perhaps meant. */
+function elsewhere(use: VariableUse, close: string | undefined, cx: LowerContext): Elsewhere {
+  // The places of a trigger are not the file's.
+  return cx.isTrigger ? {} : cx.elsewhere(use, cx.stage.index, close)
+}
+
+/** What helps with a variable that has to be set. */
+function helpWith(use: VariableUse, state: StageState, cx: LowerContext): Elsewhere {
+  // Two edits make any short name of any other.
+  const close = use.name.length < 4 ? undefined : nearest(use.name, state.env.keys())
+  const hint = close === undefined ? {} : { hint: `did you mean $${close}?` }
+  return { ...hint, ...elsewhere(use, close, cx) }
+}
+
+/**
+ * Whether the operator says what an unset variable means, or makes it an error of its own.
+ * Differs: BuildKit also warns about `${x:-default}`, whose writer has thought of an unset x.
+ */
 export function toleratesUnset({ operator }: VariableUse): boolean {
   return operator !== undefined && /^:?[-+?]$/.test(operator)
 }

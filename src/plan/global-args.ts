@@ -1,8 +1,8 @@
-// Arguments outside of stages: the predefined platform ones and the ARGs before the first FROM.
+// Arguments outside of stages: the predefined ones and the ARGs before the first FROM.
 import type { Diagnostic } from '../core/diagnostic.ts'
-import { formatPlatform } from '../core/platform.ts'
 import type { Stages } from '../dockerfile/ast.ts'
 import { expandWith } from './expand.ts'
+import { predefined } from './predefined.ts'
 import { withVariable } from './state.ts'
 import type { PlanOptions } from './types.ts'
 
@@ -33,32 +33,4 @@ export function globalArgs(
     }
   }
   return { values, names }
-}
-
-function predefined(
-  stages: Stages,
-  options: PlanOptions,
-  buildArgs: Readonly<Record<string, string>>,
-): Map<string, string> {
-  const build = options.buildPlatform
-  const target = options.targetPlatform ?? build
-  const args = {
-    BUILDPLATFORM: formatPlatform(build),
-    BUILDOS: build.os,
-    BUILDOSVERSION: '',
-    BUILDARCH: build.architecture,
-    BUILDVARIANT: build.variant ?? '',
-    TARGETPLATFORM: formatPlatform(target),
-    TARGETOS: target.os,
-    TARGETOSVERSION: '',
-    TARGETARCH: target.architecture,
-    TARGETVARIANT: target.variant ?? '',
-    TARGETSTAGE: options.target || stages.stages.at(-1)?.name || 'default',
-  }
-  return new Map(
-    Object.entries(args).map(([key, value]) => [
-      key,
-      Object.hasOwn(buildArgs, key) ? (buildArgs[key] ?? '') : value,
-    ]),
-  )
 }

@@ -6,7 +6,7 @@ import { ignoredSourceCheck } from '../dockerfile/lint/planned/copy-ignored-file
 import { checkMultiple } from '../dockerfile/lint/planned/multiple-instructions-disallowed.ts'
 import type { GraphBuilder } from '../graph/builder.ts'
 import type { OpRef } from '../graph/op.ts'
-import { childState, contextState, emptyState, imageState, pinnedName } from './base.ts'
+import { childState, contextState, emptyState, imageState, pinnedName, unknownState } from './base.ts'
 import { checkInstruction } from './check-instruction.ts'
 import type { FindElsewhere } from './declarations.ts'
 import type { GlobalArgs } from './global-args.ts'
@@ -58,7 +58,7 @@ export function lowerStages(
   const isAlone = isOnlyFileSystem(infos, input)
   for (const index of reached.stages) {
     const info = infos[index]
-    if (info?.base === undefined) continue
+    if (info === undefined) continue
     input.observer?.stage(info)
     const triggers = reached.triggersOf(index)
     const facts = factsOf(info, triggers, isAlone, options, targetPlatform)
@@ -98,8 +98,10 @@ export function lowerStages(
   }
   return states
 
-  function startState(base: Origin, info: StageInfo, cx: LowerContext): StageState | undefined {
-    switch (base.kind) {
+  function startState(base: Origin | undefined, info: StageInfo, cx: LowerContext): StageState | undefined {
+    switch (base?.kind) {
+      case undefined:
+        return unknownState(info.platform)
       case 'scratch':
         return emptyState(info.platform)
       case 'stage': {

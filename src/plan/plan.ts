@@ -57,8 +57,10 @@ export function plan(
   const runs = instructions.filter((instruction) => instruction.kind === 'RUN')
   for (const diagnostic of unsupportedMounts(runs)) report(diagnostic)
   if (reached.missing.length > 0) {
-    const isHopeless = hasErrors([...found.values()])
-    return done(isHopeless ? nothing(options) : { kind: 'needs', pins: reached.missing })
+    if (!hasErrors([...found.values()])) return done({ kind: 'needs', pins: reached.missing })
+    // No image is asked for in vain, and yet the other mistakes of the file are found.
+    const { diagnostics } = plan(stages, { ...options, standIns: true }, pins)
+    return { value: nothing(options), diagnostics }
   }
 
   const graph = graphBuilder()

@@ -1,11 +1,12 @@
 // STOPSIGNAL: the signal that asks the image's process to end, by name or number.
 import { nearest } from '../../core/diagnostic.ts'
 import type { Stopsignal } from '../../dockerfile/ast.ts'
-import { expandIn } from '../expand.ts'
+import { expandKnown } from '../expand.ts'
 import { type Lower, withConfig, withHistory } from '../state.ts'
 
 export const lowerStopsignal: Lower<Stopsignal> = (state, instruction, cx) => {
-  const signal = expandIn(instruction.signal, state, cx)
+  const signal = expandKnown(instruction.signal, state, cx)
+  if (signal === undefined) return state
   if (!isSignal(signal)) {
     const close = nearest(
       signal,

@@ -1,12 +1,12 @@
 // VOLUME: paths the runtime mounts volumes at. Only metadata: what later steps write there stays.
 import type { Volume } from '../../dockerfile/ast.ts'
-import { expandIn } from '../expand.ts'
+import { expandKnown } from '../expand.ts'
 import { goList } from '../go-format.ts'
 import { type Lower, withConfig, withHistory } from '../state.ts'
 
 export const lowerVolume: Lower<Volume> = (state, instruction, cx) => {
-  const paths = instruction.paths.map((word) => {
-    const path = expandIn(word, state, cx)
+  const paths = instruction.paths.flatMap((word) => {
+    const path = expandKnown(word, state, cx) ?? []
     if (path === '') {
       cx.report({
         code: 'EmptyVolume',

@@ -2,13 +2,14 @@
 import type { Workdir } from '../../dockerfile/ast.ts'
 import { relativeWorkdir } from '../../dockerfile/lint/planned/workdir-relative-path.ts'
 import type { FileOp } from '../../graph/op.ts'
-import { expandIn } from '../expand.ts'
+import { expandKnown } from '../expand.ts'
 import { goQuote } from '../go-format.ts'
 import { cleanAbsolute, joinWorkdir } from '../paths.ts'
 import { type Lower, noteOf, titleOf, withConfig, withHistory, withStep } from '../state.ts'
 
 export const lowerWorkdir: Lower<Workdir> = (state, instruction, cx) => {
-  const path = expandIn(instruction.path, state, cx)
+  const path = expandKnown(instruction.path, state, cx)
+  if (path === undefined) return { ...state, hasWorkdir: true }
   if (!state.hasWorkdir && !path.startsWith('/')) {
     cx.report(relativeWorkdir(instruction, goQuote(path)))
   }
