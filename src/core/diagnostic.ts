@@ -1,5 +1,6 @@
 // Mistakes in what the user wrote, as values: every one found is reported, each with its place.
 import { oneLine } from './error.ts'
+import { excerpt } from './excerpt.ts'
 import { type Position, positionAt, type SourceFile, type Span } from './span.ts'
 
 export type Severity = 'error' | 'warning'
@@ -41,14 +42,14 @@ export function formatDiagnostic(diagnostic: Diagnostic, files: readonly SourceF
   const { severity, code, message } = diagnostic
   const { at, lines } = snippetOf(diagnostic, files)
   const place = at === undefined ? [] : [`  --> ${diagnostic.span?.file}:${at.line}:${at.column}`]
-  return [`${severity}[${code}]: ${oneLine(message)}`, ...place, ...lines].join('\n')
+  return [`${severity}[${code}]: ${readable(message)}`, ...place, ...lines].join('\n')
 }
 
 /** As `formatDiagnostic`, but headed the way docker writes a warning: `WARNING: Rule: message (line 3)`. */
 export function formatWarning(diagnostic: Diagnostic, files: readonly SourceFile[]): string {
   const { at, lines } = snippetOf(diagnostic, files)
   const place = at === undefined ? '' : ` (line ${at.line})`
-  return [`WARNING: ${diagnostic.code}: ${oneLine(diagnostic.message)}${place}`, ...lines].join('\n')
+  return [`WARNING: ${diagnostic.code}: ${readable(diagnostic.message)}${place}`, ...lines].join('\n')
 }
 
 /** Where a diagnostic stands, and what is shown below its heading: the lines it and its notes mean, and the hint. */
@@ -63,41 +64,27 @@ function snippetOf(
     if (file === undefined) return
     const at = positionAt(file.text, span.start)
     const length = Math.max(1, Math.min(span.end - span.start, at.lineText.length - at.column + 1))
-    shown.push({ at, length, mark, text: oneLine(text) })
+    shown.push({ at, length, mark, text: readable(text) })
   }
   if (diagnostic.span) place(diagnostic.span, '^', diagnostic.label ?? '')
   for (const note of diagnostic.notes ?? []) place(note.span, '-', note.text)
   const width = Math.max(0, ...shown.map((s) => String(s.at.line).length))
   for (const { at, length, mark, text } of shown) {
-    lines.push(`  ${String(at.line).padStart(width)} | ${clip(at.lineText)}`)
-    const lead = at.lineText.slice(0, at.column - 1).replace(/[^\t]/g, ' ')
-    if (lead.length < maxLine) {
-      lines.push(
-        `  ${' '.repeat(width)} | ${lead}${mark.repeat(Math.min(length, maxLine))}${text && ` ${text}`}`,
-      )
-    } else if (text) {
-      lines.push(`  ${' '.repeat(width)} | ${text}`)
-    }
+    const { line, marked } = excerpt(at, length, mark)
+    lines.push(`  ${String(at.line).padStart(width)} | ${line}`)
+    lines.push(`  ${' '.repeat(width)} | ${marked}${text && ` ${text}`}`)
   }
-  if (diagnostic.hint) lines.push(`  = help: ${oneLine(diagnostic.hint)}`)
+  if (diagnostic.hint) lines.push(`  = help: ${readable(diagnostic.hint)}`)
   const at = shown.find(({ mark }) => mark === '^')?.at
   return { ...(at === undefined ? {} : { at }), lines }
 }
 
-const maxLine = 200
+const longest = 500
 
-function clip(line: string): string {
-  const visible = visibleLine(line)
-  return visible.length > maxLine ? `${visible.slice(0, maxLine)}…` : visible
-}
-
-/** A line of a file as it may be shown, of the same length: without control characters a terminal would act on, and without the user info of URLs. */
-export function visibleLine(line: string): string {
-  return line
-    .replace(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, '\ufffd')
-    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/)([^\s/]+)@/gi, (_, scheme: string, info: string) => {
-      return `${scheme}${'x'.repeat(info.length)}@`
-    })
+/** What is written for a person: on one line, and what is quoted of a file not at any length. */
+function readable(text: string): string {
+  const line = oneLine(text).replace(/\S{200,}/g, (word) => `${word.slice(0, 100)}…`)
+  return line.length > longest ? `${line.slice(0, longest)}…` : line
 }
 
 /** The nearest of `names` within edit distance `most` of `name`, for "did you mean". */

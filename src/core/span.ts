@@ -25,7 +25,7 @@ export interface Position {
 export function lineCounter(
   text: string,
 ): (offset: number) => { readonly line: number; readonly column: number } {
-  const starts = [0]
+  const starts = [firstCharacter(text)]
   for (let i = text.indexOf('\n'); i !== -1; i = text.indexOf('\n', i + 1)) starts.push(i + 1)
   return (offset) => {
     let low = 0
@@ -35,16 +35,22 @@ export function lineCounter(
       if ((starts[middle] ?? 0) <= offset) low = middle
       else high = middle - 1
     }
-    return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 }
+    return { line: low + 1, column: Math.max(0, offset - (starts[low] ?? 0)) + 1 }
   }
 }
 
 export function positionAt(text: string, offset: number): Position {
   const at = Math.max(0, Math.min(offset, text.length))
-  const lineStart = text.lastIndexOf('\n', at - 1) + 1
+  const lineStart =
+    at === 0 ? firstCharacter(text) : Math.max(firstCharacter(text), text.lastIndexOf('\n', at - 1) + 1)
   let line = 1
   for (let i = text.indexOf('\n'); i !== -1 && i < lineStart; i = text.indexOf('\n', i + 1)) line++
   const newline = text.indexOf('\n', lineStart)
   const lineText = text.slice(lineStart, newline === -1 ? text.length : newline).replace(/\r$/, '')
-  return { line, column: at - lineStart + 1, lineText, lineStart }
+  return { line, column: Math.max(0, at - lineStart) + 1, lineText, lineStart }
+}
+
+/** A byte order mark is no character of the first line. */
+function firstCharacter(text: string): number {
+  return text.startsWith('\ufeff') ? 1 : 0
 }

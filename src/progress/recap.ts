@@ -1,5 +1,5 @@
 // The failed step at the end of a build: its last output and the place in the Dockerfile.
-import { visibleLine } from '../core/diagnostic.ts'
+import { visibleLine } from '../core/excerpt.ts'
 import { positionAt, type SourceFile, type Span } from '../core/span.ts'
 import type { Model } from './model.ts'
 import { printable } from './model.ts'

@@ -189,6 +189,43 @@ describe('errors and diagnostics', () => {
   = help: write --from=build`)
   })
 
+  it('puts carets under what is meant, whatever stands before it on the line', () => {
+    const marked = (line: string, word: string): string[] => {
+      const file = { name: 'D', text: `\n${line}\r\nUSER a\n` }
+      const start = file.text.indexOf(word)
+      const span = { file: 'D', start, end: start + word.length }
+      const text = formatDiagnostic({ code: 'X', severity: 'error', message: 'm', span }, [file])
+      return text
+        .split('\n')
+        .slice(2)
+        .map((shown) => shown.slice(6))
+    }
+    expect(marked('\tENV\ta=${b\tc', '${b')).toEqual(['    ENV    a=${b    c', '             ^^^'])
+    expect(marked('LABEL 名前=値 x=${b', '${b')).toEqual(['LABEL 名前=値 x=${b', '                ^^^'])
+    expect(marked('ENV 値段', '値段')).toEqual(['ENV 値段', '    ^^^^'])
+    expect(marked('ENV e\u0301=😀 x', 'x')).toEqual(['ENV e\u0301=😀 x', '         ^'])
+    expect(marked('a\u202e\u200bb x', 'x')).toEqual(['a\ufffd\ufffdb x', '     ^'])
+    const long = `ENV a=${'é'.repeat(5000)} wrong ${'b'.repeat(5000)}`
+    const [shown = '', carets = ''] = marked(long, 'wrong')
+    expect(shown).toMatch(/^…é{59} wrong b+…$/)
+    expect(shown.length).toBeLessThan(300)
+    expect(carets).toBe(`${' '.repeat(61)}^^^^^`)
+    expect(marked(`RUN curl https://${'u'.repeat(300)}:secret@host x`, '@host').join()).not.toContain(
+      'secret',
+    )
+  })
+
+  it('shortens what is quoted at any length, and counts columns behind a byte order mark', () => {
+    const file = { name: 'D', text: '\ufeffRNU a' }
+    const span = { file: 'D', start: 1, end: 4 }
+    const message = `unknown ${'x'.repeat(5000)} here`
+    expect(formatDiagnostic({ code: 'X', severity: 'error', message, span }, [file])).toBe(
+      `error[X]: unknown ${'x'.repeat(100)}… here\n  --> D:1:1\n  1 | RNU a\n    | ^^^`,
+    )
+    const place = lineCounter(file.text)
+    for (let at = 0; at <= file.text.length; at++) expect(positionAt(file.text, at)).toMatchObject(place(at))
+  })
+
   it('finds lines and near names', () => {
     expect(positionAt('a\r\nbc\n', 4)).toMatchObject({ line: 2, column: 2, lineText: 'bc' })
     expect(positionAt('x', 99)).toMatchObject({ line: 1, column: 2 })
