@@ -29,6 +29,8 @@ export interface Heredoc {
   readonly fileDescriptor?: number
   /** Whole lines with their line ends as in the file (CRLF stays). */
   readonly content: string
+  /** `content` with the tabs that `<<-` takes away, when there are any: for the shell, and for configs, which get the whole text. */
+  readonly raw?: string
   readonly span: Span
   readonly contentSpan: Span
 }

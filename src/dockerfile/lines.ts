@@ -234,13 +234,15 @@ class Reader {
       this.#report.error('UnterminatedHeredoc', 'unterminated heredoc', span, { hint })
     }
     const { name, expand, chomp, fileDescriptor } = word
-    const content = this.#text.slice(start, end)
+    const raw = this.#text.slice(start, end)
+    const content = chomp ? raw.replace(/(^|\n)\t+/g, '$1') : raw
     return {
       name,
       expand,
       chomp,
       ...(fileDescriptor === undefined ? {} : { fileDescriptor }),
-      content: chomp ? content.replace(/(^|\n)\t+/g, '$1') : content,
+      content,
+      ...(content === raw ? {} : { raw }),
       span,
       contentSpan: { file: this.#file, start, end },
     }

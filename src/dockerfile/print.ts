@@ -17,8 +17,13 @@ export function printDockerfile(file: Dockerfile): string {
 
 /** One instruction with its here-document bodies, without a trailing newline. */
 export function printInstruction(instruction: Instruction, escapeBy: string): string {
-  const bodies = heredocsOf(instruction).map(({ content, name }) => `\n${content}${name}`)
+  const bodies = heredocsOf(instruction).map((heredoc) => `\n${printBody(heredoc)}`)
   return protectEnd(printLine(instruction, escapeBy), escapeBy) + bodies.join('')
+}
+
+/** The lines of a here-document with the one that ends it, as they were written but for the end's tabs. */
+export function printBody({ content, raw = content, name }: Heredoc): string {
+  return `${raw}${name}`
 }
 
 function printLine(instruction: Instruction, escapeBy: string): string {

@@ -106,8 +106,13 @@ export function reach(
   }
   follow(target)
   if (given.everyStage) for (const { stage } of infos) follow(stage.index)
-  // A base that can be no image is a mistake even where nobody needs the stage.
-  for (const { base } of infos) if (base?.kind === 'image') referenceOf(base)
+  // What can be no image's name is a mistake even where nobody needs the stage.
+  for (const info of infos) {
+    const sources = instructionsOf(info, []).flatMap(given.sourcesOf)
+    for (const origin of [info.base, ...sources.map((source) => source.origin)]) {
+      if (origin?.kind === 'image') referenceOf(origin)
+    }
+  }
   return {
     stages: [...reached].sort((a, b) => a - b),
     triggersOf,

@@ -3,6 +3,7 @@ import type { Instruction, Onbuild } from '../ast.ts'
 import type { Range } from '../characters.ts'
 import { readFlags } from '../flags.ts'
 import { commonOf, type InstructionText, missingArgument } from '../instruction-text.ts'
+import { printBody } from '../print.ts'
 
 /** Reads the instruction in a range of the same logical line. */
 export type ReadNested = (range: Range) => Instruction | undefined
@@ -28,5 +29,5 @@ export function readOnbuild(text: InstructionText, readNested: ReadNested): Onbu
 
 /** The trigger as the image config stores it: one instruction that can be parsed again, bodies included. */
 function triggerText({ args, line }: InstructionText): string {
-  return line.heredocs.reduce((text, { content, name }) => `${text}\n${content}${name}`, args)
+  return line.heredocs.reduce((text, heredoc) => `${text}\n${printBody(heredoc)}`, args)
 }

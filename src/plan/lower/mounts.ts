@@ -151,7 +151,8 @@ function targetOf(
   }
   if (target === undefined && mount.kind === 'ssh') return `/run/buildkit/ssh_agent.${agents}`
   const written = target?.text ?? ''
-  // BuildKit joins the working directory to the targets of the kinds that hold files of the build alone.
+  // BuildKit joins the working directory to the targets of the kinds that hold files of the build alone. Differs:
+  // its SSH_AUTH_SOCK is the target as written, which only finds the socket when the step begins in /.
   const isSmall = mount.kind === 'secret' || mount.kind === 'ssh'
   const path = cleanAbsolute(
     written.startsWith('/') || isSmall ? written : `${state.config.WorkingDir ?? '/'}/${written}`,

@@ -3,6 +3,7 @@
 import type { Diagnostic } from '../../core/diagnostic.ts'
 import type { Heredoc, Run } from '../../dockerfile/ast.ts'
 import { readHeredocWord } from '../../dockerfile/heredoc.ts'
+import { printBody } from '../../dockerfile/print.ts'
 import type { ExecMount, ExecOp, NetworkMode, OpNote } from '../../graph/op.ts'
 import { predefinedProxies } from '../proxies.ts'
 import {
@@ -85,7 +86,7 @@ function commandOf(
   const [first] = heredocs
   if (first === undefined) return { args: behindShell(command.text, state.config), mounts: [] }
   if (!isSoleHeredoc(command.text)) {
-    const whole = command.text + heredocs.map((doc) => `\n${doc.content}${doc.name}`).join('')
+    const whole = command.text + heredocs.map((doc) => `\n${printBody(doc)}`).join('')
     return { args: behindShell(whole, state.config), mounts: [] }
   }
   if (!first.content.startsWith('#!')) return { args: behindShell(first.content, state.config), mounts: [] }
