@@ -52,6 +52,8 @@ interface Common {
   readonly comments?: readonly string[]
   /** Blank lines between the continued lines of this instruction. */
   readonly emptyContinuations?: readonly Span[]
+  /** Names of instructions that begin a continued line, each with the escape character that continues into it. */
+  readonly swallowed?: readonly { readonly name: Word; readonly joint: Span }[]
 }
 
 export interface From extends Common {

@@ -1,9 +1,9 @@
 // Tells texts that are no Dockerfile at all, so that one sentence takes the place of a mistake per line, and
 // here-documents under instructions that have none.
 import type { EscapeCharacter, Range } from './characters.ts'
+import { instructionNames } from './instruction-names.ts'
 import { instructionText } from './instruction-text.ts'
 import { type LogicalLine, spanIn } from './logical-line.ts'
-import { instructionNames } from './parse-instruction.ts'
 import type { Report } from './report.ts'
 import { isNearInstruction } from './unknown-instruction.ts'
 

@@ -2,7 +2,8 @@
 import type { Span } from '../core/span.ts'
 import type { Flag, Word } from './ast.ts'
 import type { EscapeCharacter, Range } from './characters.ts'
-import { type LogicalLine, spanIn, wordIn } from './logical-line.ts'
+import { instructionNames } from './instruction-names.ts'
+import { jointBefore, type LogicalLine, spanIn, wordIn } from './logical-line.ts'
 import type { Report } from './report.ts'
 import { type Split, splitInstruction } from './split.ts'
 
@@ -69,9 +70,11 @@ export function commonOf(
   original: string
   comments?: readonly string[]
   emptyContinuations?: readonly Span[]
+  swallowed?: readonly { name: Word; joint: Span }[]
 } {
   const { line, split } = text
   const { comments, emptyContinuations } = line
+  const swallowed = swallowedBy(line)
   return {
     span: { ...line.span, start: text.keyword.span.start },
     keyword: text.keyword,
@@ -79,5 +82,21 @@ export function commonOf(
     original: line.text.slice(split.keyword.end, split.args.end).trim(),
     ...(comments.length === 0 ? {} : { comments }),
     ...(emptyContinuations.length === 0 ? {} : { emptyContinuations }),
+    ...(swallowed.length === 0 ? {} : { swallowed }),
   }
+}
+
+/** The continued lines that begin, without a blank before it, with the name of an instruction in capitals. */
+export function swallowedBy(line: LogicalLine): readonly { name: Word; joint: Span }[] {
+  const found: { name: Word; joint: Span }[] = []
+  for (let index = 1; index < line.logical.length; index++) {
+    const start = line.logical[index] ?? 0
+    const first = line.text.charCodeAt(start)
+    // There may be millions of pieces, so most are passed over without looking at a second character.
+    if (first < 0x41 || first > 0x5a) continue
+    const [name = ''] = /^[A-Z]+(?=[ \t])/.exec(line.text.slice(start, start + 12)) ?? []
+    if (!instructionNames.includes(name)) continue
+    found.push({ name: wordIn(line, { start, end: start + name.length }), joint: jointBefore(line, index) })
+  }
+  return found
 }

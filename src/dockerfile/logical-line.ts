@@ -37,3 +37,9 @@ function offsetInFile({ logical, physical }: LogicalLine, offset: number): numbe
   }
   return (physical[low] ?? 0) + offset - (logical[low] ?? 0)
 }
+
+/** The escape character that continues a line into its piece `index`, from 1. */
+export function jointBefore({ logical, physical, file }: LogicalLine, index: number): Span {
+  const at = (physical[index - 1] ?? 0) + (logical[index] ?? 0) - (logical[index - 1] ?? 0)
+  return { file, start: at, end: at + 1 }
+}

@@ -1,6 +1,7 @@
 // One logical line to one instruction: the table of all instructions.
 import type { Instruction } from './ast.ts'
 import type { EscapeCharacter, Range } from './characters.ts'
+import { instructionNames } from './instruction-names.ts'
 import { type InstructionText, instructionText } from './instruction-text.ts'
 import { readFrom } from './instructions/from.ts'
 import {
@@ -23,7 +24,6 @@ import { type Above, nothingAbove, reportUnknown, suggestionFor } from './unknow
 type Read = (text: InstructionText) => Instruction | undefined
 
 const readers: Readonly<Record<Exclude<Instruction['kind'], 'ONBUILD'>, Read>> = {
-  // The usual ones come first: of equally near suggestions the first one wins.
   FROM: readFrom,
   RUN: readRun,
   COPY: readCopy,
@@ -46,9 +46,6 @@ const readers: Readonly<Record<Exclude<Instruction['kind'], 'ONBUILD'>, Read>> =
 function isName(name: string): name is keyof typeof readers {
   return Object.hasOwn(readers, name)
 }
-
-/** The names of all instructions; of equally near ones the earlier is suggested. */
-export const instructionNames: readonly string[] = [...Object.keys(readers), 'ONBUILD']
 
 export interface ParseContext {
   readonly escape: EscapeCharacter

@@ -150,7 +150,14 @@ function spansOf(value: unknown): Span[] {
 function meaningOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(meaningOf)
   if (typeof value !== 'object' || value === null) return value
-  const spelling = new Set(['span', 'contentSpan', 'original', 'emptyContinuations', 'lateDirectives'])
+  const spelling = new Set([
+    'span',
+    'contentSpan',
+    'original',
+    'emptyContinuations',
+    'swallowed',
+    'lateDirectives',
+  ])
   const isTrigger = 'kind' in value && value.kind === 'ONBUILD'
   return Object.fromEntries(
     Object.entries(value)

@@ -24,7 +24,7 @@ export function showDockerfile(file: Dockerfile, stages: Stages, text: string): 
 }
 
 function show(instruction: Instruction, text: string): string[] {
-  const hidden = new Set(['kind', 'span', 'keyword', 'original', 'emptyContinuations'])
+  const hidden = new Set(['kind', 'span', 'keyword', 'original', 'emptyContinuations', 'swallowed'])
   const out: string[] = []
   if (instruction.keyword.text !== instruction.kind) out.push(`  keyword ${instruction.keyword.text}`)
   for (const [name, value] of Object.entries(instruction)) {

@@ -4,6 +4,7 @@ import type { From } from '../ast.ts'
 import { describe } from '../description.ts'
 import { readFlags } from '../flags.ts'
 import { commonOf, type InstructionText, wordOf } from '../instruction-text.ts'
+import { wrongFrom } from './wrong-from.ts'
 
 /** What a stage may be called, after lower-casing. */
 export const stageNamePattern = /^[a-z][a-z0-9-_.]*$/
@@ -12,22 +13,17 @@ export function readFrom(text: InstructionText): From | undefined {
   const flags = readFlags(text, { platform: 'word' })
   const parsed = argumentsGrammar(text.escape).from(text.args)
   if (parsed === undefined) {
-    const hint = /\s--\w/.test(text.args)
-      ? 'flags stand before the image: FROM --platform=<platform> image'
-      : 'write it as FROM image or FROM image AS name'
-    text.report.error(
-      'InvalidFrom',
-      'FROM requires either one or three arguments',
-      text.args === '' ? text.keyword.span : text.argsSpan,
-      { hint },
-    )
+    const { place, hint } = wrongFrom(text.args)
+    const span = text.args === '' ? text.keyword.span : wordOf(text, place).span
+    text.report.error('InvalidFrom', 'FROM requires either one or three arguments', span, { hint })
     return undefined
   }
   const image = wordOf(text, parsed.image)
   const as = parsed.name === undefined ? undefined : wordOf(text, parsed.name)
   if (as !== undefined && !stageNamePattern.test(as.text.toLowerCase())) {
     const message = `invalid name for build stage: ${JSON.stringify(as.text)}, name can't start with a number or contain symbols`
-    text.report.error('InvalidStageName', message, as.span)
+    const hint = 'begin it with a letter, and use only letters, digits, -, _ and .'
+    text.report.error('InvalidStageName', message, as.span, { hint })
   }
   const platform = flags.word('platform')
   const description = as === undefined ? undefined : describe(as.text.toLowerCase(), text.line.comments)

@@ -28,9 +28,11 @@ import { invalidDefinitionDescription } from './tree/invalid-definition-descript
 import { jsonFormIgnored } from './tree/json-form-ignored.ts'
 import { lateDirective } from './tree/late-directive.ts'
 import { maintainerDeprecated } from './tree/maintainer-deprecated.ts'
+import { misplacedFlag } from './tree/misplaced-flag.ts'
 import { noEmptyContinuation } from './tree/no-empty-continuation.ts'
 import { reservedStageName } from './tree/reserved-stage-name.ts'
 import { stageNameCasing } from './tree/stage-name-casing.ts'
+import { swallowedInstruction } from './tree/swallowed-instruction.ts'
 import { variableInExclude } from './tree/variable-in-exclude.ts'
 
 /** The rules whose findings show on the tree alone. */
@@ -43,9 +45,11 @@ export const treeRules: readonly TreeRule[] = [
   jsonFormIgnored,
   lateDirective,
   maintainerDeprecated,
+  misplacedFlag,
   noEmptyContinuation,
   reservedStageName,
   stageNameCasing,
+  swallowedInstruction,
   variableInExclude,
 ]
 
