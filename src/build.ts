@@ -6,6 +6,7 @@ import { readInput } from './app/input.ts'
 import { namedContexts } from './app/named-contexts.ts'
 import { exportBuild, openOutputs } from './app/outputs.ts'
 import { otherFailure, resolvePin, unresolved } from './app/pins.ts'
+import { withProxyArgs } from './app/proxy-args.ts'
 import { readStages } from './app/read-stages.ts'
 import { type BuildRequest, planOptionsFrom } from './app/request.ts'
 import { openLocalCache } from './cache/local-cache.ts'
@@ -34,12 +35,15 @@ export interface BuildReport {
 }
 
 /** Builds. Mistakes in the Dockerfile come back in a failed report, all of them; what the world does wrong is thrown. */
-export async function build(request: BuildRequest, options: HostOptions, cx: Context): Promise<BuildReport> {
-  const outputs = await openOutputs(request)
+export async function build(asked: BuildRequest, options: HostOptions, cx: Context): Promise<BuildReport> {
+  const outputs = await openOutputs(asked)
   const input = await task(cx, 'internal:definition', '[internal] load build definition', async () =>
-    readInput(request),
+    readInput(asked),
   )
-  const { parsed, stages, diagnostics, files, show } = readStages(input, request.buildArgs)
+  const proxied = await withProxyArgs(asked.buildArgs, options.environment)
+  const request = { ...asked, buildArgs: proxied.value }
+  const { parsed, stages, diagnostics: read, files, show } = readStages(input, request.buildArgs)
+  const diagnostics = [...proxied.diagnostics, ...read]
   const platform = platformOfHost(options.os, options.architecture)
   const further = (): readonly Diagnostic[] =>
     furtherMistakes(parsed, planOptionsFrom(request, input, files, platform, {}))
@@ -79,7 +83,7 @@ export async function build(request: BuildRequest, options: HostOptions, cx: Con
   try {
     const jobs = request.jobs ?? options.cpus
     const result = await solve(graph, target.root, { cache, drivers, cx, jobs })
-    const made = await exportBuild({ outputs, target, result, layers, host, epoch: planOptions.epoch }, cx)
+    const made = await exportBuild({ outputs, target, result, layers, host, epoch: target.epoch }, cx)
     return { ...report, diagnostics: all, ...made }
   } finally {
     // Steps that ended well stay known although a later one failed.

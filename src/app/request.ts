@@ -23,8 +23,6 @@ export interface BuildRequest extends InputRequest {
   readonly network: 'default' | 'host' | 'none'
   readonly shmSizeBytes?: number
   readonly jobs?: number
-  /** SOURCE_DATE_EPOCH, seconds. */
-  readonly epoch?: number
   readonly stdoutIsTerminal: boolean
 }
 
@@ -51,10 +49,6 @@ export function planOptionsFrom(
     hosts: request.hosts,
     contexts,
     ignore: ignorePatterns(input),
-    ...(request.epoch === undefined
-      ? {}
-      : { epoch: new Date(request.epoch * 1000).toISOString().replace('.000Z', 'Z') }),
-    proxies: {},
     allow: request.allow.flatMap((name) => (name === 'security.insecure' ? [name] : [])),
   }
 }

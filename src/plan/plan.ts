@@ -3,6 +3,7 @@ import { type Diagnostic, hasErrors, nearest, type Outcome } from '../core/diagn
 import type { Stages } from '../dockerfile/ast.ts'
 import { graphBuilder } from '../graph/builder.ts'
 import { emptyState } from './base.ts'
+import { withBuiltinArgs } from './builtin-args.ts'
 import { declarationsOf } from './declarations.ts'
 import { globalArgs } from './global-args.ts'
 import { unsupportedMounts } from './lower/mounts.ts'
@@ -16,12 +17,7 @@ import type { Pins, Planned, PlanOptions, Ready } from './types.ts'
 import { unusedBuildArgs } from './unused-args.ts'
 
 /** The plan of a target. With errors among the diagnostics its value is not to be built; without, `needs` asks for pins and a further call. */
-export function plan(
-  stages: Stages,
-  options: PlanOptions,
-  pins: Pins,
-  observer?: Observer,
-): Outcome<Planned> {
+export function plan(stages: Stages, given: PlanOptions, pins: Pins, observer?: Observer): Outcome<Planned> {
   const found = new Map<string, Diagnostic>()
   const report = (diagnostic: Diagnostic): void => {
     const { code, message, span } = diagnostic
@@ -29,7 +25,8 @@ export function plan(
   }
   const done = (value: Planned): Outcome<Planned> => ({ value, diagnostics: inOrder([...found.values()]) })
 
-  const args = globalArgs(stages, options, options.buildArgs, report)
+  const args = globalArgs(stages, given, given.buildArgs, report)
+  const options = withBuiltinArgs(given, stages, args, report)
   const elsewhere = declarationsOf(stages)
   const infos = resolveStages(stages, options, { args, elsewhere, report })
   const defaults = globalArgs(stages, options, {}, () => undefined)

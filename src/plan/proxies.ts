@@ -8,14 +8,12 @@ export function isProxyName(key: string): boolean {
   return names.includes(key.toLowerCase())
 }
 
-/** `HTTP_PROXY=…`, `http_proxy=…` for each proxy that build args or the user's configuration name; build args win. */
-export function predefinedProxies({ proxies, buildArgs }: PlanOptions): string[] {
+/** `HTTP_PROXY=…`, `http_proxy=…` for each proxy that build args name. */
+export function predefinedProxies({ buildArgs }: PlanOptions): string[] {
   const values = new Map<string, string>()
-  for (const source of [proxies, buildArgs]) {
-    // Sorted, so that of HTTP_PROXY and http_proxy the same one wins whatever the order of the flags.
-    for (const key of Object.keys(source).sort()) {
-      if (isProxyName(key)) values.set(key.toLowerCase(), source[key] ?? '')
-    }
+  // Sorted, so that of HTTP_PROXY and http_proxy the same one wins whatever the order of the flags.
+  for (const key of Object.keys(buildArgs).sort()) {
+    if (isProxyName(key)) values.set(key.toLowerCase(), buildArgs[key] ?? '')
   }
   return names.flatMap((name) => {
     const value = values.get(name)

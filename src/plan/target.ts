@@ -15,8 +15,10 @@ export function targetOf(state: StageState, options: PlanOptions): Target {
     ...(state.author === undefined ? {} : { author: state.author }),
     config: container,
   }
+  const { epoch } = options
   return {
     root: state.root,
+    ...(epoch === undefined ? {} : { epoch }),
     baseLayers: image.rootfs.diff_ids.length,
     config,
     baseHistory: history,

@@ -35,6 +35,7 @@ export interface PlanOptions {
   readonly everyStage?: boolean
   /** Whether images without a pin are stood in for by empty ones: only to be looked at. */
   readonly standIns?: boolean
+  /** Those of the user's docker configuration (proxies) among them. */
   readonly buildArgs: Readonly<Record<string, string>>
   /** Put on the image after every LABEL instruction. */
   readonly labels: Readonly<Record<string, string>>
@@ -48,10 +49,8 @@ export interface PlanOptions {
   readonly contexts: Readonly<Record<string, NamedContext>>
   /** Lines of the main context's ignore file. */
   readonly ignore: readonly string[]
-  /** SOURCE_DATE_EPOCH as RFC 3339: the time of every history entry. */
+  /** As RFC 3339, the time of every history entry; the build arg SOURCE_DATE_EPOCH wins. */
   readonly epoch?: string
-  /** Proxy variables of the user's configuration (`http_proxy` or `HTTP_PROXY`…); build args of these names win. */
-  readonly proxies: Readonly<Record<string, string>>
   /** Entitlements granted on the command line. */
   readonly allow: readonly 'security.insecure'[]
 }
@@ -70,7 +69,6 @@ export function defaultPlanOptions(buildPlatform: Platform, files: readonly Sour
     hosts: [],
     contexts: {},
     ignore: [],
-    proxies: {},
     allow: [],
   }
 }
@@ -100,6 +98,8 @@ export interface PinRequest {
 /** The image to make of a graph's root; the empty file system when `root` is null. */
 export interface Target extends PlannedImage {
   readonly root: OpRef | null
+  /** SOURCE_DATE_EPOCH as RFC 3339, when the build has one: the time of the image. */
+  readonly epoch?: string
 }
 
 export interface Ready {

@@ -1,7 +1,7 @@
 // The user's credentials from docker's config.json and credential helpers. Nothing here is ever printed.
 import { spawn } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
 import { errnoOf, SlipwayError } from '../core/error.ts'
+import { type AuthEntry, type DockerConfig, parseDockerConfig, readDockerConfig } from './docker-config.ts'
 import { hostOf, hubCredentialKey } from './host.ts'
 import type { RegistryOptions } from './types.ts'
 
@@ -18,22 +18,9 @@ export type FindCredentials = (registry: string) => Promise<Credentials | undefi
 const helperTimeoutMs = 60_000
 const maxHelperBytes = 1 << 20
 
-interface Entry {
-  readonly auth?: unknown
-  readonly username?: unknown
-  readonly password?: unknown
-  readonly identitytoken?: unknown
-  readonly registrytoken?: unknown
-}
-interface ConfigFile {
-  readonly auths?: Readonly<Record<string, Entry | null>>
-  readonly credsStore?: unknown
-  readonly credHelpers?: Readonly<Record<string, unknown>>
-}
-
 /** Reads the config file at the first question; the answers are kept. */
 export function openCredentials(environment: RegistryOptions['environment']): FindCredentials {
-  let config: Promise<ConfigFile> | undefined
+  let config: Promise<DockerConfig> | undefined
   const known = new Map<string, Promise<Credentials | undefined>>()
   return (registry) => {
     config ??= readConfig(environment)
@@ -43,48 +30,13 @@ export function openCredentials(environment: RegistryOptions['environment']): Fi
   }
 }
 
-async function readConfig(environment: RegistryOptions['environment']): Promise<ConfigFile> {
+async function readConfig(environment: RegistryOptions['environment']): Promise<DockerConfig> {
   const inline = environment.DOCKER_AUTH_CONFIG
-  if (inline) return parseConfigFile(inline, 'DOCKER_AUTH_CONFIG')
-  const directory = environment.DOCKER_CONFIG || (environment.HOME && `${environment.HOME}/.docker`)
-  if (!directory) return {}
-  const path = `${directory}/config.json`
-  try {
-    return parseConfigFile(await readFile(path, 'utf8'), path)
-  } catch (thrown) {
-    const errno = errnoOf(thrown)
-    if (errno === 'ENOENT' || errno === 'ENOTDIR') return {}
-    if (thrown instanceof SlipwayError) throw thrown
-    throw new SlipwayError({
-      code: 'ERR_CREDENTIALS_INVALID',
-      message: `read ${path}: ${errno ?? 'it cannot be read'}`,
-      cause: thrown,
-    })
-  }
-}
-
-function parseConfigFile(text: string, path: string): ConfigFile {
-  const fail = (why: string): never => {
-    // The parser's own message would quote the file.
-    throw new SlipwayError({ code: 'ERR_CREDENTIALS_INVALID', message: `read ${path}: ${why}` })
-  }
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return fail('it is not JSON')
-  }
-  const isObject = (v: unknown): boolean => v !== null && typeof v === 'object' && !Array.isArray(v)
-  if (!isObject(value)) return fail('it is not a JSON object')
-  const file = value as ConfigFile
-  for (const member of ['auths', 'credHelpers'] as const) {
-    if (file[member] !== undefined && !isObject(file[member])) fail(`${member} is not an object`)
-  }
-  return file
+  return inline ? parseDockerConfig(inline, 'DOCKER_AUTH_CONFIG') : readDockerConfig(environment)
 }
 
 async function find(
-  config: ConfigFile,
+  config: DockerConfig,
   registry: string,
   environment: RegistryOptions['environment'],
 ): Promise<Credentials | undefined> {
@@ -109,7 +61,7 @@ function pick<T>(members: Readonly<Record<string, T>> | undefined, registry: str
   return undefined
 }
 
-function toCredentials(entry: Entry): Credentials | undefined {
+function toCredentials(entry: AuthEntry): Credentials | undefined {
   const text = (value: unknown): string => (typeof value === 'string' ? value : '')
   if (text(entry.registrytoken) !== '') return { kind: 'bearer', token: text(entry.registrytoken) }
   if (text(entry.identitytoken) !== '') return { kind: 'refresh', token: text(entry.identitytoken) }

@@ -17,6 +17,7 @@ import { type Host, type HostOptions, openHost } from '../host.ts'
 import { readInput } from '../input.ts'
 import { namedContexts } from '../named-contexts.ts'
 import { otherFailure, resolvePin, unresolved } from '../pins.ts'
+import { withProxyArgs } from '../proxy-args.ts'
 import { readStages } from '../read-stages.ts'
 import { type BuildRequest, planOptionsFrom } from '../request.ts'
 import { describeMethods } from './describe.ts'
@@ -49,14 +50,16 @@ export interface Called {
 /** The answer to `method`. Throws ERR_CONTEXT_*, ERR_DOCKERFILE_*, and what the store and registries do wrong. */
 export async function call(
   method: Method,
-  request: BuildRequest,
+  asked: BuildRequest,
   options: HostOptions,
   cx: Context,
 ): Promise<Called> {
   const input = await task(cx, 'internal:definition', '[internal] load build definition', async () =>
-    readInput(request),
+    readInput(asked),
   )
   const { dockerfile } = input
+  const proxied = await withProxyArgs(asked.buildArgs, options.environment)
+  const request = { ...asked, buildArgs: proxied.value }
   const platform = platformOfHost(options.os, options.architecture)
   const { parsed, stages, diagnostics, files } = readStages(input, request.buildArgs)
   const done = (answer: Answer | undefined, errors: readonly Diagnostic[]): Called => ({

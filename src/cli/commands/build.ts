@@ -156,10 +156,11 @@ async function runBuild(path: string, flags: Flags, progress: ProgressMode): Pro
   if (asked !== undefined) return runCall(asked, request, flags, progress)
   requireRoot('build an image')
   prepareResultFiles(flags)
+  const epoch = request.buildArgs.SOURCE_DATE_EPOCH
   const session = await openSession({
     progress,
     ...(flags.debug ? { logDirectory: join(stateRoot(), 'logs') } : {}),
-    ...(request.epoch === undefined ? {} : { epoch: request.epoch }),
+    ...(epoch === undefined || epoch === '' ? {} : { epoch: wholeSeconds(epoch) }),
   })
   let report: BuildReport
   try {
@@ -231,6 +232,7 @@ function buildFailure(thrown: unknown): unknown {
 }
 
 function requestFrom(path: string, flags: Flags): BuildRequest {
+  const buildArgs = pairs('--build-arg', flags.buildArg, true)
   const epoch = process.env.SOURCE_DATE_EPOCH
   if (path === '') throw usageError('PATH', path, 'a directory, or - for standard input')
   const platforms = [...new Set(flags.platform)]
@@ -246,7 +248,8 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     outputs: [...(flags.output ?? []), ...(flags.push ? ['type=registry'] : [])],
     ...(flags.target === undefined ? {} : { target: flags.target }),
     platforms,
-    buildArgs: pairs('--build-arg', flags.buildArg, true),
+    // As buildx does: an ARG of that name sees the environment's.
+    buildArgs: epoch ? { SOURCE_DATE_EPOCH: epoch, ...buildArgs } : buildArgs,
     contexts: pairs('--build-context', flags.buildContext, false),
     labels: pairs('--label', flags.label, true),
     hosts: (flags.addHost ?? []).map(hostLine),
@@ -257,7 +260,6 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     network: oneOf('--network', flags.network ?? 'default', ['default', 'host', 'none'] as const),
     ...(flags.shmSize === undefined ? {} : { shmSizeBytes: bytes('--shm-size', flags.shmSize) }),
     ...(flags.jobs === undefined ? {} : { jobs: positive('--jobs', flags.jobs) }),
-    ...(epoch === undefined || epoch === '' ? {} : { epoch: wholeSeconds(epoch) }),
   }
 }
 
@@ -294,6 +296,6 @@ function positive(flag: string, text: string): number {
 }
 
 function wholeSeconds(text: string): number {
-  if (!/^\d{1,12}$/.test(text)) throw usageError('SOURCE_DATE_EPOCH', text, 'whole seconds since 1970')
+  if (!/^[+-]?\d{1,12}$/.test(text)) throw usageError('SOURCE_DATE_EPOCH', text, 'whole seconds since 1970')
   return Number(text)
 }
