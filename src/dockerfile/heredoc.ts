@@ -1,5 +1,6 @@
 // Finds the here-documents an instruction announces (`<<EOF`). Their bodies are read by lines.ts.
 import { faultOf, parseWord, type WordPart } from '../../grammar/shell-word.ts'
+import { nearest } from '../core/diagnostic.ts'
 import { type EscapeCharacter, isSpace, type Range } from './characters.ts'
 import { readJsonArray } from './json-array.ts'
 import { splitInstruction } from './split.ts'
@@ -47,6 +48,37 @@ export function readHeredocWord(word: string): Omit<HeredocWord, 'start' | 'end'
     chomp: dash === '-',
     ...(digits === '' ? {} : { fileDescriptor }),
   }
+}
+
+/** A line that was perhaps meant to end a here-document which nothing ends: its place, and why it does not. */
+export interface NearEnd extends Range {
+  readonly hint: string
+}
+
+/** The first such line in `text` from `start` on; `chomp`: tabs before the end are allowed. */
+export function nearEnd(text: string, start: number, { name, chomp }: HeredocWord): NearEnd | undefined {
+  let misspelt: NearEnd | undefined
+  for (let at = start; at < text.length; ) {
+    const newline = text.indexOf('\n', at)
+    const end = newline === -1 ? text.length : newline
+    const line = end - at > name.length + 100 ? '' : text.slice(at, end)
+    const word = line.trim()
+    const place = { start: at + line.indexOf(word), end: at + line.indexOf(word) + word.length }
+    if (word === name) {
+      const isTabbed = !chomp && /^\t+\S+$/.test(line)
+      const hint = `nothing may stand before or behind ${name} in the line that ends it`
+      return { ...place, hint: isTabbed ? `${hint}; <<-${name} allows tabs before it` : hint }
+    }
+    if (
+      misspelt === undefined &&
+      /^\w+$/.test(word) &&
+      nearest(word, [name], Math.min(2, name.length >> 1))
+    ) {
+      misspelt = { ...place, hint: `did you mean ${name}?` }
+    }
+    at = end + 1
+  }
+  return misspelt
 }
 
 /** The words of a text whose quotes are balanced; none when they are not, as in BuildKit. */

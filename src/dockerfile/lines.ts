@@ -4,7 +4,7 @@ import type { Outcome } from '../core/diagnostic.ts'
 import type { Span } from '../core/span.ts'
 import type { Directive, Heredoc } from './ast.ts'
 import { type EscapeCharacter, isSpace, trimSpace } from './characters.ts'
-import { type HeredocWord, heredocsOf } from './heredoc.ts'
+import { type HeredocWord, heredocsOf, nearEnd } from './heredoc.ts'
 import { type LogicalLine, spanIn } from './logical-line.ts'
 import { newReport, type Report } from './report.ts'
 
@@ -230,8 +230,19 @@ class Reader {
       if (terminated) end = line.start
     }
     if (!terminated) {
-      const hint = `end it with a line that is only ${word.name}`
-      this.#report.error('UnterminatedHeredoc', 'unterminated heredoc', span, { hint })
+      const near = nearEnd(this.#text, start, word)
+      this.#report.error('UnterminatedHeredoc', 'unterminated heredoc', span, {
+        hint: near?.hint ?? `end it with a line that is only ${word.name}`,
+        notes:
+          near === undefined
+            ? []
+            : [
+                {
+                  span: { file: this.#file, start: near.start, end: near.end },
+                  text: 'this does not end it',
+                },
+              ],
+      })
     }
     const { name, expand, chomp, fileDescriptor } = word
     const raw = this.#text.slice(start, end)

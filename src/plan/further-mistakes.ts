@@ -1,6 +1,7 @@
 // What else is wrong in a file that cannot be built: found by planning what could be read of it, so that every mistake is
 // told of at once and none only after another one is mended.
 import type { Diagnostic, Outcome } from '../core/diagnostic.ts'
+import type { Span } from '../core/span.ts'
 import type { Dockerfile } from '../dockerfile/ast.ts'
 import { toStages } from '../dockerfile/stages.ts'
 import { plan } from './plan.ts'
@@ -16,13 +17,18 @@ export function furtherMistakes(
 ): readonly Diagnostic[] {
   const { value: stages } = toStages(file)
   if (stages.stages.length === 0 || diagnostics.some(({ code }) => spoils.has(code))) return []
-  if ((file.unread ?? []).some((name) => decides.has(name))) return []
+  const unread = file.unread ?? []
+  if (unread.includes('FROM')) return []
   const { diagnostics: planned } = plan(stages, { ...options, standIns: true }, {})
-  return planned.filter(({ severity }) => severity === 'error')
+  const mistakes = planned.filter(({ severity }) => severity === 'error')
+  if (!unread.includes('ARG') && !unread.includes('ENV')) return mistakes
+  // Any variable may be one that the unread instruction sets.
+  return mistakes.filter(({ span }) => span === undefined || !textAt(span, options).includes('$'))
 }
 
-/** Instructions that others take their meaning from. */
-const decides: ReadonlySet<string> = new Set(['ARG', 'ENV', 'FROM', 'ONBUILD'])
+function textAt({ file, start, end }: Span, { files }: PlanOptions): string {
+  return files.find(({ name }) => name === file)?.text.slice(start, end) ?? ''
+}
 
 /** Mistakes after which the rest of the file may have been taken for something else. */
 const spoils: ReadonlySet<string> = new Set([

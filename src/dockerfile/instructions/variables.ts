@@ -4,7 +4,8 @@ import type { Arg, Env, KeyValue, Label } from '../ast.ts'
 import { isBlank } from '../characters.ts'
 import { describe } from '../description.ts'
 import { flagsOf, readFlags } from '../flags.ts'
-import { commonOf, type InstructionText, missingArgument, wordOf } from '../instruction-text.ts'
+import { instructionNames } from '../instruction-names.ts'
+import { commonOf, type InstructionText, missingArgument, swallowedBy, wordOf } from '../instruction-text.ts'
 
 export function readEnv(text: InstructionText): Env | undefined {
   const flags = readFlags(text)
@@ -30,20 +31,60 @@ function readPairs(text: InstructionText): Pairs | undefined {
   if (first === undefined) return missingArgument(text)
   if (!first.text.includes('=')) return readLegacyPair(text)
   const pairs: KeyValue[] = []
-  for (const word of words) {
+  let wrong: Piece[] = []
+  for (const [index, word] of words.entries()) {
     const equals = word.text.indexOf('=')
-    const { span } = wordOf(text, word)
     if (equals === -1) {
-      const message = `Syntax error - can't find = in ${JSON.stringify(word.text)}. Must be of the form: name=value`
-      const hint = 'quote the value when it holds blanks: name="a b"'
-      text.report.error('MissingEquals', message, span, { hint })
-    } else if (equals === 0) {
-      text.report.error('BlankName', `${text.name} names can not be blank`, span)
-    } else {
-      pairs.push({ ...splitPair(text, word, equals), span })
+      wrong.push(word)
+      const next = words[index + 1]
+      // Words that follow one another are one value most likely.
+      if (next === undefined || next.text.includes('=')) {
+        reportMissingEquals(text, words[index - wrong.length], wrong)
+        wrong = []
+      }
+      continue
     }
+    const { span } = wordOf(text, word)
+    if (equals === 0)
+      text.report.error('BlankName', `${text.name} names can not be blank`, span, { hint: noBlanks })
+    else pairs.push({ ...splitPair(text, word, equals), span })
   }
   return pairs.length === 0 ? undefined : { pairs, legacy: false }
+}
+
+const noBlanks = 'write name=value, without blanks around the ='
+
+/** Reports `wrong`, the words between `before`, which has a `=`, and the next one that has. */
+function reportMissingEquals(
+  text: InstructionText,
+  before: Piece | undefined,
+  wrong: readonly Piece[],
+): void {
+  const [first] = wrong
+  const last = wrong.at(-1)
+  if (first === undefined || last === undefined || before === undefined) return
+  const { span } = wordOf(text, { start: first.start, end: last.end })
+  const message = `Syntax error - can't find = in ${JSON.stringify(first.text)}. Must be of the form: name=value`
+  const swallowed = instructionNames.includes(first.text) ? swallowedBy(text.line) : []
+  const at = swallowed.find(({ name }) => name.span.start === span.start)
+  if (at !== undefined) {
+    const notes = [{ span: at.joint, text: 'this continues the line' }]
+    const hint = `${first.text} is no instruction here: end the line above without the escape character`
+    text.report.error('MissingEquals', message, span, { hint, notes })
+    return
+  }
+  const value = [before, ...wrong.slice(0, 10)].map((word) => word.text).join(' ')
+  const isTypographic = /[\u201c-\u201f]/.test(value)
+  const plain = value.replace(/[\u201c-\u201f]/g, '')
+  const [, name = '', rest = ''] = /^([^=]*)=\s*(.*)$/s.exec(plain) ?? []
+  const isPlain = name !== '' && !/["'\\]/.test(rest) && plain.length < 60
+  const what = isTypographic ? 'these are no quotes' : 'quote the value when it holds blanks'
+  const hint = !isPlain
+    ? `${what}: name="a b"`
+    : before.text.endsWith('=') && wrong.length === 1
+      ? `write it without blanks: ${name}=${rest}`
+      : `${what}: ${name}="${rest}"`
+  text.report.error('MissingEquals', message, span, { hint })
 }
 
 function splitPair(text: InstructionText, word: Piece, equals: number): Pick<KeyValue, 'key' | 'value'> {
@@ -62,7 +103,9 @@ function readLegacyPair(text: InstructionText): Pairs | undefined {
   let start = keyEnd
   while (start < args.length && isBlank(args[start])) start++
   if (start === args.length) {
-    const hint = `write it as ${text.name} ${args.slice(0, keyEnd)}=<value>`
+    const [, name = '', given = ''] = /^([^:]+):(.+)$/s.exec(args.slice(0, keyEnd)) ?? []
+    const pair = name === '' ? `${args.slice(0, keyEnd)}=<value>` : `${name}=${given}`
+    const hint = `write it as ${text.name} ${pair}`
     text.report.error('MissingArgument', `${text.name} must have two arguments`, text.argsSpan, { hint })
     return undefined
   }
@@ -80,7 +123,7 @@ export function readArg(text: InstructionText): Arg | undefined {
     const { span } = wordOf(text, word)
     const equals = word.text.indexOf('=')
     if (equals === 0) {
-      text.report.error('BlankName', 'ARG names can not be blank', span)
+      text.report.error('BlankName', 'ARG names can not be blank', span, { hint: noBlanks })
       continue
     }
     const pair = equals === -1 ? { key: wordOf(text, word) } : splitPair(text, word, equals)

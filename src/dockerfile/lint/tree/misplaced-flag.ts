@@ -30,6 +30,8 @@ const names: Readonly<Record<string, string>> = {
 }
 
 function wordsOf(instruction: Instruction): readonly Word[] {
+  // Whoever ends the flags with -- means what follows.
+  if (/^(?:--\S+\s+)*--\s/.test(instruction.original)) return []
   switch (instruction.kind) {
     case 'ADD':
     case 'COPY': {
@@ -38,9 +40,8 @@ function wordsOf(instruction: Instruction): readonly Word[] {
     }
     case 'HEALTHCHECK':
     case 'RUN': {
-      const { command, original } = instruction
-      const isMeant = /^(?:--\S+\s+)*--\s/.test(original)
-      return !isMeant && command?.form === 'shell' ? [command] : []
+      const { command } = instruction
+      return command?.form === 'shell' ? [command] : []
     }
     default:
       return []
