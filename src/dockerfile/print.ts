@@ -1,7 +1,7 @@
 // The tree back to text: one canonical spelling. Parsing it again gives the same tree but for spans and `original`.
 import type { Command, Dockerfile, Flag, Healthcheck, Heredoc, Instruction, KeyValue, Word } from './ast.ts'
-import { isSpace } from './characters.ts'
-import { readHeredocWord } from './heredoc.ts'
+import { type EscapeCharacter, isSpace } from './characters.ts'
+import { heredocsOf as heredocWordsOf, readHeredocWord } from './heredoc.ts'
 
 /** The Dockerfile as text, ending in a newline unless it is empty. */
 export function printDockerfile(file: Dockerfile): string {
@@ -26,8 +26,25 @@ export function printBody({ content, raw = content, name }: Heredoc): string {
   return `${raw}${name}`
 }
 
+/** Ways to spell a flag's value that does not stand for itself. */
+const otherSpellings: readonly Spell[] = [inSingleQuotes, withEscapes]
+type Spell = (text: string, escapeBy: string) => string
+
 function printLine(instruction: Instruction, escapeBy: string): string {
-  const flags = instruction.flags.map((flag) => printFlag(flag, escapeBy))
+  const usual = printLineWith(inDoubleQuotes, instruction, escapeBy)
+  if (!usual.includes('<<')) return usual
+  // Here-documents are looked for in the whole line, flags included, and with a backslash as the escape character
+  // whatever the directive says: a spelling may make one up or hide one.
+  const count = heredocsOf(instruction).length
+  const character: EscapeCharacter = escapeBy === '`' ? '`' : '\\'
+  const isRead = (line: string): boolean => heredocWordsOf(line, character).length === count
+  if (isRead(usual)) return usual
+  const others = otherSpellings.map((spell) => printLineWith(spell, instruction, escapeBy))
+  return others.find(isRead) ?? usual
+}
+
+function printLineWith(spell: Spell, instruction: Instruction, escapeBy: string): string {
+  const flags = instruction.flags.map((flag) => printFlag(flag, escapeBy, spell))
   const args = printArguments(instruction, escapeBy)
   // Only `--` keeps arguments that begin like a flag from being one.
   const end = args.startsWith('--') && instruction.kind !== 'ONBUILD' ? ['--'] : []
@@ -39,17 +56,33 @@ function protectEnd(line: string, escapeBy: string): string {
   return line.endsWith(escapeBy) && line.at(-2) !== escapeBy ? `${line}\f` : line
 }
 
-function printFlag({ name, value }: Flag, escapeBy: string): string {
-  const shown = `--${name === '' && value === undefined ? '""' : quote(name, escapeBy)}`
-  return value === undefined ? shown : `${shown}=${quote(value.text, escapeBy)}`
+function printFlag({ name, value }: Flag, escapeBy: string, spell: Spell): string {
+  const shown = `--${name === '' && value === undefined ? '""' : spell(name, escapeBy)}`
+  return value === undefined ? shown : `${shown}=${spell(value.text, escapeBy)}`
 }
 
-/** In double quotes when the text would not stand for itself. */
-function quote(text: string, escapeBy: string): string {
-  const needsQuotes = [...text].some((c) => isSpace(c) || c === '"' || c === "'" || c === escapeBy)
-  if (!needsQuotes) return text
+function needsQuotes(text: string, escapeBy: string): boolean {
+  return [...text].some((c) => isSpace(c) || c === '"' || c === "'" || c === escapeBy)
+}
+
+function inDoubleQuotes(text: string, escapeBy: string): string {
+  if (!needsQuotes(text, escapeBy)) return text
   const escaped = [...text].map((c) => (c === '"' || c === escapeBy ? escapeBy + c : c))
   return `"${escaped.join('')}"`
+}
+
+/** In single quotes wherever that changes anything, which balances quotes for every reader. */
+function inSingleQuotes(text: string, escapeBy: string): string {
+  if (!needsQuotes(text, escapeBy) && !text.includes('$') && !text.includes('\\')) return text
+  const runs = text
+    .split("'")
+    .map((run) => (run === '' ? '' : `'${run.replaceAll(escapeBy, escapeBy + escapeBy)}'`))
+  return runs.join(`"'"`)
+}
+
+function withEscapes(text: string, escapeBy: string): string {
+  if (!needsQuotes(text, escapeBy)) return text
+  return [...text].map((c) => (needsQuotes(c, escapeBy) ? escapeBy + c : c)).join('')
 }
 
 function printArguments(instruction: Instruction, escapeBy: string): string {

@@ -9,6 +9,7 @@ import { parseDockerfile } from '../../src/dockerfile/parse.ts'
 import { printDockerfile } from '../../src/dockerfile/print.ts'
 import { toStages } from '../../src/dockerfile/stages.ts'
 import { cpuMilliseconds } from '../support/cpu-time.ts'
+import { meaningOf } from './meaning.ts'
 
 const fragments = [
   ...[
@@ -144,26 +145,6 @@ function spansOf(value: unknown): Span[] {
   if (typeof value !== 'object' || value === null) return []
   if ('start' in value && 'end' in value && 'file' in value) return [value as Span]
   return Object.values(value).flatMap(spansOf)
-}
-
-/** The tree without places and without the texts that only repeat how it was spelled. */
-function meaningOf(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(meaningOf)
-  if (typeof value !== 'object' || value === null) return value
-  const spelling = new Set([
-    'span',
-    'contentSpan',
-    'original',
-    'emptyContinuations',
-    'swallowed',
-    'lateDirectives',
-  ])
-  const isTrigger = 'kind' in value && value.kind === 'ONBUILD'
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([name]) => !spelling.has(name) && !(isTrigger && name === 'text'))
-      .map(([name, member]) => [name, meaningOf(member)]),
-  )
 }
 
 test('no text makes it throw, and every place is within the text', () => {
