@@ -28,6 +28,9 @@ export function readStrings(text: InstructionText, range: Range): readonly Word[
   }
   const message = 'when using JSON array syntax, arrays must be comprised of strings only'
   const { start, end } = placed(array.element)
-  report.error('InvalidJsonArray', message, spanIn(line, start, end), { label: 'not a string' })
+  report.error('InvalidJsonArray', message, spanIn(line, start, end), {
+    label: 'not a string',
+    hint: 'strings stand in double quotes',
+  })
   return 'mixed'
 }

@@ -101,8 +101,20 @@ function expand<T>(
 
 function problem(code: string, word: Word, text: string, span: Span): Diagnostic {
   const shown = word.text.length > 100 ? `${word.text.slice(0, 100)}…` : word.text
-  return { code, severity: 'error', message: `failed to process ${JSON.stringify(shown)}: ${text}`, span }
+  const message = `failed to process ${JSON.stringify(shown)}: ${text}`
+  const hint = hints.find(([pattern]) => pattern.test(text))?.[1]
+  return { code, severity: 'error', message, span, ...(hint === undefined ? {} : { hint }) }
 }
+
+/** What to write instead, by what is wrong. */
+const hints: readonly (readonly [RegExp, string])[] = [
+  [/matching single-quote$/, "close the ', or write it as \\'"],
+  [/matching double-quote$/, 'close the ", or write it as \\"'],
+  [/missing '\}'$/, 'close it with }'],
+  [/bad substitution$/, 'name a variable between the braces'],
+  [/^unsupported modifier/, 'behind the name may stand :- :+ :? - + ? # ## % %% / or //'],
+  [/missing '\/'/, 'the replacement stands behind a second /'],
+]
 
 /** A place in a word's text as a place in the file, exact when the word stands there character by character. */
 function spanWithin({ text, span }: Word, { start, end }: { start: number; end: number }): Span {

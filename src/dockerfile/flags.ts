@@ -80,7 +80,8 @@ function spanWithin(text: InstructionText, piece: PlacedPiece, start: number, en
 function isRight(text: InstructionText, flag: Flag, kind: FlagKind): boolean {
   const { name, value, span } = flag
   if (kind === 'boolean' ? value?.text === '' : value === undefined) {
-    const hint = kind === 'boolean' ? `write --${name} or --${name}=false` : `write --${name}=<value>`
+    const written = kind === 'boolean' ? `--${name} or --${name}=false` : `--${name}=${nextValue(text, name)}`
+    const hint = `write ${written}`
     text.report.error('MissingFlagValue', `missing a value on flag: --${name}`, span, { hint })
     return false
   }
@@ -90,14 +91,55 @@ function isRight(text: InstructionText, flag: Flag, kind: FlagKind): boolean {
   return false
 }
 
+/** The word behind a flag without value where it is likely to be that value, as in `--from build /a /b`. */
+function nextValue({ name: instruction, args }: InstructionText, flag: string): string {
+  const [next = '', ...rest] = args.replace(/^=\s*/, '').split(/\s+/, 5)
+  const values: Readonly<Record<string, RegExp>> = {
+    mount: /=/,
+    network: /^(?:default|none|host)$/,
+    platform: /^[^:]+$/,
+    security: /^(?:sandbox|insecure)$/,
+  }
+  const isTransfer = instruction === 'COPY' || instruction === 'ADD'
+  const pattern =
+    instruction === 'HEALTHCHECK' ? /^\d/ : Object.hasOwn(values, flag) ? values[flag] : undefined
+  const isValue = isTransfer ? rest.length > 1 : rest.length > 0 && pattern?.test(next) === true
+  return isValue && next !== '' && next.length < 60 ? next : '<value>'
+}
+
 function reportUnknown(text: InstructionText, flag: Flag, known: readonly string[]): void {
   const suggestion = nearest(flag.name, known)
   const message = `unknown flag: --${flag.name}${suggestion === undefined ? '' : ` (did you mean ${suggestion}?)`}`
-  const hint =
+  const start = flag.span.start
+  const span = { ...flag.span, end: Math.min(flag.span.end, start + 2 + flag.name.length) }
+  text.report.error('UnknownFlag', message, span, { hint: unknownHint(text, flag.name, known) })
+}
+
+function unknownHint({ name: instruction }: InstructionText, flag: string, known: readonly string[]): string {
+  const knows =
     known.length === 0
-      ? `${text.name} has no flags`
-      : `${text.name} knows ${known.map((name) => `--${name}`).join(', ')}`
-  text.report.error('UnknownFlag', message, flag.span, { hint })
+      ? `${instruction} has no flags`
+      : `${instruction} knows ${known.map((name) => `--${name}`).join(', ')}`
+  if (instruction === 'CMD' || instruction === 'ENTRYPOINT') {
+    return `${knows}; a command that begins with --${flag} needs JSON form: ${instruction} ["--${flag}", …]`
+  }
+  const owner = Object.hasOwn(owners, flag) ? owners[flag] : undefined
+  return owner === undefined ? knows : `--${flag} is a flag of ${owner}; ${knows}`
+}
+
+/** Where flags belong that people give to other instructions. */
+const owners: Readonly<Record<string, string>> = {
+  checksum: 'ADD',
+  chmod: 'COPY and ADD',
+  chown: 'COPY and ADD',
+  exclude: 'COPY and ADD',
+  from: 'COPY',
+  link: 'COPY and ADD',
+  mount: 'RUN',
+  network: 'RUN',
+  parents: 'COPY',
+  platform: 'FROM',
+  security: 'RUN',
 }
 
 function reportDuplicate(text: InstructionText, flag: Flag, before: readonly Flag[]): void {

@@ -49,14 +49,35 @@ export function wordOf(text: InstructionText, place: { start: number; end: numbe
 /** All of the arguments as one word; reports when there are none. */
 export function onlyWord(text: InstructionText): Word | undefined {
   if (text.args !== '') return { text: text.args, span: text.argsSpan }
-  text.report.error('MissingArgument', `${text.name} requires exactly one argument`, text.keyword.span)
+  const message = `${text.name} requires exactly one argument`
+  text.report.error('MissingArgument', message, text.keyword.span, exampleOf(text))
   return undefined
 }
 
 /** Reports `<NAME> requires at least one argument` and gives nothing. */
 export function missingArgument(text: InstructionText): undefined {
-  text.report.error('MissingArgument', `${text.name} requires at least one argument`, text.keyword.span)
+  const message = `${text.name} requires at least one argument`
+  text.report.error('MissingArgument', message, text.keyword.span, exampleOf(text))
   return undefined
+}
+
+const examples: Readonly<Record<string, string>> = {
+  ARG: 'NAME=default',
+  ENV: 'NAME=value',
+  EXPOSE: '8080',
+  HEALTHCHECK: 'CMD <command>',
+  LABEL: 'name=value',
+  ONBUILD: '<instruction>',
+  SHELL: '["/bin/sh", "-c"]',
+  STOPSIGNAL: 'SIGTERM',
+  USER: 'nobody',
+  VOLUME: '/data',
+  WORKDIR: '/app',
+}
+
+function exampleOf({ name }: InstructionText): { hint?: string } {
+  const example = Object.hasOwn(examples, name) ? examples[name] : undefined
+  return example === undefined ? {} : { hint: `for example ${name} ${example}` }
 }
 
 /** The fields every instruction has. */

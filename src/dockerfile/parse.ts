@@ -19,7 +19,7 @@ export function parseDockerfile(text: string, fileName: string): Outcome<Dockerf
   const whole = { file: fileName, start: 0, end: 0 }
   const nothing: Dockerfile = { file: fileName, escape: '\\', directives: [], instructions: [] }
   if (text.length === 0) {
-    report.error('EmptyDockerfile', 'the Dockerfile cannot be empty', whole)
+    report.error('EmptyDockerfile', 'the Dockerfile cannot be empty', whole, { hint: beginning })
     return { value: nothing, diagnostics: report.diagnostics }
   }
   const { value: read, diagnostics } = readLines(text, fileName)
@@ -30,7 +30,7 @@ export function parseDockerfile(text: string, fileName: string): Outcome<Dockerf
     : parseLines(read.lines, context)
   if (read.lines.length === 0 && !hasErrors(diagnostics)) {
     const span = { file: fileName, start: text.length, end: text.length }
-    report.error('EmptyDockerfile', 'file with no instructions', span)
+    report.error('EmptyDockerfile', 'file with no instructions', span, { hint: beginning })
   }
   return {
     value: {
@@ -46,6 +46,7 @@ export function parseDockerfile(text: string, fileName: string): Outcome<Dockerf
 }
 
 const unknown = 'UnknownInstruction'
+const beginning = 'a build begins with FROM image'
 
 function parseLines(
   lines: readonly LogicalLine[],
@@ -88,15 +89,20 @@ function parseLines(
     }
     if (!hasStage && !hasUnknown && !isMisplaced && instruction.kind !== 'ARG') {
       isMisplaced = true
-      const hint = 'only ARG may stand before the first FROM'
-      report.error('NoBuildStage', 'no build stage in current context', instruction.keyword.span, { hint })
+      const from = lines.find((other) => keywordOf(other) === 'FROM')
+      const hint = `only ARG may stand before the first FROM${from === undefined ? ', and there is none' : ''}`
+      const notes = from === undefined ? [] : [{ span: from.span, text: 'the first stage begins here' }]
+      report.error('NoBuildStage', 'no build stage in current context', instruction.keyword.span, {
+        hint,
+        notes,
+      })
     }
     instructions.push(instruction)
   }
   const last = lines.at(-1)
   if (last !== undefined && !hasStage && !hasUnknown && !isMisplaced) {
     report.error('NoStages', 'dockerfile contains no stages to build', last.span, {
-      hint: 'add a FROM instruction',
+      hint: beginning,
     })
   }
   return { instructions, unread: [...unread] }

@@ -2,7 +2,7 @@
 import type { Instruction, Onbuild } from '../ast.ts'
 import type { Range } from '../characters.ts'
 import { readFlags } from '../flags.ts'
-import { commonOf, type InstructionText, missingArgument } from '../instruction-text.ts'
+import { commonOf, type InstructionText, missingArgument, wordOf } from '../instruction-text.ts'
 import { printBody } from '../print.ts'
 
 /** Reads the instruction in a range of the same logical line. */
@@ -14,11 +14,13 @@ export function readOnbuild(text: InstructionText, readNested: ReadNested): Onbu
   const name = /^\S+/.exec(text.args)?.[0].toUpperCase() ?? ''
   if (name === 'ONBUILD') {
     const message = "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"
-    text.report.error('InvalidTrigger', message, text.argsSpan)
+    const hint = 'write ONBUILD once'
+    text.report.error('InvalidTrigger', message, wordOf(text, { start: 0, end: name.length }).span, { hint })
     return undefined
   }
   if (name === 'MAINTAINER' || name === 'FROM') {
-    text.report.error('InvalidTrigger', `${name} isn't allowed as an ONBUILD trigger`, text.argsSpan)
+    const { span } = wordOf(text, { start: 0, end: name.length })
+    text.report.error('InvalidTrigger', `${name} isn't allowed as an ONBUILD trigger`, span)
     return undefined
   }
   // Differs: BuildKit keeps whatever is written, and the mistake shows in the build of a child image.

@@ -1,4 +1,5 @@
 // What a container runs: CMD, ENTRYPOINT, SHELL, HEALTHCHECK.
+import { nearest } from '../../core/diagnostic.ts'
 import type { Cmd, Entrypoint, Healthcheck, Shell } from '../ast.ts'
 import { isBlank } from '../characters.ts'
 import { readCommand } from '../command.ts'
@@ -25,7 +26,10 @@ export function readShell(text: InstructionText): Shell | undefined {
   if (command === undefined) return undefined
   if (command.form === 'exec' ? command.args.length === 0 : command.text === '') return missingArgument(text)
   if (command.form === 'exec') return { kind: 'SHELL', ...commonOf(text, flags.all), args: command.args }
-  const hint = 'write it as SHELL ["executable", "parameter"]'
+  const words = command.text.split(/\s+/)
+  const isPlain = command.text.length < 60 && !/["'[\],\\]/.test(command.text)
+  const form = isPlain ? JSON.stringify(words).replaceAll('","', '", "') : '["executable", "parameter"]'
+  const hint = `write it as SHELL ${form}`
   const message = 'SHELL requires the arguments to be in JSON form'
   text.report.error('ShellNotJson', message, command.span, { hint })
   return undefined
@@ -61,7 +65,11 @@ export function readHealthcheck(text: InstructionText): Healthcheck | undefined 
   const typeSpan = spanIn(line, start, typeEnd)
   if (type !== 'CMD') {
     const message = `Unknown type ${JSON.stringify(type)} in HEALTHCHECK (try CMD)`
-    const hint = 'write it as HEALTHCHECK CMD <command>, or as HEALTHCHECK NONE'
+    const close = nearest(type, ['CMD', 'NONE'])
+    const hint =
+      close === undefined
+        ? 'write it as HEALTHCHECK CMD <command>, or as HEALTHCHECK NONE'
+        : `did you mean ${close}?`
     report.error('UnknownHealthcheck', message, typeSpan, { hint })
     return undefined
   }
