@@ -26,7 +26,7 @@ export interface ReadStages {
 export function readStages(input: BuildInput, buildArgs: Readonly<Record<string, string>>): ReadStages {
   const { dockerfile, ignoreFile } = input
   const files = ignoreFile === undefined ? [dockerfile] : [dockerfile, ignoreFile]
-  const parsed = readDockerfile(dockerfile, buildArgs)
+  const parsed = parseDockerfile(dockerfile.text, dockerfile.name, buildArgs.BUILDKIT_SYNTAX)
   const { value: file, diagnostics } = parsed
   const show: ReadStages['show'] = (all, cx) => {
     const shown = obeyChecks(all, { file, buildArgs })
@@ -40,16 +40,6 @@ export function readStages(input: BuildInput, buildArgs: Readonly<Record<string,
   const { value: stages, diagnostics: staged } = toStages(file)
   const warnings = hasErrors(staged) ? [] : lint({ file, stages })
   return { parsed, stages, diagnostics: [...found, ...staged, ...warnings], files, show }
-}
-
-/** The Dockerfile's tree and what is wrong with it. The build arg BUILDKIT_SYNTAX takes the place of `# syntax=`. */
-function readDockerfile(
-  dockerfile: SourceFile,
-  { BUILDKIT_SYNTAX }: Readonly<Record<string, string>>,
-): Outcome<Dockerfile> {
-  const { value, diagnostics } = parseDockerfile(dockerfile.text, dockerfile.name)
-  const isObeyed = BUILDKIT_SYNTAX === undefined
-  return { value, diagnostics: diagnostics.filter(({ code }) => isObeyed || code !== 'UnknownSyntax') }
 }
 
 /** The patterns of the ignore file; none when there is no file. */

@@ -45,7 +45,8 @@ interface Physical {
 /** What stands above the next instruction. */
 interface Above {
   comments: string[]
-  mayBeDirective: boolean
+  /** Which directives a comment may be. Below a `#!` line, as BuildKit reads it, all but escape. */
+  mayBe: 'any' | 'any but escape' | 'none'
 }
 
 class Reader {
@@ -54,6 +55,8 @@ class Reader {
   readonly #report: Report
   readonly #directives: Directive[] = []
   readonly #lateDirectives: Directive[] = []
+  /** Where the first line begins. */
+  readonly #first: number
   #escape: EscapeCharacter
   #at: number
   #above: Above
@@ -63,8 +66,9 @@ class Reader {
     this.#file = file
     this.#report = report
     this.#escape = escapeBy ?? '\\'
-    this.#at = text.startsWith('\ufeff') ? 1 : 0
-    this.#above = { comments: [], mayBeDirective: escapeBy === undefined }
+    this.#first = text.startsWith('\ufeff') ? 1 : 0
+    this.#at = this.#first
+    this.#above = { comments: [], mayBe: escapeBy === undefined ? 'any' : 'none' }
   }
 
   read(): Lines {
@@ -111,7 +115,7 @@ class Reader {
       this.#readComment(start, first.end)
       return undefined
     }
-    this.#above.mayBeDirective = false
+    this.#above.mayBe = 'none'
     if (start === first.end) return undefined
     const joined = this.#join({ ...first, start })
     const { comments } = this.#above
@@ -186,15 +190,22 @@ class Reader {
 
   #readComment(start: number, end: number): void {
     const comment = trimSpace(this.#text.slice(start + 1, end))
-    if (this.#above.mayBeDirective && this.#readDirective(comment, { file: this.#file, start, end })) return
-    this.#above.mayBeDirective = false
-    const [, name, value] = /^(syntax|escape)[\t ]*=[\t ]*(\S+)$/i.exec(comment) ?? []
-    if (name !== undefined && value !== undefined) {
-      const span = { file: this.#file, start, end }
-      this.#lateDirectives.push({ name: name.toLowerCase(), value, span })
-    }
+    const span = { file: this.#file, start, end }
+    const isShebang = start === this.#first && this.#text[start + 1] === '!' && this.#above.mayBe === 'any'
+    if (isShebang) this.#above.mayBe = 'any but escape'
+    else if (this.#above.mayBe !== 'none' && this.#readDirective(comment, span)) return
+    else this.#readLateDirective(comment, span)
     if (comment === '') this.#above.comments = []
     else this.#above.comments.push(comment)
+  }
+
+  #readLateDirective(comment: string, span: Span): void {
+    const [, name, value] = /^(syntax|escape)[\t ]*=[\t ]*(\S+)$/i.exec(comment) ?? []
+    if (name !== undefined && value !== undefined) {
+      this.#lateDirectives.push({ name: name.toLowerCase(), value, span })
+    }
+    // Directives below one that a `#!` line has made a comment are still read.
+    if (this.#above.mayBe === 'any' || name?.toLowerCase() !== 'escape') this.#above.mayBe = 'none'
   }
 
   /** Whether the comment was a directive, good or bad. */
@@ -203,6 +214,7 @@ class Reader {
     const name = match?.[1]?.toLowerCase()
     const value = trimSpace(comment.slice(match?.[0].length ?? 0))
     if (name === undefined || value === '' || !['syntax', 'escape', 'check'].includes(name)) return false
+    if (name === 'escape' && this.#above.mayBe === 'any but escape') return false
     const first = this.#directives.find((d) => d.name === name)
     if (first !== undefined) {
       const notes = [{ span: first.span, text: 'the first one' }]

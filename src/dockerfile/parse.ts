@@ -2,7 +2,7 @@
 import { hasErrors, type Outcome } from '../core/diagnostic.ts'
 import type { Dockerfile, Instruction } from './ast.ts'
 import type { EscapeCharacter } from './characters.ts'
-import { checkDirectives } from './directives.ts'
+import { checkSyntax } from './directives.ts'
 import { isForeign, keywordOf, reportStrayHeredoc, strayHeredocs } from './foreign-text.ts'
 import { readLines } from './lines.ts'
 import type { LogicalLine } from './logical-line.ts'
@@ -13,8 +13,11 @@ import { nothingAbove } from './unknown-instruction.ts'
 /** A file with more mistakes than this is no Dockerfile; the rest is not reported. */
 const maxErrors = 1000
 
-/** The Dockerfile written in `text`; `fileName` is how spans name it. Never throws on any text. */
-export function parseDockerfile(text: string, fileName: string): Outcome<Dockerfile> {
+/**
+ * The Dockerfile written in `text`; `fileName` is how spans name it. `syntax` (BUILDKIT_SYNTAX) takes the place of
+ * what the file says of its syntax. Never throws on any text.
+ */
+export function parseDockerfile(text: string, fileName: string, syntax?: string): Outcome<Dockerfile> {
   const report = newReport()
   const whole = { file: fileName, start: 0, end: 0 }
   const nothing: Dockerfile = { file: fileName, escape: '\\', directives: [], instructions: [] }
@@ -23,7 +26,8 @@ export function parseDockerfile(text: string, fileName: string): Outcome<Dockerf
     return { value: nothing, diagnostics: report.diagnostics }
   }
   const { value: read, diagnostics } = readLines(text, fileName)
-  checkDirectives(read.directives, report)
+  const foreign = checkSyntax({ text, file: fileName, directives: read.directives }, syntax)
+  if (foreign !== undefined) return { value: nothing, diagnostics: [foreign] }
   const context = { escape: read.escape, report }
   const { instructions, unread } = isForeign(read.lines, text, context)
     ? { instructions: [], unread: [] }

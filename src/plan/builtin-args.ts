@@ -2,7 +2,6 @@
 import type { Diagnostic } from '../core/diagnostic.ts'
 import { parseBoolean } from '../core/go-values.ts'
 import type { Stages } from '../dockerfile/ast.ts'
-import { isBuiltinSyntax } from '../dockerfile/directives.ts'
 import type { GlobalArgs } from './global-args.ts'
 import type { PlanOptions } from './types.ts'
 
@@ -34,7 +33,6 @@ export function withBuiltinArgs(
   report: (diagnostic: Diagnostic) => void,
 ): PlanOptions {
   const { buildArgs } = options
-  checkSyntax(buildArgs.BUILDKIT_SYNTAX, report)
   const multi = buildArgs.BUILDKIT_MULTI_PLATFORM || undefined
   const isMulti = multi === undefined ? options.isMultiPlatform : parseBoolean(multi)
   if (isMulti === undefined) {
@@ -59,17 +57,6 @@ export function withBuiltinArgs(
     ...(isMulti === undefined ? {} : { isMultiPlatform: isMulti }),
     ...(epoch === undefined ? {} : { epoch }),
   }
-}
-
-function checkSyntax(syntax: string | undefined, report: (diagnostic: Diagnostic) => void): void {
-  const [image = ''] = (syntax ?? '').trim().split(' ', 1)
-  if (syntax === undefined || image === 'dockerfile.v0' || isBuiltinSyntax(image)) return
-  report({
-    code: 'UnknownSyntax',
-    severity: 'error',
-    message: `unsupported syntax image ${JSON.stringify(image)} in BUILDKIT_SYNTAX`,
-    hint: 'slipway never runs other frontends: only its built-in docker/dockerfile syntax exists',
-  })
 }
 
 /** SOURCE_DATE_EPOCH as a build arg, else as an ARG before the first FROM gives it. */

@@ -242,3 +242,20 @@ test('names of the prototype are names like any other', () => {
   const { diagnostics } = parseDockerfile(text, 'D')
   expect(diagnostics.map((d) => d.code)).toEqual(['UnknownFlag', 'UnknownFlag', 'UnknownInstruction'])
 })
+
+test('BUILDKIT_SYNTAX takes the place of what the file says of its syntax', () => {
+  const codes = (text: string, syntax?: string): readonly string[] =>
+    parseDockerfile(text, 'D', syntax).diagnostics.map((d) => d.code)
+  const foreign = '# syntax=example.com/other\nFROM x\n'
+  expect(codes(foreign)).toEqual(['UnknownSyntax'])
+  expect(codes(foreign, '')).toEqual(['UnknownSyntax'])
+  expect(codes(foreign, 'docker/dockerfile:1')).toEqual([])
+  expect(codes(foreign, 'dockerfile.v0')).toEqual([])
+  expect(codes('FROM x\n', 'example.com/frontend:1 --debug')).toEqual(['UnknownSyntax'])
+  expect(parseDockerfile('FROM x\n', 'D', 'a/b').diagnostics[0]).toEqual({
+    code: 'UnknownSyntax',
+    severity: 'error',
+    message: 'unsupported syntax image "a/b" in BUILDKIT_SYNTAX',
+    hint: expect.stringContaining('docker/dockerfile'),
+  })
+})
