@@ -16,7 +16,7 @@ import * as program from './src/cli/main.ts'
 function start(argv) {
   program.main(argv).then(
     // Idle connections must not keep a finished command alive; the callback comes when all output is written.
-    (status) => process.stdout.write('', () => process.exit(status)),
+    (status) => process.stdout.write('', () => process.stderr.write('', () => process.exit(status))),
     (bug) => {
       process.stderr.write(\`\${bug?.stack ?? bug}\\n\`)
       process.exit(1)

@@ -244,6 +244,17 @@ Relative workdir "x" can have unexpected results if the base image changes
     expect(call(flag)).toMatchObject({ status: 1, stderr: expect.stringMatching(text) })
   })
 
+  it('tells everything before it ends, however much that is', async () => {
+    const wrong = ws.context('wrong', {
+      Dockerfile: `FROM scratch\n${'RUN --mount=type=x a\n'.repeat(2000)}`,
+    })
+    const { status, stderr } = await ws.start('build', '--check', wrong).ended
+    expect({ status, end: stderr.split('\n').at(-2) }).toEqual({
+      status: 1,
+      end: 'ERROR: failed to build: 1001 errors in Dockerfile',
+    })
+  })
+
   it('describes the methods', () => {
     expect(call('--call=subrequests.describe').stdout).toMatch(
       /^NAME +VERSION DESCRIPTION\nlint +1\.0\.0 +\w/,
