@@ -33,6 +33,15 @@ export interface Outcome<T> {
   readonly diagnostics: readonly Diagnostic[]
 }
 
+/** A file with more mistakes than this is no Dockerfile; the rest is not reported. */
+export const mostErrors = 1000
+
+/** What stands in the place of the error after the last that is reported. */
+export function tooManyErrors(span: Span): Diagnostic {
+  const message = 'too many errors; the rest of the file is not checked'
+  return { code: 'TooManyErrors', severity: 'error', message, span }
+}
+
 export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
   return diagnostics.some((d) => d.severity === 'error')
 }

@@ -30,9 +30,10 @@ export interface Flags {
 
 /** Reads the flags against those the instruction knows; reports unknown, repeated, empty and wrong ones. */
 export function readFlags(text: InstructionText, known: Readonly<Record<string, FlagKind>> = {}): Flags {
-  const written = flagsOf(text)
   const all: Flag[] = []
-  for (const flag of written) {
+  const pieces = new Map<Flag, PlacedPiece | undefined>()
+  for (const [i, flag] of flagsOf(text).entries()) {
+    pieces.set(flag, text.split.flags[i]?.value)
     const kind = Object.hasOwn(known, flag.name) ? known[flag.name] : undefined
     if (kind === undefined) reportUnknown(text, flag, Object.keys(known))
     else if (kind !== 'words' && all.some((f) => f.name === flag.name)) reportDuplicate(text, flag, all)
@@ -46,7 +47,7 @@ export function readFlags(text: InstructionText, known: Readonly<Record<string, 
     word: (name) => words(name)[0],
     values: (name) =>
       all.flatMap((flag) => {
-        const piece = text.split.flags[written.indexOf(flag)]?.value
+        const piece = pieces.get(flag)
         if (flag.name !== name || flag.value === undefined || piece === undefined) return []
         return [{ flag, word: flag.value, spanOf: (start, end) => spanWithin(text, piece, start, end) }]
       }),

@@ -148,6 +148,8 @@ class Reader {
   #isRight = true
   /** Undefined when the type is wrong or not known yet: nothing that depends on it is said then. */
   #kind: MountKind | undefined = 'bind'
+  /** The last `type=`, once somebody asked. */
+  #lastType: MountField | 'none' | undefined
   readonly #texts = new Map<Option, { readonly text: string; readonly field: MountField }>()
   readonly #numbers = new Map<Option, number>()
   #readonly: boolean | undefined
@@ -313,15 +315,14 @@ class Reader {
     if (kind === undefined) return false
     const owners: readonly string[] = option === 'size' ? ['tmpfs'] : ['secret', 'ssh']
     if (owners.includes(kind)) return true
-    const later = this.#flag.fields.find(
-      (field) => optionOf(field.key.text) === 'type' && field.span.start > key.span.start,
-    )
+    this.#lastType ??= this.#flag.fields.findLast((field) => optionOf(field.key.text) === 'type') ?? 'none'
+    const isEarly = this.#lastType !== 'none' && this.#lastType.span.start > key.span.start
     this.#fail(
       `unexpected key '${key.text.toLowerCase()}' for mount type '${kind}'`,
       key.span,
-      later === undefined
-        ? `only ${owners.join(' and ')} mounts have it`
-        : 'the type comes first: move type= to the front',
+      isEarly
+        ? 'the type comes first: move type= to the front'
+        : `only ${owners.join(' and ')} mounts have it`,
     )
     return false
   }

@@ -10,9 +10,6 @@ import { meantName, parseInstruction } from './parse-instruction.ts'
 import { newReport, type Report } from './report.ts'
 import { nothingAbove } from './unknown-instruction.ts'
 
-/** A file with more mistakes than this is no Dockerfile; the rest is not reported. */
-const maxErrors = 1000
-
 /**
  * The Dockerfile written in `text`; `fileName` is how spans name it. `syntax` (BUILDKIT_SYNTAX) takes the place of
  * what the file says of its syntax. Never throws on any text.
@@ -82,11 +79,7 @@ function parseLines(
       reportStrayHeredoc(line, stray, report)
       from = stray.last + 1
     }
-    const isWrong = instruction === undefined || stray !== undefined
-    if (isWrong && report.diagnostics.length >= maxErrors) {
-      report.error('TooManyErrors', 'too many errors; the rest of the file is not checked', line.span)
-      break
-    }
+    if (report.isFull) break
     if (instruction === undefined) {
       unread.add(meantName(line, context))
       continue

@@ -1,5 +1,12 @@
 // Stages → a pinned graph and its target. Pure: what needs the network comes back as requests for pins.
-import { type Diagnostic, hasErrors, nearest, type Outcome } from '../core/diagnostic.ts'
+import {
+  type Diagnostic,
+  hasErrors,
+  mostErrors,
+  nearest,
+  type Outcome,
+  tooManyErrors,
+} from '../core/diagnostic.ts'
 import type { Stages } from '../dockerfile/ast.ts'
 import { graphBuilder } from '../graph/builder.ts'
 import { emptyState } from './base.ts'
@@ -19,9 +26,13 @@ import { unusedBuildArgs } from './unused-args.ts'
 /** The plan of a target. With errors among the diagnostics its value is not to be built; without, `needs` asks for pins and a further call. */
 export function plan(stages: Stages, given: PlanOptions, pins: Pins, observer?: Observer): Outcome<Planned> {
   const found = new Map<string, Diagnostic>()
+  let errors = 0
   const report = (diagnostic: Diagnostic): void => {
     const { code, message, span } = diagnostic
-    found.set(`${code} ${message} ${span?.file}:${span?.start}`, diagnostic)
+    const key = `${code} ${message} ${span?.file}:${span?.start}`
+    if (diagnostic.severity !== 'error' || found.has(key)) found.set(key, diagnostic)
+    else if (errors++ < mostErrors) found.set(key, diagnostic)
+    else if (span !== undefined && errors === mostErrors + 1) found.set(key, tooManyErrors(span))
   }
   const done = (value: Planned): Outcome<Planned> => ({ value, diagnostics: inOrder([...found.values()]) })
 

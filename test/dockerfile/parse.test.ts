@@ -180,6 +180,36 @@ test('words stand where their spans say, when nothing was joined or unquoted', (
   )
 })
 
+test('instructions, directives, comments and blanks tile the text', () => {
+  let tiled = 0
+  fc.assert(
+    fc.property(texts, (text) => {
+      const { value, diagnostics } = parseDockerfile(text, 'D')
+      const all = [...value.directives, ...value.instructions].map(({ span }) => span)
+      const spans = all.toSorted((a, b) => a.start - b.start)
+      spans.forEach((span, i) => {
+        expect(span.start).toBeGreaterThanOrEqual(spans[i - 1]?.end ?? 0)
+      })
+      if (hasErrors(diagnostics)) return
+      tiled++
+      // Words of an instruction, and its here-documents, lie within it.
+      for (const instruction of value.instructions) {
+        const { start, end } = instruction.span
+        const words = spansOf({ ...instruction, emptyContinuations: [] })
+        expect(words.filter((inner) => inner.start < start || inner.end > end)).toEqual([])
+      }
+      const gaps = [...spans, { start: text.length, end: 0 }].map(({ start }, i) =>
+        text.slice(spans[i - 1]?.end ?? 0, start),
+      )
+      for (const line of gaps.join('\n').replace('\ufeff', '').split('\n')) {
+        expect(line.trim(), JSON.stringify(text)).toMatch(/^(?:#|[\\`]?$)/)
+      }
+    }),
+    { numRuns: 3000 },
+  )
+  expect(tiled).toBeGreaterThan(100)
+})
+
 test('a printed tree reads back as the same tree', () => {
   let accepted = 0
   fc.assert(
@@ -225,11 +255,25 @@ describe('in less than two seconds of computing, or refused', () => {
     ['here-documents where there are none', `FROM a\n${'CMD <<E\nE\n'.repeat(49_000)}`, 'TooManyErrors'],
     ['blanks before an escape', `FROM a\nRUN x${' '.repeat(1e7)}\\\ny`, undefined],
     ['deep JSON', `FROM a\nRUN ${'['.repeat(1e6)}${']'.repeat(1e6)}`, 'InvalidJsonArray'],
+    ['a hundred thousand flags', `FROM a\nRUN ${'--network=none '.repeat(1e5)}a`, 'DuplicateFlag'],
+    ['a hundred thousand mounts', `FROM a\nRUN ${'--mount=type=tmpfs,target=/a '.repeat(1e5)}a`, undefined],
+    [
+      'a mount of a hundred thousand keys',
+      `FROM a\nRUN --mount=type=tmpfs${',rw=true'.repeat(1e5)} a`,
+      undefined,
+    ],
+    ['a hundred thousand ONBUILDs', `FROM a\n${'ONBUILD '.repeat(1e5)}RUN a`, 'InvalidTrigger'],
+    ['a hundred thousand pairs', `FROM a\nENV ${'a=b '.repeat(1e5)}`, undefined],
+    ['a hundred thousand stages', `${'FROM a AS b\n'.repeat(99_999)}`, undefined],
+    ['one line of ten megabytes', `FROM a\nRUN ${'x'.repeat(1e7)}`, undefined],
     ['a long quoted value', `FROM a\nENV a="${'\\x'.repeat(2_000_000)}"`, undefined],
   ])('%s', (_name, text, code) => {
     let diagnostics: readonly Diagnostic[] = []
     const milliseconds = cpuMilliseconds(() => {
-      diagnostics = parseDockerfile(text, 'D').diagnostics
+      const parsed = parseDockerfile(text, 'D')
+      const stages = toStages(parsed.value)
+      lint({ file: parsed.value, stages: stages.value })
+      diagnostics = parsed.diagnostics
     })
     const errors = diagnostics.filter((d) => d.severity === 'error')
     expect(errors.some((d) => d.code === code)).toBe(code !== undefined)

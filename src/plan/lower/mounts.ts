@@ -13,7 +13,7 @@ import {
   mountKind,
   readMounts,
 } from '../../dockerfile/mount.ts'
-import type { Report } from '../../dockerfile/report.ts'
+import { newReport } from '../../dockerfile/report.ts'
 import type { ExecMount, OpRef } from '../../graph/op.ts'
 import { expandIn } from '../expand.ts'
 import { cleanAbsolute, cleanWritten } from '../paths.ts'
@@ -41,7 +41,7 @@ export function lowerMounts(
   }
   const read = readMounts(instruction, {
     expand: (word) => expanded(word, state, cx),
-    report: reportTo(cx.report),
+    report: newReport(cx.report),
   })
   const placed: { readonly mount: Mount; readonly lowered: ExecMount }[] = []
   let agents = 0
@@ -108,7 +108,7 @@ function readPlain(
     { mounts },
     {
       expand: ({ text }) => (/[$'"`\\]/.test(text) ? undefined : text),
-      report: reportTo((diagnostic) => {
+      report: newReport((diagnostic) => {
         isWrong ||= diagnostic.severity === 'error'
         report(diagnostic)
       }),
@@ -128,14 +128,6 @@ const instead: Readonly<Record<MountKind, string>> = {
   tmpfs: 'leave the mount out, and let the step remove what it writes there',
   secret: 'do what needs the secret outside of the build, and COPY the outcome',
   ssh: 'fetch what needs the key outside of the build, and COPY it',
-}
-
-function reportTo(report: (diagnostic: Diagnostic) => void): Report {
-  return {
-    diagnostics: [],
-    error: (code, message, span, extra) => report({ code, severity: 'error', message, span, ...extra }),
-    warning: (code, message, span, extra) => report({ code, severity: 'warning', message, span, ...extra }),
-  }
 }
 
 /** Where a mount goes; undefined for a secret that is only a variable. */
