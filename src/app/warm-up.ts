@@ -25,9 +25,11 @@ LABEL name=value other="\${VERSION:-none}"
 WORKDIR /src
 COPY --chown=1:1 --chmod=755 a* 'b c' ./
 ADD ["d", "/e/"]
-RUN --network=none echo \\
+RUN --network=none --security=sandbox echo \\
   # a comment
-  "$VERSION"
+  "$VERSION" '$'
+RUN --mount=type=cache,target=/c,sharing=locked,id=i --mount=type=bind,from=other,source=/s,target=/b \\
+  --mount=type=secret,id=s,required=true,env=S --mount=type=ssh --mount=type=tmpfs,target=/t,size=1m a
 RUN ["sh", "-c", "true"]
 RUN <<EOF
 true

@@ -20,7 +20,7 @@ export function emptyState(platform: Platform): StageState {
     root: null,
     base: { image, history: [] },
     ...environment({ Env: [`PATH=${defaultPath}`], WorkingDir: '/' }, new Map()),
-    history: [],
+    history: undefined,
     args: [],
     platform,
     hasWorkdir: false,
@@ -103,7 +103,10 @@ export function contextState(
   const after = withStep(state, op, noteOf(state, title, info.stage.from.span, cx), cx)
   return {
     ...after,
-    history: [{ created_by: title, comment: 'buildkit.exporter.image.v0', layer: true }],
+    history: {
+      entry: { created_by: title, comment: 'buildkit.exporter.image.v0', layer: true },
+      before: undefined,
+    },
   }
 }
 

@@ -13,6 +13,8 @@ const escapes: Readonly<Record<string, string>> = {
 
 /** `%q` of a string. */
 export function goQuote(text: string): string {
+  // What almost all texts are, at once.
+  if (/^[ !#-[\]-~]*$/.test(text)) return `"${text}"`
   let out = ''
   for (const rune of text) {
     const code = rune.codePointAt(0) ?? 0

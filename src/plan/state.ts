@@ -27,13 +27,20 @@ export interface BaseImage {
   readonly isStandIn?: true
 }
 
+/** Entries of a history from the newest back. */
+export interface HistoryChain {
+  readonly entry: PlannedHistory
+  readonly before: HistoryChain | undefined
+}
+
 export interface StageState {
   /** The root file system so far; null is the empty one. */
   readonly root: OpRef | null
   readonly base: BaseImage
   readonly config: ContainerConfig
   readonly author?: string
-  readonly history: readonly PlannedHistory[]
+  /** The newest entry, and those before it: copying them for every instruction would cost a square. */
+  readonly history: HistoryChain | undefined
   /** ENV and the ARGs that have a value, in the order of their last assignment: what words and RUN see. */
   readonly env: ReadonlyMap<string, string>
   /** In declaration order, those of the stages below first. */
@@ -110,7 +117,14 @@ export function withHistory(
     comment: 'buildkit.dockerfile.v0',
     layer: layer === 'layer',
   }
-  return { ...state, history: [...state.history, entry] }
+  return { ...state, history: { entry, before: state.history } }
+}
+
+/** The state's history, oldest entry first. */
+export function historyOf({ history }: StageState): readonly PlannedHistory[] {
+  const entries: PlannedHistory[] = []
+  for (let link = history; link !== undefined; link = link.before) entries.push(link.entry)
+  return entries.reverse()
 }
 
 export function withConfig(state: StageState, change: Partial<ContainerConfig>): StageState {

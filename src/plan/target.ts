@@ -1,7 +1,7 @@
 // The finished stage as the image to make.
 import { normalisePlatform } from '../core/platform.ts'
 import { type ContainerConfig, containerMembers, type ImageConfig } from '../image/types.ts'
-import type { StageState } from './state.ts'
+import { historyOf, type StageState } from './state.ts'
 import type { PlanOptions, Target } from './types.ts'
 
 /** The target of a build whose last state is `state`: command-line labels on top, the asked platform, empty members left out. */
@@ -22,7 +22,7 @@ export function targetOf(state: StageState, options: PlanOptions): Target {
     baseLayers: image.rootfs.diff_ids.length,
     config,
     baseHistory: history,
-    history: state.history,
+    history: historyOf(state),
   }
 }
 
