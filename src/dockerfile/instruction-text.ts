@@ -110,11 +110,13 @@ export function commonOf(
 /** The continued lines that begin, without a blank before it, with the name of an instruction in capitals. */
 export function swallowedBy(line: LogicalLine): readonly { name: Word; joint: Span }[] {
   const found: { name: Word; joint: Span }[] = []
+  // Behind lines that are blank but for an escape character the instruction itself begins.
+  const keyword = line.text.search(/\S/)
   for (let index = 1; index < line.logical.length; index++) {
     const start = line.logical[index] ?? 0
     const first = line.text.charCodeAt(start)
     // There may be millions of pieces, so most are passed over without looking at a second character.
-    if (first < 0x41 || first > 0x5a) continue
+    if (first < 0x41 || first > 0x5a || start === keyword) continue
     const [name = ''] = /^[A-Z]+(?=[ \t])/.exec(line.text.slice(start, start + 12)) ?? []
     if (!instructionNames.includes(name)) continue
     found.push({ name: wordIn(line, { start, end: start + name.length }), joint: jointBefore(line, index) })
