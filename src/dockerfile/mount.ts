@@ -131,6 +131,11 @@ function optionOf(key: string): Option | undefined {
   return Object.hasOwn(options, name) ? options[name as keyof typeof options] : undefined
 }
 
+/** The key that was meant. Two edits turn any two letters into `ro`, so shorter ones mean nothing. */
+function nearestKey(key: string): string | undefined {
+  return key.length > 2 ? nearest(key, Object.keys(options)) : undefined
+}
+
 /** Options that BuildKit takes and forgets, by kind. */
 const pointless: Readonly<Record<MountKind, readonly Option[]>> = {
   bind: ['id', 'env'],
@@ -213,14 +218,13 @@ class Reader {
 
   #bareHint(key: string, option: Option | undefined): string | undefined {
     if (key === '') return 'there is a comma too many'
-    // Two edits turn any two letters into `ro`.
-    const close = option === undefined && key.length > 2 ? nearest(key, Object.keys(options)) : undefined
+    const close = option === undefined ? nearestKey(key) : undefined
     if (option !== undefined) return `write ${key}=<value>`
     return close === undefined ? undefined : `did you mean ${close}?`
   }
 
   #unknown({ key, span, value }: MountField): void {
-    const close = nearest(key.text, Object.keys(options))
+    const close = nearestKey(key.text)
     const written = `${key.text}=${value?.text ?? ''}`
     const suffix = close === undefined ? '' : ` (did you mean ${close}?)`
     this.#fail(

@@ -64,6 +64,7 @@ interface FlagContext {
   readonly report: Report
 }
 
+/** Differs: BuildKit lets `github.com/a/b` pass for a repository here, and then copies the local file of that name unverified. */
 function takesChecksum(sources: readonly AddSource[], written: number, flags: FlagContext): boolean {
   const { instruction, report } = flags
   const isSingle = written === 1

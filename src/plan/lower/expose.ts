@@ -24,8 +24,8 @@ function compareBytes(a: string, b: string): number {
 
 /** `8000-8002/UDP` → `8000/udp`, `8001/udp`, `8002/udp`; nothing, and a diagnostic, for anything else. */
 function portsOf(text: string, word: Word, cx: LowerContext): string[] {
-  const fail = (message: string): string[] => {
-    cx.report(invalid(message, word.span))
+  const fail = (message: string, hint?: string): string[] => {
+    cx.report(invalid(message, word.span, hint))
     return []
   }
   const parts = text.split(':')
@@ -52,7 +52,8 @@ function portsOf(text: string, word: Word, cx: LowerContext): string[] {
     const hostPorts = rangeOf(host)
     if (hostPorts === undefined) return fail(`invalid hostPort: ${host}`)
     if (ports.length !== 1 && ports.length !== hostPorts.length) {
-      return fail(`invalid ranges specified for container and host Ports: ${range} and ${host}`)
+      const message = `invalid ranges specified for container and host Ports: ${range} and ${host}`
+      return fail(message, 'leave the host ports out: EXPOSE does not publish any')
     }
   }
   return ports.map((port) => `${port}/${protocol === '' ? 'tcp' : protocol.toLowerCase()}`)
@@ -81,12 +82,14 @@ function isAddress(text: string): boolean {
   return bare.includes(':') && URL.canParse(`http://[${bare}]/`)
 }
 
-function invalid(message: string, span: Span) {
+const usual = 'write a port such as 80, 53/udp or 8000-8010/tcp, from 0 to 65535'
+
+function invalid(message: string, span: Span, hint = usual) {
   return {
     code: 'InvalidPort',
     severity: 'error' as const,
     message,
     span,
-    hint: 'write a port such as 80, 53/udp or 8000-8010/tcp, from 0 to 65535',
+    hint,
   }
 }

@@ -2,7 +2,7 @@
 // root or (--link) beside it.
 import { type ModeChange, parseFileMode } from '../../core/file-mode.ts'
 import type { Add, Copy, Heredoc, Word } from '../../dockerfile/ast.ts'
-import type { FileAction, FileOp, OpRef } from '../../graph/op.ts'
+import type { FileAction, FileOp, OpRef, Owner } from '../../graph/op.ts'
 import { expandContent, expandIn } from '../expand.ts'
 import { destinationOf, sourceOf, sourceWithPivot } from '../paths.ts'
 import { type LowerContext, noteOf, type StageState, titleOf, withHistory, withStep } from '../state.ts'
@@ -77,7 +77,7 @@ export function transfer(
     written,
     destination: destinationOf(state.config.WorkingDir ?? '/', written),
     chown,
-    owner: chown.replace(/(?<=.):$/, ''),
+    owner: ownerOf(chown),
     chmod,
     mode,
     parents: instruction.kind === 'COPY' && instruction.parents,
@@ -140,6 +140,11 @@ function fileOf(wish: Wish, { name }: Heredoc, content: string): FileAction {
     ...(owner === '' ? {} : { owner }),
     content,
   }
+}
+
+/** `user[:group]` as a file op names it: a colon with nothing behind it says nothing. */
+export function ownerOf(written: string): Owner {
+  return written.replace(/:$/, '')
 }
 
 function historyOf({ source, heredocs, written, chown, chmod, parents }: Wish, name: string): string {

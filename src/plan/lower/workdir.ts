@@ -6,6 +6,7 @@ import { expandKnown } from '../expand.ts'
 import { goQuote } from '../go-format.ts'
 import { cleanAbsolute, joinWorkdir } from '../paths.ts'
 import { type Lower, noteOf, titleOf, withConfig, withHistory, withStep } from '../state.ts'
+import { ownerOf } from './transfer.ts'
 
 export const lowerWorkdir: Lower<Workdir> = (state, instruction, cx) => {
   const path = expandKnown(instruction.path, state, cx)
@@ -17,12 +18,14 @@ export const lowerWorkdir: Lower<Workdir> = (state, instruction, cx) => {
   const after = withConfig({ ...state, hasWorkdir: true }, { WorkingDir: workdir })
   const text = `WORKDIR ${workdir}`
   if (workdir === '/') return withHistory(after, text, cx)
-  const user = state.config.User
+  const owner = ownerOf(state.config.User ?? '')
   const op: FileOp = {
     kind: 'file',
     inputs: state.root === null ? [] : [state.root],
     base: state.root === null ? null : 0,
-    actions: [{ kind: 'mkdir', path: cleanAbsolute(workdir), mode: 0o755, ...(user ? { owner: user } : {}) }],
+    actions: [
+      { kind: 'mkdir', path: cleanAbsolute(workdir), mode: 0o755, ...(owner === '' ? {} : { owner }) },
+    ],
   }
   const note = noteOf(state, titleOf(instruction), instruction.span, cx)
   return withHistory(withStep(after, op, note, cx), text, cx, 'layer')
