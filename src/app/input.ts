@@ -14,6 +14,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import type { SourceFile } from '../core/span.ts'
+import { decodeText } from './decode-text.ts'
 
 /** A Dockerfile longer than this is a mistake or an attack. */
 const maxDockerfileBytes = 16 << 20
@@ -56,7 +57,7 @@ export function readInput(request: InputRequest): BuildInput {
       })
     }
     return {
-      dockerfile: { name: '<stdin>', text: decode(bytes, 'from standard input') },
+      dockerfile: { name: '<stdin>', text: decodeText(bytes, 'Dockerfile', 'from standard input') },
       ...ignoreOf(context),
     }
   }
@@ -67,7 +68,7 @@ export function readInput(request: InputRequest): BuildInput {
     const bytes = readRegular(candidate, maxDockerfileBytes, 'Dockerfile', context)
     if (bytes !== undefined) {
       return {
-        dockerfile: { name: basename(candidate), text: decode(bytes, candidate) },
+        dockerfile: { name: basename(candidate), text: decodeText(bytes, 'Dockerfile', candidate) },
         ...ignoreOf(context, candidate),
       }
     }
@@ -129,7 +130,8 @@ function ignoreOf(context: string | undefined, dockerfile?: string): { ignoreFil
     join(context, '.dockerignore'),
   ]) {
     const bytes = readRegular(path, maxIgnoreFileBytes, 'ignore file', context)
-    if (bytes !== undefined) return { ignoreFile: { name: basename(path), text: decode(bytes, path) } }
+    if (bytes !== undefined)
+      return { ignoreFile: { name: basename(path), text: decodeText(bytes, 'ignore file', path) } }
   }
   return {}
 }
@@ -155,7 +157,7 @@ export function readRegular(
   try {
     const stat = fstatSync(fd)
     if (!stat.isFile())
-      throw unreadable(what, path, stat.isDirectory() ? 'is a directory' : 'is not a regular file')
+      throw unreadable(what, path, stat.isDirectory() ? 'it is a directory' : 'it is no regular file')
     if (stat.size > limitBytes) throw unreadable(what, path, `larger than ${limitBytes >> 20} MiB`)
     return readFileSync(fd)
   } finally {
@@ -182,14 +184,6 @@ function isBelow(path: string, directory: string): boolean {
 
 function unreadable(what: string, path: string, reason: string, cause?: unknown): SlipwayError {
   return new SlipwayError({ code: 'ERR_FILE_UNREADABLE', message: `read ${what} ${path}: ${reason}`, cause })
-}
-
-function decode(bytes: Buffer, path: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (cause) {
-    throw unreadable('Dockerfile', path, 'it is not UTF-8 text', cause)
-  }
 }
 
 function looksLikeArchive(bytes: Buffer): boolean {
