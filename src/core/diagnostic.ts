@@ -100,9 +100,11 @@ function readable(text: string): string {
 export function nearest(name: string, names: Iterable<string>, most = 2): string | undefined {
   let best: string | undefined
   let bestDistance = most + 1
-  // Nobody means what is this long, and the search takes the square of it.
+  // Nobody means what is this long, and the search takes the square of it; nor does it end in time among many names.
   if (name.length > 200) return undefined
+  let looked = 0
   for (const candidate of names) {
+    if (++looked > 1000) break
     if (candidate === '') continue
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), bestDistance)
     if (distance < bestDistance) {
@@ -127,6 +129,8 @@ function editDistance(a: string, b: string, limit: number): number {
       const swap = isSwap ? cell(i - 2, j - 2) + 1 : limit
       row.push(Math.min(substitution, swap, cell(i - 1, j) + 1, (row[j - 1] ?? 0) + 1))
     }
+    // A swap reaches back two rows.
+    if (Math.min(...row) >= limit && Math.min(...(rows[i - 1] ?? [])) >= limit) return limit
   }
   return Math.min(cell(a.length, b.length), limit)
 }

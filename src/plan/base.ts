@@ -6,7 +6,8 @@ import type { ContainerConfig, ImageConfig } from '../image/types.ts'
 import { addLocal } from './local.ts'
 import type { PinnedImage } from './reach.ts'
 import type { Origin, StageInfo } from './stages.ts'
-import { defaultPath, type LowerContext, noteOf, type StageState, withStep, withVariable } from './state.ts'
+import { defaultPath, type LowerContext, noteOf, type StageState, withStep } from './state.ts'
+import { Variables } from './variables.ts'
 
 /** FROM scratch: no files, a PATH and `/` to work in. */
 export function emptyState(platform: Platform): StageState {
@@ -19,7 +20,7 @@ export function emptyState(platform: Platform): StageState {
   return {
     root: null,
     base: { image, history: [] },
-    ...environment({ Env: [`PATH=${defaultPath}`], WorkingDir: '/' }, new Map()),
+    ...environment({ Env: [`PATH=${defaultPath}`], WorkingDir: '/' }, new Variables()),
     history: undefined,
     args: [],
     platform,
@@ -46,7 +47,7 @@ export function imageState(image: PinnedImage, info: StageInfo, cx: LowerContext
       history: history ?? [],
       ...(image.isStandIn ? { isStandIn: true } : {}),
     },
-    ...environment(info.isReplaced ? (config ?? {}) : withoutTriggers(config ?? {}), new Map()),
+    ...environment(info.isReplaced ? (config ?? {}) : withoutTriggers(config ?? {}), new Variables()),
     ...(rest.author === undefined ? {} : { author: rest.author }),
   }
   if (image.pin.layers === 0) return state
@@ -113,16 +114,14 @@ export function contextState(
 /** PATH is always set; a config's variables come after what was there, as if set one by one. */
 function environment(
   config: ContainerConfig,
-  inherited: ReadonlyMap<string, string>,
-): { config: ContainerConfig; env: ReadonlyMap<string, string> } {
+  inherited: Variables,
+): { config: ContainerConfig; env: Variables } {
   const written = config.Env ?? []
   const hasPath = written.some((entry) => entry.split('=', 1)[0] === 'PATH')
   const entries = hasPath ? written : [...written, `PATH=${defaultPath}`]
   const env = entries.reduce((all, entry) => {
     const equals = entry.indexOf('=')
-    return equals === -1
-      ? withVariable(all, entry, '')
-      : withVariable(all, entry.slice(0, equals), entry.slice(equals + 1))
+    return equals === -1 ? all.with(entry, '') : all.with(entry.slice(0, equals), entry.slice(equals + 1))
   }, inherited)
   return { config: { ...config, Env: entries }, env }
 }

@@ -3,7 +3,6 @@ import type { Diagnostic } from '../core/diagnostic.ts'
 import type { Stages } from '../dockerfile/ast.ts'
 import { expandWith } from './expand.ts'
 import { predefined } from './predefined.ts'
-import { withVariable } from './state.ts'
 import type { PlanOptions } from './types.ts'
 
 /** What FROM may use, and what an `ARG name` without default takes its value from. */
@@ -20,16 +19,16 @@ export function globalArgs(
   buildArgs: Readonly<Record<string, string>>,
   report: (diagnostic: Diagnostic) => void,
 ): GlobalArgs {
-  let values: ReadonlyMap<string, string> = predefined(stages, options, buildArgs)
+  const values = predefined(stages, options, buildArgs)
   const names = new Set(values.keys())
   for (const { key, value } of stages.global.flatMap((arg) => arg.pairs)) {
     names.add(key.text)
     if (Object.hasOwn(buildArgs, key.text)) {
-      values = withVariable(values, key.text, buildArgs[key.text] ?? '')
+      values.set(key.text, buildArgs[key.text] ?? '')
     } else if (value !== undefined) {
       const expanded = expandWith(value, values, stages.escape)
       for (const diagnostic of expanded.diagnostics) report(diagnostic)
-      values = withVariable(values, key.text, expanded.text)
+      values.set(key.text, expanded.text)
     }
   }
   return { values, names }

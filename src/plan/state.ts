@@ -11,6 +11,7 @@ import type { Op, OpNote, OpRef } from '../graph/op.ts'
 import type { ContainerConfig, History, ImageConfig, PlannedHistory } from '../image/types.ts'
 import type { FindElsewhere } from './declarations.ts'
 import type { PlanOptions } from './types.ts'
+import type { Variables } from './variables.ts'
 
 /** An ARG in scope; without `value` it was declared and never given one. */
 export interface DeclaredArg {
@@ -41,8 +42,8 @@ export interface StageState {
   readonly author?: string
   /** The newest entry, and those before it: copying them for every instruction would cost a square. */
   readonly history: HistoryChain | undefined
-  /** ENV and the ARGs that have a value, in the order of their last assignment: what words and RUN see. */
-  readonly env: ReadonlyMap<string, string>
+  /** ENV and the ARGs that have a value: what words and RUN see. */
+  readonly env: Variables
   /** In declaration order, those of the stages below first. */
   readonly args: readonly DeclaredArg[]
   readonly platform: Platform
@@ -92,17 +93,6 @@ export interface StageFacts {
 export type Lower<I extends Instruction> = (state: StageState, instruction: I, cx: LowerContext) => StageState
 
 export const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-
-/** `env` with one more assignment, which moves to the end. */
-export function withVariable(
-  env: ReadonlyMap<string, string>,
-  key: string,
-  value: string,
-): ReadonlyMap<string, string> {
-  const next = new Map(env)
-  next.delete(key)
-  return next.set(key, value)
-}
 
 /** The state with a history entry (field.md §1.6). Steps with files of their own say `# buildkit` in `text` themselves. */
 export function withHistory(

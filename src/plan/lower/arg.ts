@@ -2,7 +2,7 @@
 import type { Arg } from '../../dockerfile/ast.ts'
 import { checkSecretName } from '../../dockerfile/lint/planned/secrets-used-in-arg-or-env.ts'
 import { builderOnly, expandIn } from '../expand.ts'
-import { type Lower, type LowerContext, type StageState, withHistory, withVariable } from '../state.ts'
+import { type Lower, type LowerContext, type StageState, withHistory } from '../state.ts'
 
 export const lowerArg: Lower<Arg> = (state, instruction, cx) => {
   let { args, env } = state
@@ -12,7 +12,7 @@ export const lowerArg: Lower<Arg> = (state, instruction, cx) => {
     for (const found of checkSecretName('ARG', key, pair.key.span)) cx.report(found)
     const value = argValue(pair, { ...state, args, env }, cx)
     args = [...args, value === undefined ? { key } : { key, value }]
-    if (value !== undefined && !builderOnly.has(key)) env = withVariable(env, key, value)
+    if (value !== undefined && !builderOnly.has(key)) env = env.with(key, value)
   }
   const after = { ...state, args, env }
   const texts = after.args

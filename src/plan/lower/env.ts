@@ -2,7 +2,7 @@
 import type { Env } from '../../dockerfile/ast.ts'
 import { checkSecretName } from '../../dockerfile/lint/planned/secrets-used-in-arg-or-env.ts'
 import { expandIn } from '../expand.ts'
-import { type Lower, withConfig, withHistory, withVariable } from '../state.ts'
+import { type Lower, withConfig, withHistory } from '../state.ts'
 
 export const lowerEnv: Lower<Env> = (state, instruction, cx) => {
   const pairs = instruction.pairs.map((pair) => {
@@ -11,18 +11,17 @@ export const lowerEnv: Lower<Env> = (state, instruction, cx) => {
     return { key, value: expandIn(pair.value, state, cx) }
   })
   let { env } = state
-  let entries = state.config.Env ?? []
+  const entries = [...(state.config.Env ?? [])]
   for (const { key, value } of pairs) {
-    env = withVariable(env, key, value)
-    entries = setEntry(entries, key, value)
+    env = env.with(key, value)
+    setEntry(entries, key, value)
   }
   const after = withConfig({ ...state, env }, { Env: entries })
   return withHistory(after, `ENV ${pairs.map(({ key, value }) => `${key}=${value}`).join(' ')}`, cx)
 }
 
-/** `KEY=value` entries with one set; a known key keeps its place. */
-function setEntry(entries: readonly string[], key: string, value: string): string[] {
-  const entry = `${key}=${value}`
-  const at = entries.findIndex((known) => known.split('=', 1)[0] === key)
-  return at === -1 ? [...entries, entry] : entries.map((known, i) => (i === at ? entry : known))
+/** Sets one of the `KEY=value` entries; a known key keeps its place. */
+function setEntry(entries: string[], key: string, value: string): void {
+  const known = entries.findIndex((entry) => entry.startsWith(key) && (entry[key.length] ?? '=') === '=')
+  entries[known === -1 ? entries.length : known] = `${key}=${value}`
 }
