@@ -43,7 +43,8 @@ export function parseReference(text: string): ImageRef {
     if (!tagPattern.test(tag)) fail(`invalid tag ${JSON.stringify(tag)}`)
   }
   if (rest === '') fail('the name is empty')
-  if (rest.includes('://')) fail('it must not have a scheme', 'leave out http:// or https://')
+  if (rest.includes('://'))
+    fail('it must not have a scheme', `leave out ${/^[^/]*:\/\//.exec(rest)?.[0] ?? 'it'}`)
   let registry = 'docker.io'
   let repository = rest
   const slash = rest.indexOf('/')
@@ -54,10 +55,15 @@ export function parseReference(text: string): ImageRef {
     if (!hostPattern.test(registry)) fail(`invalid registry host ${JSON.stringify(registry)}`)
   }
   if (registry === 'docker.io' && !repository.includes('/')) repository = `library/${repository}`
-  if (repository !== repository.toLowerCase()) fail('the repository name must be lowercase')
+  if (repository !== repository.toLowerCase()) {
+    fail(
+      'the repository name must be lowercase',
+      `write it as ${withoutPassword(text).replace(rest, rest.toLowerCase())}`,
+    )
+  }
   if (repository.length > 255) fail('the repository name is longer than 255 characters')
   for (const part of repository.split('/')) {
-    if (!component.test(part)) fail(`invalid name component ${JSON.stringify(part)}`)
+    if (!component.test(part)) fail(`invalid name component ${JSON.stringify(part)}`, hintFor(part))
   }
   if (tag === undefined && digest === undefined) tag = 'latest'
   return {
@@ -66,6 +72,14 @@ export function parseReference(text: string): ImageRef {
     ...(tag === undefined ? {} : { tag }),
     ...(digest === undefined ? {} : { digest }),
   }
+}
+
+/** What is probably wrong with a component of a name. */
+function hintFor(part: string): string {
+  const odd = new Set(part.match(/[^\x20-\x7e]/gu))
+  if (odd.size > 0) return `leave out ${[...odd].slice(0, 5).join(' ')}`
+  if (part.includes(':')) return 'a name has one tag, behind one colon: name:tag'
+  return 'letters and digits, with ., _, __ or - between them'
 }
 
 /** `text` as it may be shown when it was meant as `user:password@host/…`. */

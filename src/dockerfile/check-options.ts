@@ -1,5 +1,7 @@
 // The options of the build checks: the value of `# check=`, of a `check=` comment and of BUILDKIT_DOCKERFILE_CHECK.
 
+import { nearest } from '../core/diagnostic.ts'
+
 /** Which rules are off, which experimental ones are on, and whether a warning fails the build. */
 export interface CheckOptions {
   readonly skip: 'all' | readonly string[]
@@ -7,6 +9,8 @@ export interface CheckOptions {
   readonly error: boolean
   /** What is wrong with the text; the options are then those of an empty one. */
   readonly fault?: string
+  /** The option that was perhaps meant. */
+  readonly meant?: string
 }
 
 const none: CheckOptions = { skip: [], experimental: [], error: false }
@@ -21,13 +25,13 @@ export function parseCheckOptions(text: string): CheckOptions {
   for (const part of parts) {
     if (part === undefined) continue
     const equals = part.indexOf('=')
-    if (equals === -1) return { ...none, fault: `invalid check option ${JSON.stringify(part)}` }
+    if (equals === -1) return faulty(part)
     const key = part.slice(0, equals).trim()
     const value = part.slice(equals + 1).trim()
     if (key === 'skip' || key === 'experimental') {
       options = { ...options, [key]: value === 'all' ? 'all' : value.split(',').map((name) => name.trim()) }
     } else if (key !== 'error') {
-      return { ...none, fault: `invalid check option ${JSON.stringify(key)}` }
+      return faulty(key)
     } else if (/^(?:1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value)) {
       options = { ...options, error: /^[1tT]/.test(value) }
     } else {
@@ -35,6 +39,12 @@ export function parseCheckOptions(text: string): CheckOptions {
     }
   }
   return options
+}
+
+function faulty(written: string): CheckOptions {
+  const meant = nearest(written, ['skip', 'error', 'experimental'])
+  const fault = `invalid check option ${JSON.stringify(written)}`
+  return { ...none, fault, ...(meant === undefined || meant === written ? {} : { meant }) }
 }
 
 /** The options in the value of a directive or comment: what stands before the first blank. */

@@ -1,5 +1,5 @@
 // Which syntax a file is written in. `# escape=` is the business of lines.ts, `# check=` that of lint/obey.ts.
-import type { Diagnostic } from '../core/diagnostic.ts'
+import { type Diagnostic, nearest } from '../core/diagnostic.ts'
 import type { Span } from '../core/span.ts'
 import type { Directive } from './ast.ts'
 import { trimSpace } from './characters.ts'
@@ -25,13 +25,19 @@ export function checkSyntax(
       : { value: override }
   if (asked === undefined || isBuiltinSyntax(asked.value)) return undefined
   const { value, span } = asked
-  const image = JSON.stringify(value.split(' ', 1)[0] ?? '')
+  const written = value.split(' ', 1)[0] ?? ''
+  const image = JSON.stringify(written)
+  const [name = '', tag] = written.split(':', 2)
+  const close = nearest(name, ['docker/dockerfile', 'docker.io/docker/dockerfile'])
   return {
     code: 'UnknownSyntax',
     severity: 'error',
     message: `unsupported syntax image ${image}${span === undefined ? ' in BUILDKIT_SYNTAX' : ''}`,
     ...(span === undefined ? {} : { span }),
-    hint: 'slipway never runs other frontends: only its built-in docker/dockerfile syntax exists',
+    hint:
+      close === undefined
+        ? 'slipway never runs other frontends: only its built-in docker/dockerfile syntax exists'
+        : `did you mean ${close}${tag === undefined ? '' : `:${tag}`}?`,
   }
 }
 

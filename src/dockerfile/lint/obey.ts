@@ -53,11 +53,15 @@ function fileOptions(file: Dockerfile, buildArgs: CheckSettings['buildArgs']): W
   return { options, value, isComment: false, ...(directive && { span: directive.span }) }
 }
 
-function mistakesOf({ options: { fault }, span }: WrittenOptions): Diagnostic[] {
+function mistakesOf({ options: { fault, meant }, span }: WrittenOptions): Diagnostic[] {
   if (fault === undefined) return []
   const message = `failed to parse ${span === undefined ? argument : 'check options'}: ${fault}`
-  const hint = `write it as ${span === undefined ? `${argument}=` : '# check='}skip=RuleA,RuleB;error=true`
+  const hint = meant === undefined ? `write it as ${example(span)}` : `did you mean ${meant}?`
   return [{ code: 'InvalidCheck', severity: 'error', message, hint, ...(span && { span }) }]
+}
+
+function example(span: Span | undefined): string {
+  return `${span === undefined ? `${argument}=` : '# check='}skip=RuleA,RuleB;error=true`
 }
 
 /** An instruction with a `check=` comment above it. */
