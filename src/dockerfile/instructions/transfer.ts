@@ -109,8 +109,8 @@ function readPlaces(text: InstructionText): Places | undefined {
 /** Reports a path in quotes with blanks in it, once instead of once for each of its halves. */
 function reportQuoted(text: InstructionText, words: readonly Word[]): boolean {
   const isHalf = (word: Word): boolean => word.text.split('"').length % 2 === 0 && !/['\\]/.test(word.text)
-  const from = words.findIndex(isHalf)
-  const to = words.findIndex((word, index) => index > from && isHalf(word))
+  const from = words.findIndex((word) => word.text.startsWith('"') && isHalf(word))
+  const to = words.findIndex((word, index) => index > from && word.text.endsWith('"') && isHalf(word))
   const [first, last] = [words[from], words[to]]
   if (first === undefined || last === undefined) return false
   const message = `quotes do not hold blanks together in ${text.name}: a path with blanks needs JSON form`

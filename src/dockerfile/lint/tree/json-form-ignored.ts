@@ -16,8 +16,6 @@ export const jsonFormIgnored: TreeRule = {
   },
 }
 
-const noArray = 'JSON strings stand in double quotes with commas between, and nothing follows the ]'
-
 function findingOf(instruction: Instruction): Finding | undefined {
   const { kind } = instruction
   switch (kind) {
@@ -28,7 +26,11 @@ function findingOf(instruction: Instruction): Finding | undefined {
       const { command } = instruction
       if (command?.form !== 'shell' || !looksLikeArray(command.text)) return undefined
       const message = `${kind} takes this for a shell command: it is no JSON array`
-      return { span: command.span, message, hint: noArray }
+      return {
+        span: command.span,
+        message,
+        hint: whyNoArray(kind === 'HEALTHCHECK' ? 'HEALTHCHECK CMD' : kind, command.text),
+      }
     }
     case 'COPY':
     case 'ADD': {
@@ -39,7 +41,7 @@ function findingOf(instruction: Instruction): Finding | undefined {
       return {
         span: { ...first.word.span, end: instruction.destination.span.end },
         message: `${kind} takes each of these words for a path: they are no JSON array`,
-        hint: noArray,
+        hint: whyNoArray(kind, text),
       }
     }
     case 'VOLUME': {
@@ -48,7 +50,8 @@ function findingOf(instruction: Instruction): Finding | undefined {
       if (first === undefined || last === undefined) return undefined
       if (!first.text.startsWith('[') || !looksLikeArray(instruction.original)) return undefined
       const message = 'VOLUME takes each of these words for a path: they are no JSON array'
-      return { span: { ...first.span, end: last.span.end }, message, hint: noArray }
+      const hint = whyNoArray(kind, instruction.original)
+      return { span: { ...first.span, end: last.span.end }, message, hint }
     }
     case 'WORKDIR':
     case 'USER': {
@@ -62,8 +65,35 @@ function findingOf(instruction: Instruction): Finding | undefined {
   }
 }
 
-/** A quoted word behind a bracket and a comma, a bracket or another one behind it. `[ 'x' ]` with its blanks is the shell's test. */
+/**
+ * A bracket and a quote right behind it, a quoted word with a comma behind it, or words with commas between. The shell's
+ * test `[ 'x' ]` has blanks, and no commas.
+ */
 function looksLikeArray(text: string): boolean {
+  if (text.startsWith('["') || /^\[\s*[\w./$-]+(?:\s*,\s*[\w./$-]+)+\s*\]$/.test(text)) return true
   const match = /^\[(\s*)(?:'[^']*'|"(?:[^"\\]|\\.)*"|[“”‘’][^“”‘’]*[“”‘’])\s*([,\]"'])/.exec(text)
   return match !== null && (match[2] === ',' || match[1] === '')
+}
+
+/** What keeps a text from being a JSON array of strings. */
+function whyNoArray(kind: string, text: string): string {
+  const inside = /^\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)(.*)$/s.exec(text)
+  const [, content = '', rest = ''] = inside ?? []
+  const wrongQuotes = /['“”‘’]/.test(content) && !content.includes('"')
+  if (wrongQuotes || !/["'“”‘’]/.test(content)) {
+    const words = content.split(',').map((word) => word.trim().replace(/^['“”‘’]|['“”‘’]$/g, ''))
+    const form = JSON.stringify(words).replaceAll('","', '", "')
+    const quotes = 'JSON strings stand in double quotes'
+    return content === '' || form.length > 60 ? quotes : `${quotes}: ${kind} ${form}`
+  }
+  if (rest.startsWith('"')) return 'the last string is not closed'
+  if (rest === '') return 'the ] is missing'
+  if (/^\]\s*#/.test(rest)) return 'nothing may follow the ]: a comment needs a line of its own'
+  if (/^\]\s*\S/.test(rest)) return 'nothing may follow the ]'
+  if (/,\s*$/.test(content)) return 'there is a comma too many before the ]'
+  if (/"\s*"(?!\s*[,\]])/.test(content.replace(/"(?:[^"\\]|\\.)*"/g, '""').replaceAll('""', '"'))) {
+    return 'a comma is missing between two strings'
+  }
+  if (/\\[^"\\/bfnrtu]/.test(content)) return 'a backslash in a JSON string is written \\\\'
+  return 'JSON strings stand in double quotes with commas between, and nothing follows the ]'
 }
