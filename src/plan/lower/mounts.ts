@@ -244,12 +244,11 @@ function withoutCovered(
   placed: readonly { readonly mount: Mount; readonly lowered: ExecMount }[],
   cx: LowerContext,
 ): ExecMount[] {
-  return placed.flatMap(({ mount, lowered }, index) => {
+  const last = new Map(placed.map((place) => [place.lowered.target, place]))
+  return placed.flatMap(({ mount, lowered }) => {
     const { target } = lowered
-    const later = placed
-      .slice(index + 1)
-      .find((other) => target !== undefined && other.lowered.target === target)
-    if (later === undefined) return [lowered]
+    const later = target === undefined ? undefined : last.get(target)
+    if (later === undefined || later.lowered === lowered) return [lowered]
     cx.report(coveredMount(target ?? '', mount.span, later.mount.span))
     return []
   })
