@@ -94,7 +94,7 @@ function isRight(text: InstructionText, flag: Flag, kind: FlagKind): boolean {
 
 /** The word behind a flag without value where it is likely to be that value, as in `--from build /a /b`. */
 function nextValue({ name: instruction, args }: InstructionText, flag: string): string {
-  const [next = '', ...rest] = args.replace(/^=\s*/, '').split(/\s+/, 5)
+  const [next = '', ...rest] = args.slice(0, 300).replace(/^=\s*/, '').split(/\s+/, 5)
   const values: Readonly<Record<string, RegExp>> = {
     mount: /=/,
     network: /^(?:default|none|host)$/,

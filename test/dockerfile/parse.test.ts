@@ -266,6 +266,7 @@ describe('in less than two seconds of computing, or refused', () => {
     ['a hundred thousand pairs', `FROM a\nENV ${'a=b '.repeat(1e5)}`, undefined],
     ['a hundred thousand stages', `${'FROM a AS b\n'.repeat(99_999)}`, undefined],
     ['one line of ten megabytes', `FROM a\nRUN ${'x'.repeat(1e7)}`, undefined],
+    ['an array without end', `FROM a\nRUN ["${'x'.repeat(1e7)}`, undefined],
     ['a long quoted value', `FROM a\nENV a="${'\\x'.repeat(2_000_000)}"`, undefined],
   ])('%s', (_name, text, code) => {
     let diagnostics: readonly Diagnostic[] = []

@@ -70,13 +70,18 @@ function findingOf(instruction: Instruction): Finding | undefined {
  * test `[ 'x' ]` has blanks, and no commas.
  */
 function looksLikeArray(text: string): boolean {
+  if (text.length > longest) return text.startsWith('["')
   if (text.startsWith('["') || /^\[\s*[\w./$-]+(?:\s*,\s*[\w./$-]+)+\s*\]$/.test(text)) return true
   const match = /^\[(\s*)(?:'[^']*'|"(?:[^"\\]|\\.)*"|[“”‘’][^“”‘’]*[“”‘’])\s*([,\]"'])/.exec(text)
   return match !== null && (match[2] === ',' || match[1] === '')
 }
 
+/** Nobody writes a longer array by hand, and patterns with choices take room for each character. */
+const longest = 10_000
+
 /** What keeps a text from being a JSON array of strings. */
 function whyNoArray(kind: string, text: string): string {
+  if (text.length > longest) return 'JSON strings stand in double quotes with commas between'
   const inside = /^\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)(.*)$/s.exec(text)
   const [, content = '', rest = ''] = inside ?? []
   const wrongQuotes = /['“”‘’]/.test(content) && !content.includes('"')
