@@ -1,5 +1,6 @@
 // From an entry to its header blocks: plain ustar, with a pax header in front only where ustar cannot say it.
-// The same entry gives the same bytes everywhere; user and group names are never written.
+// The same entry gives the same bytes everywhere, those of Go's archive/tar, so that layers have BuildKit's digests;
+// user and group names are never written.
 import { blockSize, type TarEntry, xattrPrefix } from './tar-entry.ts'
 
 /** The blocks that come before an entry's body: a ustar header, preceded by a pax header only where ustar cannot say it. */
@@ -7,9 +8,7 @@ export function encodeHeader(entry: TarEntry): Buffer {
   const pax = new Map<string, string>()
   const path = entry.type === 'directory' && !entry.path.endsWith('/') ? `${entry.path}/` : entry.path
   const linkName = entry.linkTarget ?? ''
-  const [prefix, name] = splitName(path) ?? ['', undefined]
-  if (name === undefined) pax.set('path', path)
-  if (linkName.length > 100 || !isAscii(linkName)) pax.set('linkpath', linkName)
+  if (linkName.length > nameBytes || !isAscii(linkName)) pax.set('linkpath', linkName)
   if (entry.uid > maxId) pax.set('uid', String(entry.uid))
   if (entry.gid > maxId) pax.set('gid', String(entry.gid))
   if (entry.size > maxNumber) pax.set('size', String(entry.size))
@@ -23,36 +22,17 @@ export function encodeHeader(entry: TarEntry): Buffer {
       Buffer.from(value.buffer, value.byteOffset, value.length).toString('latin1'),
     )
   }
-  if (pax.size === 0) {
-    const block = Buffer.alloc(blockSize)
-    writeHeader(block, 0, entry, {
-      name: name ?? '',
-      prefix,
-      linkName,
-      typeflag: typeflags[entry.type],
-      size: entry.size,
-    })
-    return block
+  const split = pax.size === 0 ? splitName(path) : undefined
+  if (split === undefined && (path.length > nameBytes || !isAscii(path))) pax.set('path', path)
+  const payload = pax.size === 0 ? undefined : encodePax(pax)
+  const at = payload === undefined ? 0 : blockSize + Math.ceil(payload.length / blockSize) * blockSize
+  const blocks = Buffer.alloc(at + blockSize)
+  if (payload !== undefined) {
+    writePaxHeader(blocks, path, payload.length)
+    payload.copy(blocks, blockSize)
   }
-  const payload = encodePax(pax)
-  const padded = Math.ceil(payload.length / blockSize) * blockSize
-  const blocks = Buffer.alloc(2 * blockSize + padded)
-  const fallback = asciiTail(path)
-  writeHeader(blocks, 0, entry, {
-    name: `PaxHeaders.0/${fallback.replace(/\/$/, '')}`,
-    prefix: '',
-    linkName: '',
-    typeflag: 'x',
-    size: payload.length,
-  })
-  payload.copy(blocks, blockSize)
-  writeHeader(blocks, blockSize + padded, entry, {
-    name: name ?? fallback,
-    prefix,
-    linkName: pax.has('linkpath') ? linkName.replace(/[^\x20-\x7e]/g, '_').slice(0, 100) : linkName,
-    typeflag: typeflags[entry.type],
-    size: entry.size,
-  })
+  const [prefix, name] = split ?? ['', nameField(path)]
+  writeHeader(blocks, at, entry, { name, prefix, linkName: nameField(linkName) })
   return blocks
 }
 
@@ -64,6 +44,8 @@ function formatPaxTime(nanoseconds: bigint): string {
   return `${nanoseconds < 0n ? '-' : ''}${magnitude / 1_000_000_000n}${fraction === '' ? '' : `.${fraction}`}`
 }
 
+const nameBytes = 100
+const prefixBytes = 155
 const maxId = 0o7777777
 const maxNumber = 0o77777777777
 const typeflags = {
@@ -76,27 +58,28 @@ const typeflags = {
   fifo: '6',
 } as const
 
-/** Prefix and name as ustar holds them, or undefined when they do not fit or are not plain ASCII. */
+/** Prefix and name of a long path as ustar can hold them: at the last slash that leaves a prefix short enough. */
 function splitName(path: string): readonly [string, string] | undefined {
-  if (!isAscii(path)) return undefined
-  if (path.length <= 100) return ['', path]
-  // The name keeps at least one character behind the slash, and a directory keeps its own.
-  const slash = path.indexOf('/', path.length - 101)
-  if (slash <= 0 || slash > 155 || slash >= path.length - 1) return undefined
-  return [path.slice(0, slash), path.slice(slash + 1)]
+  if (path.length <= nameBytes || !isAscii(path)) return undefined
+  const end = path.length > prefixBytes + 1 ? prefixBytes + 1 : path.length - (path.endsWith('/') ? 1 : 0)
+  const slash = path.slice(0, end).lastIndexOf('/')
+  const name = path.slice(slash + 1)
+  return slash <= 0 || name === '' || name.length > nameBytes ? undefined : [path.slice(0, slash), name]
 }
 
 function isAscii(text: string): boolean {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
-    if (code > 0x7e || code < 0x20) return false
+    if (code > 0x7f || code === 0) return false
   }
   return true
 }
 
-/** A readable stand-in for readers that ignore pax records. */
-function asciiTail(path: string): string {
-  return path.replace(/[^\x20-\x7e]/g, '_').slice(-86)
+/** What the field of a name keeps for readers that ignore pax records: no bytes that are not ASCII, no slash at a cut. */
+function nameField(name: string): string {
+  const ascii = isAscii(name) ? name : name.replace(/[^\x01-\x7f]/g, '')
+  const field = ascii.slice(0, nameBytes)
+  return ascii.length > nameBytes ? field.replace(/\/+$/, '') : field
 }
 
 function encodePax(records: ReadonlyMap<string, string>): Buffer {
@@ -111,27 +94,42 @@ function encodePax(records: ReadonlyMap<string, string>): Buffer {
   return Buffer.from(text, 'latin1')
 }
 
-interface HeaderFields {
+/** The header of a pax header, which has no metadata of its own. */
+function writePaxHeader(blocks: Buffer, path: string, size: number): void {
+  const slash = path.lastIndexOf('/') + 1
+  const name = `${path.slice(0, slash)}PaxHeaders.0/${path.slice(slash)}`
+  blocks.write(nameField(name).replace(/\/+$/, ''), 0, 'latin1')
+  for (const at of [100, 108, 116]) writeOctal(blocks, at, 7, 0)
+  writeOctal(blocks, 124, 11, size)
+  writeOctal(blocks, 136, 11, 0)
+  blocks[156] = 'x'.charCodeAt(0)
+  finishHeader(blocks, 0)
+}
+
+interface Names {
   readonly name: string
   readonly prefix: string
   readonly linkName: string
-  readonly typeflag: string
-  readonly size: number
 }
 
-function writeHeader(blocks: Buffer, at: number, entry: TarEntry, fields: HeaderFields): void {
-  blocks.write(fields.name, at, 'latin1')
+function writeHeader(blocks: Buffer, at: number, entry: TarEntry, names: Names): void {
+  const seconds = Number(entry.mtimeNs / 1_000_000_000n)
+  blocks.write(names.name, at, 'latin1')
   writeOctal(blocks, at + 100, 7, entry.mode & 0o7777)
   writeOctal(blocks, at + 108, 7, entry.uid > maxId ? 0 : entry.uid)
   writeOctal(blocks, at + 116, 7, entry.gid > maxId ? 0 : entry.gid)
-  writeOctal(blocks, at + 124, 11, fields.size > maxNumber ? 0 : fields.size)
-  writeOctal(blocks, at + 136, 11, Math.min(maxNumber, Math.max(0, Number(entry.mtimeNs / 1_000_000_000n))))
-  blocks[at + 156] = fields.typeflag.charCodeAt(0)
-  blocks.write(fields.linkName, at + 157, 'latin1')
-  blocks.write('ustar\x0000', at + 257, 'latin1')
+  writeOctal(blocks, at + 124, 11, entry.size > maxNumber ? 0 : entry.size)
+  writeOctal(blocks, at + 136, 11, seconds < 0 || seconds > maxNumber ? 0 : seconds)
+  blocks[at + 156] = typeflags[entry.type].charCodeAt(0)
+  blocks.write(names.linkName, at + 157, 'latin1')
   writeOctal(blocks, at + 329, 7, entry.devMajor)
   writeOctal(blocks, at + 337, 7, entry.devMinor)
-  blocks.write(fields.prefix, at + 345, 'latin1')
+  blocks.write(names.prefix, at + 345, 'latin1')
+  finishHeader(blocks, at)
+}
+
+function finishHeader(blocks: Buffer, at: number): void {
+  blocks.write('ustar\x0000', at + 257, 'latin1')
   let sum = 8 * 32
   for (let i = at; i < at + blockSize; i++) sum += blocks[i] ?? 0
   writeOctal(blocks, at + 148, 6, sum)

@@ -1,15 +1,11 @@
-// Images in the hands of others: skopeo, umoci, podman and dockerd take them unchanged, and dockerd's own
-// BuildKit makes the same configs and file trees from the same Dockerfiles.
+// Images in the hands of others: skopeo, umoci, podman and dockerd take them unchanged, and each builds on what
+// the other made. That BuildKit makes the same ones from the same Dockerfiles is peers.test.ts's business.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { configCases } from './peer-cases/config.ts'
-import { copyCases } from './peer-cases/copy.ts'
-import { refusals } from './peer-cases/refusals.ts'
-import { runCases } from './peer-cases/run.ts'
-import { type Archive, type Entry, mergeLayers, readArchive, readTar } from './support/archive.ts'
+import { type Entry, readTar } from './support/archive.ts'
 import { busyboxTar, imageFromTar } from './support/bases.ts'
-import { comparableConfig, comparableEntries, comparableLayer } from './support/comparable.ts'
+import { comparableEntries } from './support/comparable.ts'
 import { type Docker, dockerdMissing, startDocker } from './support/docker.ts'
 import { startRegistry } from './support/registry.ts'
 import { removeMounted } from './support/remove-mounted.ts'
@@ -131,10 +127,10 @@ describe.skipIf(tools !== undefined)(`archives and layouts (needs ${tools ?? 'no
   })
 })
 
-const dockerd = missing('busybox', 'docker-registry', 'setcap', 'setfattr', 'xz', 'bzip2') ?? dockerdMissing()
+const dockerd = missing('busybox', 'docker-registry') ?? dockerdMissing()
 
 describe.skipIf(dockerd !== undefined)(
-  `the same as dockerd's BuildKit (needs ${dockerd ?? 'nothing more'})`,
+  `images between slipway and dockerd (needs ${dockerd ?? 'nothing more'})`,
   () => {
     let ws: Workspace
     let docker: Docker
@@ -200,63 +196,6 @@ RUN rm /t/a/hard && ln /t/group /t/a/hard; touch -d @1000000000 /t/a
 
     it('dockerd runs what it loaded', () => {
       expect(docker.run('run', '--rm', '--network=host', 'base', 'sh', '-c', 'echo loaded')).toBe('loaded\n')
-    })
-
-    const groups = { config: configCases, 'COPY and ADD': copyCases, RUN: runCases }
-    for (const [group, cases] of Object.entries(groups)) {
-      describe(group, () => {
-        it.each(Object.entries(cases))(
-          '%s',
-          async (name, { dockerfile, files, prepare, apart, args = [], images = {} }) => {
-            for (const [reference, text] of Object.entries(images)) share(reference, text)
-            const slug = `${group}-${name}`.toLowerCase().replace(/[^a-z]+/g, '-')
-            const context = ws.context(slug, { ...files, Dockerfile: dockerfile })
-            tool('sh', ['-ec', `cd ${context}; ${prepare ?? ':'}; find . -exec touch -h -d @1500000000 {} +`])
-
-            const [ours, theirs] = [join(ws.directory, `${slug}-ours`), join(ws.directory, `${slug}-theirs`)]
-            ws.ok('build', '--progress=plain', '-t', slug, ...args, '-o', `type=docker,dest=${ours}`, context)
-            docker.run('build', '--network=host', '-q', '-t', slug, ...args, context)
-            docker.run('save', '-o', theirs, slug)
-            const mine = await readArchive(ours, `${ours}.d`)
-            const other = await readArchive(theirs, `${theirs}.d`)
-            expect.soft(comparableConfig(mine)).toEqual(comparableConfig(other))
-            const options = { since, ...(apart === undefined ? {} : { apart }) }
-            const layersOf = ({ layers }: Archive) =>
-              layers.map((layer, index) => comparableLayer(layer, layers.slice(0, index), options))
-            expect.soft(layersOf(mine), 'layers').toEqual(layersOf(other))
-
-            ws.ok('build', '-q', ...args, '-o', `type=tar,dest=${ours}.tree`, context)
-            docker.run(
-              'build',
-              '--network=host',
-              '-q',
-              ...args,
-              '-o',
-              `type=tar,dest=${theirs}.tree`,
-              context,
-            )
-            const tree = await readTar(`${ours}.tree`)
-            expect
-              .soft(comparableEntries(tree, options), 'tree')
-              .toEqual(comparableEntries(await readTar(`${theirs}.tree`), options))
-            // And slipway agrees with itself: its layers make up the very tree it exports.
-            const exact = { since, directoryTimes: true }
-            expect
-              .soft(comparableEntries(tree, exact), 'merge')
-              .toEqual(comparableEntries(mergeLayers(mine.layers), exact))
-          },
-        )
-      })
-    }
-
-    it.each(refusals)('both refuse %j', (dockerfile) => {
-      const context = ws.context('refused', {
-        Dockerfile: `FROM base\n${dockerfile}`,
-        file: 'f',
-        'dir/f': 'f',
-      })
-      expect(ws.slipway('build', '--progress=plain', context).status).toBe(1)
-      expect(() => docker.run('build', '--network=host', '-q', context)).toThrow(/exit 1/)
     })
   },
 )

@@ -1,5 +1,5 @@
 // Builds whose point is the image config: variables, quoting, inheritance, resets.
-import type { PeerCases } from './case.ts'
+import { contextRoot, type PeerCases } from './case.ts'
 
 export const configCases: PeerCases = {
   'config instructions': {
@@ -51,7 +51,7 @@ LABEL "quoted key"="v 1" k2=v\\ 2 multi.line="first \\
 second" single='$MULTI' expanded="$MULTI"
 LABEL old form label
 LABEL empty= json='{"a": [1, "b"]}' url="http://x/?a=b&c=d"
-RUN env | grep -v '^HOSTNAME=' | sort > /env
+RUN env | grep -v -e '^HOSTNAME=' -e '^OTEL_' -e ^TRACE | sort > /env
 `,
   },
   'ARG and ENV of one name': {
@@ -183,6 +183,7 @@ CMD echo \`
   'triggers of a base image': {
     dockerfile: 'FROM with-triggers\nRUN echo child >> /log\n',
     files: { copied: 'copied\n' },
+    differs: contextRoot('app'),
     images: {
       'with-triggers': `FROM base
 WORKDIR /app

@@ -1,5 +1,5 @@
 // Builds whose point is COPY and ADD: what is selected, where it goes, whose it is.
-import type { PeerCases } from './case.ts'
+import { contextRoot, type PeerCases } from './case.ts'
 
 export const copyCases: PeerCases = {
   'modes, owners, links, directories': {
@@ -21,6 +21,7 @@ COPY exact relative/
 COPY exact ./
 COPY dir/link /followed
 `,
+    differs: contextRoot('all'),
     files: {
       exact: 'exact\n',
       'dir/one': '1\n',
@@ -101,11 +102,14 @@ COPY --chmod=711 --chown=app file /owned
 COPY --chmod=0777 file link tree/* /several/
 COPY --from=base --chmod=700 /bin/busybox /etc/group /from/
 `,
+    // Newer BuildKit gives the mode of the flag to missing parents, too.
+    differs: /^(several|from)$/,
     files: { file: 'f', 'tree/a': 'a', 'tree/b': 'b' },
     prepare: 'chmod 600 file; ln -s file link',
   },
   'ignored files': {
     dockerfile: 'FROM base\nCOPY . /all\nCOPY docs/*.md /docs/\nCOPY --chown=app a /a\n',
+    differs: contextRoot('all'),
     files: {
       '.dockerignore': `# comment
 *.log
@@ -155,6 +159,7 @@ COPY [[]bracket] /bracket
 COPY *.txt /stars/
 RUN cd /all && mv 'with space' "$(printf 'line\\nbreak')" && echo x > "back\\\\slash\\\\ü	t" && rm "quo\\"te" && touch ./-dash '$dollar' '...' '.wh' && ln -s 'a b	c' 'lïnk'
 `,
+    differs: contextRoot('all'),
     files: {
       'with space': '1',
       'quo"te': '2',
@@ -183,11 +188,13 @@ ADD dir /from-dir
 `,
     // --chown did not reach what is in an archive before BuildKit 0.23.
     apart: /^owned\//,
+    // BuildKit may give a directory the time at which it received what is in it.
+    differs: /^from-dir$/,
     files: { 'in/f': 'f\n', 'in/d/g': 'g\n', file: 'x\n', 'not-a.tar': 'no archive\n', 'dir/x.tar': 'y' },
     prepare: `chmod 750 in/d; chmod 4755 in/f; ln -s d/g in/l; ln in/f in/hard; mkdir -m 1777 in/empty; mkfifo in/p; mknod in/n c 1 5; setcap cap_chown+ep in/d/g
 find in -exec touch -h -d @1400000000 {} +
-tar -C in --numeric-owner --owner=11 --group=12 --xattrs --xattrs-include='*' -cf plain.tar .
-mkdir z; echo z > z/z; tar -cf z1.tar z; gzip -c z1.tar > z.tar.gz; echo b > z/b; tar -cf z2.tar z; bzip2 -c z2.tar > z.tar.bz2; echo x > z/x; tar -cf z3.tar z; xz -c z3.tar > z.tar.xz
+tar -C in --numeric-owner --owner=11 --group=12 --xattrs --xattrs-include='*' --pax-option=delete=atime,delete=ctime -cf plain.tar .
+export TAR_OPTIONS=--mtime=@1400000000; mkdir z; echo z > z/z; tar -cf z1.tar z; gzip -c z1.tar > z.tar.gz; echo b > z/b; tar -cf z2.tar z; bzip2 -c z2.tar > z.tar.bz2; echo x > z/x; tar -cf z3.tar z; xz -c z3.tar > z.tar.xz
 rm z1.tar z2.tar z3.tar; mkdir o; echo new > o/f; mkdir o/e; echo in-e > o/e/in; tar -C o -cf over.tar f e; rm -r o z in`,
   },
   'a file in place of a directory of the base and back': {

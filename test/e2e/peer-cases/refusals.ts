@@ -1,6 +1,8 @@
-// What follows `FROM base` in Dockerfiles that no builder builds; the context has `file` and `dir/f`.
+// Dockerfiles that no builder builds.
+import type { PeerCases } from './case.ts'
 
-export const refusals: readonly string[] = [
+/** What follows `FROM base`; the context has `file` and `dir/f`. */
+const refusals: readonly string[] = [
   'COPY missing /\n',
   'COPY file dir /one-file\n',
   'COPY file missing* absent /d/\n',
@@ -41,3 +43,11 @@ export const refusals: readonly string[] = [
   'RUN --nope true\n',
   'ADD file\n',
 ]
+
+/** The refusals as cases. */
+export const refusalCases: PeerCases = Object.fromEntries(
+  refusals.map((dockerfile) => [
+    JSON.stringify(dockerfile).slice(1, -1),
+    { dockerfile: `FROM base\n${dockerfile}`, files: { file: 'f', 'dir/f': 'f' } },
+  ]),
+)

@@ -1,15 +1,18 @@
 // Image archives (docker save, type=docker) and tars read into values that can be compared: every entry with
-// all its metadata, hard links as sets of names. What two builders may disagree on is peer.ts's business.
+// all its metadata, hard links as sets of names. What two builders may disagree on is comparable.ts's business.
 import { createHash } from 'node:crypto'
 import { createReadStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { extract } from 'tar-stream'
-import { tool } from './slipway.ts'
+import { finish } from './slipway.ts'
 
 export interface Archive {
-  readonly config: Record<string, unknown> & { readonly history: readonly Record<string, unknown>[] }
+  readonly config: Record<string, unknown> & {
+    readonly history: readonly Record<string, unknown>[]
+    readonly rootfs: { readonly diff_ids: readonly string[] }
+  }
   /** Bottom first. */
   readonly layers: readonly (readonly Entry[])[]
 }
@@ -30,15 +33,33 @@ export interface Entry {
   readonly names: readonly string[]
 }
 
-/** Reads a `docker save` archive, unpacked into `directory` by tar. */
-export async function readArchive(file: string, directory: string): Promise<Archive> {
-  tool('mkdir', ['-p', directory])
-  tool('tar', ['-xf', file, '-C', directory])
-  const [manifest] = JSON.parse(readFileSync(join(directory, 'manifest.json'), 'utf8'))
-  const config = JSON.parse(readFileSync(join(directory, manifest.Config), 'utf8'))
-  const layers = []
-  for (const layer of manifest.Layers) layers.push(await readTar(join(directory, layer)))
-  return { config, layers }
+/** Reads archives, layers that several of them share once. */
+export interface ArchiveReader {
+  /** Reads a `docker save` archive, which is unpacked beside itself by tar. */
+  archive(file: string): Promise<Archive>
+  tar(file: string): Promise<readonly Entry[]>
+}
+
+export function archiveReader(): ArchiveReader {
+  const known = new Map<string, Promise<Entry[]>>()
+  return {
+    async archive(file) {
+      const directory = `${file}.d`
+      await finish('mkdir', ['-p', directory])
+      const { status, stderr } = await finish('tar', ['-xf', file, '-C', directory])
+      if (status !== 0) throw new Error(`${file}: ${stderr}`)
+      const [manifest] = JSON.parse(readFileSync(join(directory, 'manifest.json'), 'utf8'))
+      const config = JSON.parse(readFileSync(join(directory, manifest.Config), 'utf8'))
+      const layers = manifest.Layers.map((layer: string, index: number) => {
+        const diffId: string = config.rootfs.diff_ids[index]
+        const entries = known.get(diffId) ?? readTar(join(directory, layer))
+        known.set(diffId, entries)
+        return entries
+      })
+      return { config, layers: await Promise.all(layers) }
+    },
+    tar: readTar,
+  }
 }
 
 /** The entries of a tar, gzipped or not, by name; the root is left out. */

@@ -1,9 +1,17 @@
-// What slipway and dockerd 20.10's BuildKit (0.8) must agree on, as plain values. A difference is levelled here
-// only where newer BuildKit decided as slipway does; the version that changed it is named (moby/buildkit's tags).
+// What slipway must agree on with other builders, as plain values: with the newest BuildKit everything that has a
+// meaning; with dockerd 20.10's (0.8), what newer versions did not decide otherwise. Each levelling of a difference
+// with that one names the version that changed it (moby/buildkit's tags).
 import { type Archive, type Entry, isOpaqueMark, isWhiteout, mergeLayers, parentOf } from './archive.ts'
 
-/** The config without times and docker's bookkeeping of containers; settings that say nothing are left out. */
-export function comparableConfig({ config }: Archive): unknown {
+/** The whole config but for the layers' digests and, unless a build pinned them, times. */
+export function exactConfig({ config }: Archive, hasPinnedTimes: boolean): unknown {
+  const { rootfs: _, created, history, ...rest } = config
+  if (hasPinnedTimes) return { ...rest, created, history }
+  return { ...rest, history: history.map(({ created: _, ...entry }) => entry) }
+}
+
+/** The config as 0.8 agrees: without times and docker's bookkeeping of containers; settings that say nothing are left out. */
+export function olderConfig({ config }: Archive): unknown {
   const settings = Object.entries((config.config ?? {}) as Record<string, unknown>)
   return {
     architecture: config.architecture,
@@ -37,8 +45,75 @@ function commonText(text: string): string {
   )
 }
 
-/** What a layer says, one line an entry. `below` are the layers under it. */
-export function comparableLayer(
+/** A layer's own results: what it removes and adds, and the digest of the archive where its very bytes are defined. */
+export interface ExactLayer {
+  readonly removed?: readonly string[]
+  readonly entries: readonly string[]
+  readonly diffId?: string
+}
+
+/**
+ * The layers over the shared base, bottom first: what each one changes, and its digest if no time in it is one of the
+ * build, as a step's own files and missing parents of a destination have.
+ *
+ * Levelled, because slipway says more: the new time of a directory that is otherwise as it was; the other names of a
+ * hard link, when they are in a layer below (BuildKit makes two files of it); attributes other than `security.*`
+ * (containerd drops them). And because it is the same: an opaque directory is a whiteout for each name below it.
+ */
+export function exactLayers(
+  { config, layers }: Archive,
+  base: Archive,
+  options: ComparableOptions,
+): ExactLayer[] {
+  const local = new Set(
+    base.layers.flat().flatMap(({ path, content }) => (path === 'bin/busybox' ? content : [])),
+  )
+  return layers.flatMap((layer, index) => {
+    const diffId = config.rootfs.diff_ids[index]
+    if (diffId === undefined || base.config.rootfs.diff_ids[index] === diffId) return []
+    const lower = new Map(mergeLayers(layers.slice(0, index)).map((entry) => [entry.path, entry]))
+    const upper = new Set(mergeLayers(layers.slice(0, index + 1)).map(({ path }) => path))
+    const parents = new Set(layer.map(({ path }) => parentOf(path)))
+    const changed = layer.filter((entry) => !isWhiteout(entry) && !isUnchanged(entry, lower, parents))
+    const own = new Set(changed.map(({ path }) => path))
+    const named = changed.map((entry) => ({
+      ...entry,
+      names: entry.names.every((name) => own.has(name)) ? entry.names : [],
+      xattrs: entry.xattrs.filter((text) => text.startsWith('security.')),
+      // The machine's own busybox is not part of the result.
+      content: local.has(entry.content) ? 'busybox' : entry.content,
+    }))
+    const isFixed =
+      changed.length === layer.length &&
+      changed.every(
+        ({ path, mtime, content, xattrs }, at) =>
+          mtime < options.since &&
+          !local.has(content) &&
+          options.apart?.test(path) !== true &&
+          xattrs.length === named[at]?.xattrs.length,
+      )
+    const removed = [...lower.keys()].filter((path) => !upper.has(path) && upper.has(parentOf(path)))
+    return [
+      {
+        ...(removed.length === 0 ? {} : { removed: removed.sort() }),
+        entries: comparableEntries(named, { ...options, directoryTimes: true }),
+        ...(isFixed ? { diffId } : {}),
+      },
+    ]
+  })
+}
+
+/** Whether an entry says nothing but the time of a directory in which nothing is, or the names of a file below. */
+function isUnchanged(entry: Entry, lower: ReadonlyMap<string, Entry>, parents: ReadonlySet<string>): boolean {
+  const before = lower.get(entry.path)
+  if (before === undefined || parents.has(entry.path)) return false
+  if (entry.type === 'directory') return isSameDirectory(entry, before)
+  const same = entry.mode === before.mode && entry.owner === before.owner && entry.mtime === before.mtime
+  return same && entry.type === before.type && entry.content === before.content && entry.names.length > 0
+}
+
+/** What a layer says as 0.8 agrees, one line an entry. `below` are the layers under it. */
+export function olderLayer(
   layer: readonly Entry[],
   below: Archive['layers'],
   options: ComparableOptions,

@@ -3,13 +3,13 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Peer } from './peer.ts'
 import { removeMounted } from './remove-mounted.ts'
-import { tool, until } from './slipway.ts'
+import { finish, tool, until } from './slipway.ts'
 
-export interface Docker {
+export interface Docker extends Peer {
   /** Runs the docker client; fails the test unless it exits 0. */
   run(...args: readonly string[]): string
-  stop(): Promise<void>
 }
 
 /** The dockerd of this machine, or what is missing. */
@@ -38,8 +38,31 @@ export async function startDocker(): Promise<Docker> {
   )
   const env = { ...process.env, DOCKER_HOST: host, DOCKER_BUILDKIT: '1', DOCKER_CONFIG: join(root, 'config') }
   await until('dockerd', () => spawnSync('/usr/bin/docker', ['version'], { env }).status === 0, 60_000)
+  const docker = (...args: readonly string[]) => finish('/usr/bin/docker', args, env)
+  const ok = async (...args: readonly string[]) => {
+    const { status, stdout, stderr } = await docker(...args)
+    if (status !== 0) throw new Error(`docker ${args.join(' ')}: exit ${status}\n${stdout}\n${stderr}`)
+    return stdout
+  }
   return {
     run: (...args) => tool('/usr/bin/docker', args, env),
+    async share(reference, archive) {
+      const loaded = await ok('load', '-i', archive)
+      if (!loaded.includes(`${reference}:latest`)) throw new Error(`docker load: ${loaded}`)
+    },
+    async build({ slug, context, args, hasTree, directory, reader }) {
+      const build = ['build', '--network=host', '-q', ...args]
+      const built = await docker(...build, '-t', slug, context)
+      if (built.status !== 0) return { kind: 'refused', message: built.stderr }
+      const file = join(directory, `${slug}-docker`)
+      await ok('save', '-o', file, slug)
+      if (hasTree) await ok(...build, '-o', `type=tar,dest=${file}.tree`, context)
+      return {
+        kind: 'built',
+        archive: await reader.archive(file),
+        tree: hasTree ? await reader.tar(`${file}.tree`) : [],
+      }
+    },
     async stop() {
       const ended = new Promise((done) => child.on('exit', done))
       child.kill('SIGTERM')

@@ -103,6 +103,27 @@ export function workspace(env: NodeJS.ProcessEnv = {}): Workspace {
   }
 }
 
+/** Runs another program to its end without blocking this one. */
+export async function finish(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Finished> {
+  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    stdout += chunk
+  })
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    stderr += chunk
+  })
+  return new Promise((done, fail) => {
+    child.on('error', fail)
+    child.on('close', (status, signal) => done({ status, signal, stdout, stderr }))
+  })
+}
+
 /** Runs another program; fails the test unless it exits 0. */
 export function tool(program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): string {
   const result = spawnSync(program, args, { env, encoding: 'utf8', maxBuffer: 1 << 28 })
