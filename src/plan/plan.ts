@@ -8,6 +8,7 @@ import {
   tooManyErrors,
 } from '../core/diagnostic.ts'
 import type { Stages } from '../dockerfile/ast.ts'
+import { checkCacheFilters } from '../dockerfile/lint/planned/unknown-cache-filter.ts'
 import { graphBuilder } from '../graph/builder.ts'
 import { emptyState } from './base.ts'
 import { withBuiltinArgs } from './builtin-args.ts'
@@ -85,6 +86,8 @@ export function plan(stages: Stages, given: PlanOptions, pins: Pins, observer?: 
   for (const diagnostic of unusedBuildArgs(stages, instructions, options.buildArgs, args.names)) {
     report(diagnostic)
   }
+  const names = infos.flatMap(({ stage }) => stage.name ?? [])
+  for (const found of checkCacheFilters(options.noCacheFilter, names, infos.length)) report(found)
   const final = states.get(target)
   if (final === undefined) return done(nothing(options))
   const image = targetOf(final, options)

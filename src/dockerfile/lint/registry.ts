@@ -17,6 +17,7 @@ import { redundantTargetPlatform } from './planned/redundant-target-platform.ts'
 import { secretsUsedInArgOrEnv } from './planned/secrets-used-in-arg-or-env.ts'
 import { undefinedArgInFrom } from './planned/undefined-arg-in-from.ts'
 import { undefinedVar } from './planned/undefined-var.ts'
+import { unknownCacheFilter } from './planned/unknown-cache-filter.ts'
 import { unusedBuildArg } from './planned/unused-build-arg.ts'
 import { workdirRelativePath } from './planned/workdir-relative-path.ts'
 import type { Rule, TreeRule } from './rule.ts'
@@ -73,6 +74,7 @@ export const rules: readonly Rule[] = [
   undefinedArgInFrom,
   undefinedVar,
   ignoredCheckOption,
+  unknownCacheFilter,
   unusedBuildArg,
   workdirRelativePath,
 ].sort((a, b) => (a.origin === b.origin ? (a.name < b.name ? -1 : 1) : a.origin < b.origin ? -1 : 1))
