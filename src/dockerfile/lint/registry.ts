@@ -32,6 +32,7 @@ import { maintainerDeprecated } from './tree/maintainer-deprecated.ts'
 import { misplacedFlag } from './tree/misplaced-flag.ts'
 import { noEmptyContinuation } from './tree/no-empty-continuation.ts'
 import { reservedStageName } from './tree/reserved-stage-name.ts'
+import { sourceAboveContext } from './tree/source-above-context.ts'
 import { stageNameCasing } from './tree/stage-name-casing.ts'
 import { swallowedInstruction } from './tree/swallowed-instruction.ts'
 import { variableInExclude } from './tree/variable-in-exclude.ts'
@@ -49,6 +50,7 @@ export const treeRules: readonly TreeRule[] = [
   misplacedFlag,
   noEmptyContinuation,
   reservedStageName,
+  sourceAboveContext,
   stageNameCasing,
   swallowedInstruction,
   variableInExclude,
