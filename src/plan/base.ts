@@ -22,6 +22,7 @@ export function emptyState(platform: Platform): StageState {
     base: { image, history: [] },
     ...environment({ Env: [`PATH=${defaultPath}`], WorkingDir: '/' }, new Variables()),
     history: undefined,
+    additions: undefined,
     args: [],
     platform,
     hasWorkdir: false,

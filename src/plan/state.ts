@@ -34,11 +34,27 @@ export interface HistoryChain {
   readonly before: HistoryChain | undefined
 }
 
+/** What LABEL, EXPOSE and VOLUME have put into maps of the config, from the newest back. */
+export interface AdditionChain {
+  readonly addition: Addition
+  readonly before: AdditionChain | undefined
+}
+
+export type Addition =
+  | { readonly member: 'Labels'; readonly entries: readonly (readonly [string, string])[] }
+  | {
+      readonly member: 'ExposedPorts' | 'Volumes'
+      readonly entries: readonly (readonly [string, Record<string, never>])[]
+    }
+
 export interface StageState {
   /** The root file system so far; null is the empty one. */
   readonly root: OpRef | null
   readonly base: BaseImage
+  /** Without what `additions` adds: `configOf` has it all. */
   readonly config: ContainerConfig
+  /** Like the history, not copied for every instruction. */
+  readonly additions: AdditionChain | undefined
   readonly author?: string
   /** The newest entry, and those before it: copying them for every instruction would cost a square. */
   readonly history: HistoryChain | undefined
@@ -115,6 +131,31 @@ export function historyOf({ history }: StageState): readonly PlannedHistory[] {
   const entries: PlannedHistory[] = []
   for (let link = history; link !== undefined; link = link.before) entries.push(link.entry)
   return entries.reverse()
+}
+
+export function withAddition(state: StageState, addition: Addition): StageState {
+  return { ...state, additions: { addition, before: state.additions } }
+}
+
+/** The whole config of the state. */
+export function configOf({ config, additions }: StageState): ContainerConfig {
+  const all: Addition[] = []
+  for (let link = additions; link !== undefined; link = link.before) all.push(link.addition)
+  all.reverse()
+  // Of maps: a label may be called `__proto__`.
+  const labels = new Map(Object.entries(config.Labels ?? {}))
+  const ports = new Map(Object.entries(config.ExposedPorts ?? {}))
+  const volumes = new Map(Object.entries(config.Volumes ?? {}))
+  for (const { member, entries } of all) {
+    if (member === 'Labels') for (const [key, value] of entries) labels.set(key, value)
+    else for (const [key, value] of entries) (member === 'Volumes' ? volumes : ports).set(key, value)
+  }
+  return {
+    ...config,
+    Labels: Object.fromEntries(labels),
+    ExposedPorts: Object.fromEntries(ports),
+    Volumes: Object.fromEntries(volumes),
+  }
 }
 
 export function withConfig(state: StageState, change: Partial<ContainerConfig>): StageState {

@@ -1,15 +1,15 @@
 // The finished stage as the image to make.
 import { normalisePlatform } from '../core/platform.ts'
 import { type ContainerConfig, containerMembers, type ImageConfig } from '../image/types.ts'
-import { historyOf, type StageState } from './state.ts'
+import { configOf, historyOf, type StageState } from './state.ts'
 import type { PlanOptions, Target } from './types.ts'
 
 /** The target of a build whose last state is `state`: command-line labels on top, the asked platform, empty members left out. */
 export function targetOf(state: StageState, options: PlanOptions): Target {
   const { image, history } = state.base
-  const labels = { ...state.config.Labels, ...options.labels }
-  const container = withoutEmpty({ ...state.config, Labels: labels })
-  const config: ImageConfig = {
+  const config = configOf(state)
+  const container = withoutEmpty({ ...config, Labels: { ...config.Labels, ...options.labels } })
+  const whole: ImageConfig = {
     ...image,
     ...platformMembers(image, options),
     ...(state.author === undefined ? {} : { author: state.author }),
@@ -20,7 +20,7 @@ export function targetOf(state: StageState, options: PlanOptions): Target {
     root: state.root,
     ...(epoch === undefined ? {} : { epoch }),
     baseLayers: image.rootfs.diff_ids.length,
-    config,
+    config: whole,
     baseHistory: history,
     history: historyOf(state),
   }

@@ -71,6 +71,10 @@ describe('many', () => {
     const lines = Array.from({ length: 5000 }, (_, i) => `ENV v${i + 1}=\${v${i}:-x}`)
     expect(codesOf(`FROM scratch\n${lines.join('\n')}\n`)).toEqual([])
   })
+  it.each(['LABEL a%=b', 'EXPOSE %', 'VOLUME /a%', 'ONBUILD RUN %', 'ARG a%=b'])('%j', (line) => {
+    const lines = Array.from({ length: 10_000 }, (_, i) => line.replace('%', String(i)))
+    expect(codesOf(`FROM scratch\n${lines.join('\n')}\n`)).toEqual([])
+  })
   it('variables in a word', () => {
     expect(codesOf(`FROM scratch\nENV x=${'$a'.repeat(200_000)}\n`)).toEqual(['UndefinedVar'])
   })

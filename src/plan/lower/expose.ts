@@ -6,7 +6,7 @@ import { mappedPort } from '../../dockerfile/lint/planned/expose-invalid-format.
 import { upperCaseProtocol } from '../../dockerfile/lint/planned/expose-proto-casing.ts'
 import { expandAllIn } from '../expand.ts'
 import { goList } from '../go-format.ts'
-import { type Lower, type LowerContext, withConfig, withHistory } from '../state.ts'
+import { type Lower, type LowerContext, withAddition, withHistory } from '../state.ts'
 
 export const lowerExpose: Lower<Expose> = (state, instruction, cx) => {
   // BuildKit sorts the words as written, before variables are expanded: history texts follow that order.
@@ -14,8 +14,8 @@ export const lowerExpose: Lower<Expose> = (state, instruction, cx) => {
   const ports = words.flatMap((word) =>
     expandAllIn(word, state, cx).flatMap((text) => portsOf(text, word, cx)),
   )
-  const exposed = { ...state.config.ExposedPorts, ...Object.fromEntries(ports.map((port) => [port, {}])) }
-  return withHistory(withConfig(state, { ExposedPorts: exposed }), `EXPOSE ${goList(ports)}`, cx)
+  const after = withAddition(state, { member: 'ExposedPorts', entries: ports.map((port) => [port, {}]) })
+  return withHistory(after, `EXPOSE ${goList(ports)}`, cx)
 }
 
 function compareBytes(a: string, b: string): number {

@@ -2,7 +2,7 @@
 import type { Volume } from '../../dockerfile/ast.ts'
 import { expandKnown } from '../expand.ts'
 import { goList } from '../go-format.ts'
-import { type Lower, withConfig, withHistory } from '../state.ts'
+import { type Lower, withAddition, withHistory } from '../state.ts'
 
 export const lowerVolume: Lower<Volume> = (state, instruction, cx) => {
   const paths = instruction.paths.flatMap((word) => {
@@ -17,6 +17,6 @@ export const lowerVolume: Lower<Volume> = (state, instruction, cx) => {
     }
     return path
   })
-  const volumes = { ...state.config.Volumes, ...Object.fromEntries(paths.map((path) => [path, {}])) }
-  return withHistory(withConfig(state, { Volumes: volumes }), `VOLUME ${goList(paths)}`, cx)
+  const after = withAddition(state, { member: 'Volumes', entries: paths.map((path) => [path, {}]) })
+  return withHistory(after, `VOLUME ${goList(paths)}`, cx)
 }
