@@ -43,6 +43,12 @@ export function withBuiltinArgs(
       hint: '--build-arg BUILDKIT_MULTI_PLATFORM= takes 1 or 0',
     })
   }
+  if (multi !== undefined && isMulti) {
+    ignored('BUILDKIT_MULTI_PLATFORM', 'labels name the platform, the image is no index yet', report)
+  }
+  if (parseBoolean(buildArgs.BUILDKIT_INLINE_CACHE ?? '')) {
+    ignored('BUILDKIT_INLINE_CACHE', 'no cache is written into the image yet', report)
+  }
   if (isMulti === false && options.isMultiPlatform) {
     report({
       code: 'InvalidBuildArg',
@@ -57,6 +63,12 @@ export function withBuiltinArgs(
     ...(isMulti === undefined ? {} : { isMultiPlatform: isMulti }),
     ...(epoch === undefined ? {} : { epoch }),
   }
+}
+
+/** Reports what is asked for and would be missed. */
+function ignored(name: string, why: string, report: (diagnostic: Diagnostic) => void): void {
+  const message = `build arg ${name} has not its whole effect: ${why}`
+  report({ code: 'IgnoredBuildArg', severity: 'warning', message })
 }
 
 /** SOURCE_DATE_EPOCH as a build arg, else as an ARG before the first FROM gives it. */
