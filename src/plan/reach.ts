@@ -151,12 +151,24 @@ function forwardReference(
   user: StageInfo,
   source: StageInfo | undefined,
 ): Diagnostic {
+  const userName = user.stage.name ?? String(user.stage.index)
+  if (source?.stage.index === user.stage.index) {
+    // Differs: only a trigger gets here, and BuildKit then copies from what the stage is so far.
+    return {
+      code: 'CircularDependency',
+      severity: 'error',
+      message: `circular dependency detected on stage: ${userName} (it depends on itself)`,
+      span: from.span,
+      notes: [{ span: source.stage.from.span, text: 'the trigger runs in this stage' }],
+      hint: 'a stage can only use what earlier stages have made',
+    }
+  }
   return {
     code: 'ForwardReference',
     severity: 'error',
     message:
       mountedAt === undefined
-        ? `cannot copy from stage "${from.text}", it needs to be defined before current stage "${user.stage.name ?? user.stage.index}"`
+        ? `cannot copy from stage "${from.text}", it needs to be defined before current stage "${userName}"`
         : `cannot mount from stage "${from.text}" to "${mountedAt}", stage needs to be defined before current command`,
     span: from.span,
     notes: source === undefined ? [] : [{ span: source.stage.from.span, text: 'defined here' }],
