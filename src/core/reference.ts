@@ -42,7 +42,7 @@ export function parseReference(text: string): ImageRef {
     rest = rest.slice(0, colon)
     if (!tagPattern.test(tag)) fail(`invalid tag ${JSON.stringify(tag)}`)
   }
-  if (rest === '') fail('the name is empty')
+  if (rest === '') fail('the name is empty', 'name an image or a stage')
   if (rest.includes('://'))
     fail('it must not have a scheme', `leave out ${/^[^/]*:\/\//.exec(rest)?.[0] ?? 'it'}`)
   let registry = 'docker.io'
@@ -77,9 +77,15 @@ export function parseReference(text: string): ImageRef {
 /** What is probably wrong with a component of a name. */
 function hintFor(part: string): string {
   const odd = new Set(part.match(/[^\x20-\x7e]/gu))
-  if (odd.size > 0) return `leave out ${[...odd].slice(0, 5).join(' ')}`
+  if (odd.size > 0) return `leave out ${[...odd].slice(0, 5).map(shownCharacter).join(' ')}`
   if (part.includes(':')) return 'a name has one tag, behind one colon: name:tag'
   return 'letters and digits, with ., _, __ or - between them'
+}
+
+/** A character, by its number when it does not show. */
+function shownCharacter(character: string): string {
+  if (/[\p{L}\p{N}\p{P}\p{S}]/u.test(character)) return character
+  return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
 }
 
 /** `text` as it may be shown when it was meant as `user:password@host/…`. */

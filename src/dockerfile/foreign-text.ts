@@ -55,10 +55,14 @@ export interface StrayHeredoc {
 export function strayHeredocs(lines: readonly LogicalLine[]): ReadonlyMap<number, StrayHeredoc> {
   const ends = new Map<string, number>()
   const found = new Map<number, StrayHeredoc>()
-  for (const [index, line] of [...lines.entries()].reverse()) {
+  const isStray = ({ text, heredocs }: LogicalLine): boolean => heredocs.length === 0 && text.includes('<<')
+  if (!lines.some(isStray)) return found
+  for (let index = lines.length - 1; index >= 0; index--) {
+    const line = lines[index]
+    if (line === undefined) continue
     const word = line.text.trim()
     if (/^\w{1,100}$/.test(word) && !instructionNames.includes(word.toUpperCase())) ends.set(word, index)
-    const match = line.heredocs.length > 0 ? null : /<<-?\s*["']?(\w+)["']?/.exec(line.text)
+    const match = !isStray(line) ? null : /<<-?\s*["']?(\w+)["']?/.exec(line.text)
     const last = ends.get(match?.[1] ?? '')
     if (match === null || last === undefined) continue
     found.set(index, { last, word: { start: match.index, end: match.index + match[0].length } })

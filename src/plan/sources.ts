@@ -130,6 +130,7 @@ function circleOf(edges: readonly Edge[], nameOf: (index: number) => string): Di
     severity: 'error',
     message: `circular dependency detected on stage: ${nameOf(last.to)} (it depends on ${via})`,
     span: first.from.span,
+    label: `needs ${nameOf(first.to)}`,
     notes: others.map(({ to, from }) => ({ span: from.span, text: `needs ${nameOf(to)}` })),
     hint: 'a stage can only use what earlier stages have made',
   }

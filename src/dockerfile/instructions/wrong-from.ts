@@ -18,6 +18,10 @@ export function wrongFrom(args: string): WrongFrom {
   const from = (index: number): Range => ({ start: words[index]?.start ?? 0, end: args.length })
   const [image, second, third] = words.map(({ text }) => text)
   if (image === undefined) return { place: whole, hint: 'name an image, a stage or scratch' }
+  if (args.includes('\r')) {
+    const place = { start: args.indexOf('\r'), end: args.indexOf('\r') + 1 }
+    return { place, hint: 'a line does not end with CR alone: save the file with LF' }
+  }
   const comment = words.findIndex(({ text }) => text.startsWith('#'))
   if (comment > 0) return { place: from(comment), hint: 'a comment needs a line of its own' }
   const flag = words.findIndex(({ text }) => /^--\w/.test(text))
