@@ -120,11 +120,14 @@ function environment(
   const written = config.Env ?? []
   const hasPath = written.some((entry) => entry.split('=', 1)[0] === 'PATH')
   const entries = hasPath ? written : [...written, `PATH=${defaultPath}`]
-  const env = entries.reduce((all, entry) => {
+  const env = new Map(inherited)
+  for (const entry of entries) {
     const equals = entry.indexOf('=')
-    return equals === -1 ? all.with(entry, '') : all.with(entry.slice(0, equals), entry.slice(equals + 1))
-  }, inherited)
-  return { config: { ...config, Env: entries }, env }
+    const key = equals === -1 ? entry : entry.slice(0, equals)
+    env.delete(key)
+    env.set(key, equals === -1 ? '' : entry.slice(equals + 1))
+  }
+  return { config: { ...config, Env: entries }, env: new Variables(env) }
 }
 
 /** Members docker's own builder left in configs about the container it used; BuildKit drops them too. */
