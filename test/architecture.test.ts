@@ -20,6 +20,7 @@ const allowed: Record<string, readonly string[]> = {
   layer: ['core', 'sys', 'store'],
   snapshot: ['core', 'sys', 'store', 'layer'],
   registry: ['core', 'image', 'store', 'sys'],
+  fetch: ['core', 'store', 'sys', 'registry'],
   cache: ['core', 'graph', 'solve', 'store', 'registry', 'sys'],
   ops: [
     'core',
@@ -33,6 +34,7 @@ const allowed: Record<string, readonly string[]> = {
     'snapshot',
     'sandbox',
     'registry',
+    'fetch',
   ],
   export: ['core', 'image', 'store', 'layer', 'snapshot', 'registry', 'sys'],
   progress: ['core'],
@@ -50,6 +52,7 @@ const allowed: Record<string, readonly string[]> = {
     'layer',
     'snapshot',
     'registry',
+    'fetch',
     'cache',
     'ops',
     'export',

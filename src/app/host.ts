@@ -5,12 +5,15 @@ import { dirname, join } from 'node:path'
 import type { Context } from '../core/context.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import { type Platform, platformOfHost } from '../core/platform.ts'
-import type { Registry } from '../registry/types.ts'
+import type { HttpFetcher } from '../fetch/http.ts'
+import type { Exchange } from '../registry/exchange.ts'
+import type { Registry, RegistryOptions } from '../registry/types.ts'
 import { openOverlaySnapshotter } from '../snapshot/overlay-snapshotter.ts'
 import type { Snapshotter } from '../snapshot/types.ts'
 import { openContentStore } from '../store/layout-store.ts'
 import type { ContentStore } from '../store/types.ts'
 import { type Native, openNative } from '../sys/native.ts'
+import { openSecrets, type SecretSource } from './secrets.ts'
 
 export interface HostOptions {
   /** The state directory; made when missing. */
@@ -20,6 +23,8 @@ export interface HostOptions {
   readonly extraCaFile?: string
   /** Proxies, docker's configuration, credential helpers. */
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** `--secret`. */
+  readonly secrets?: readonly SecretSource[]
   readonly cpus: number
   /** As Node names them. */
   readonly os: string
@@ -36,6 +41,8 @@ export interface Host {
   readonly snapshotter: Snapshotter
   /** The registry client; made when it is first asked for, because most commands never need it. */
   registry(): Promise<Registry>
+  /** The client for files of the web, likewise. */
+  http(): Promise<HttpFetcher>
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -46,6 +53,13 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
   const store = await openContentStore(join(options.root, 'store-v1'), native)
   const directory = realpathSync.native(join(options.root, 'store-v1'))
   let registry: Promise<Registry> | undefined
+  let http: Promise<HttpFetcher> | undefined
+  let exchange: Exchange | undefined
+  const network: RegistryOptions = {
+    environment: options.environment,
+    caFiles: options.extraCaFile === undefined ? [] : [options.extraCaFile],
+    debug: cx.debug,
+  }
   return {
     options,
     directory,
@@ -54,20 +68,29 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
     store,
     snapshotter: await openOverlaySnapshotter(directory, native),
     registry() {
-      registry ??= import('../registry/registry.ts').then(({ openRegistry }) =>
-        openRegistry({
-          environment: options.environment,
-          caFiles: options.extraCaFile === undefined ? [] : [options.extraCaFile],
-          debug: cx.debug,
-        }),
-      )
+      registry ??= import('../registry/registry.ts').then(({ openRegistry }) => openRegistry(network))
       return registry
+    },
+    http() {
+      http ??= openHttp()
+      return http
     },
     async [Symbol.asyncDispose]() {
       // Whoever asked for a client that could not be opened has had the failure.
       const opened = await registry?.catch(() => undefined)
       await opened?.close()
+      await exchange?.close()
     },
+  }
+
+  async function openHttp(): Promise<HttpFetcher> {
+    const [{ openExchange }, { openHttpFetcher }] = await Promise.all([
+      import('../registry/exchange.ts'),
+      import('../fetch/http.ts'),
+    ])
+    exchange = openExchange(network)
+    const secret = openSecrets(options.secrets ?? [], options.environment)
+    return openHttpFetcher({ exchange, store, secret, directory: join(directory, 'http') })
   }
 }
 

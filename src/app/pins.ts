@@ -1,16 +1,58 @@
-// What an image name stands for in a build: the local store first, as docker does, then its registry.
+// What the names in a build stand for: images (the local store first, as docker does, then their registry) and URLs.
 import { type Context, task } from '../core/context.ts'
 import { type Diagnostic, type Note, nearest } from '../core/diagnostic.ts'
-import { SlipwayError } from '../core/error.ts'
+import { digestOf } from '../core/digest.ts'
+import { redact, SlipwayError } from '../core/error.ts'
 import { formatPlatform, platformDistance } from '../core/platform.ts'
 import { familiarReference, parseReference } from '../core/reference.ts'
 import type { Span } from '../core/span.ts'
-import type { Pin, PinRequest } from '../plan/types.ts'
+import type { HttpPin, HttpRequest, ImagePin, ImageRequest, Pin, PinRequest } from '../plan/types.ts'
 import type { Host } from './host.ts'
 import { readImage, referenceIn } from './local-images.ts'
 
-/** The pin of a request. `pull` asks the registry even when the store knows the name. Throws ERR_REGISTRY_*, ERR_PLATFORM_MISSING. */
-export async function resolvePin(host: Host, request: PinRequest, pull: boolean, cx: Context): Promise<Pin> {
+/** The pin of a request. `pull` asks the registry even when the store knows an image's name. Throws ERR_REGISTRY_*, ERR_PLATFORM_MISSING, ERR_HTTP_*. */
+export function resolvePin(host: Host, request: PinRequest, pull: boolean, cx: Context): Promise<Pin> {
+  switch (request.kind) {
+    case 'image':
+      return resolveImagePin(host, request, pull, cx)
+    case 'http':
+      return resolveHttpPin(host, request, cx)
+  }
+}
+
+async function resolveHttpPin(host: Host, { url, span }: HttpRequest, cx: Context): Promise<HttpPin> {
+  const step = `fetch:${digestOf(url)}`
+  return task(cx, step, `[internal] load ${redact(url)}`, async () => {
+    try {
+      const { digest, filename, modified } = await (await host.http()).resolve(url, step, cx)
+      return {
+        kind: 'http',
+        digest,
+        ...(filename === undefined ? {} : { filename }),
+        ...(modified === undefined ? {} : { modified }),
+      }
+    } catch (thrown) {
+      throw thrown instanceof SlipwayError && span !== undefined ? at(span, thrown) : thrown
+    }
+  })
+}
+
+/** The same failure as a mistake at a place in the Dockerfile. */
+function at(span: Span, thrown: SlipwayError): SlipwayError {
+  const error = thrown.toJSON()
+  return new SlipwayError({
+    ...error,
+    data: { ...error.data, span, diagnostic: 'UnresolvedUrl' },
+    cause: thrown,
+  })
+}
+
+async function resolveImagePin(
+  host: Host,
+  request: ImageRequest,
+  pull: boolean,
+  cx: Context,
+): Promise<ImagePin> {
   const local = pull ? undefined : await localPin(host, request)
   if (local !== undefined) return local
   const { reference, platform } = request
@@ -27,6 +69,7 @@ export async function resolvePin(host: Host, request: PinRequest, pull: boolean,
           cx,
         )
         return {
+          kind: 'image',
           manifest: found.descriptor.digest,
           config: found.config,
           layers: found.manifest.layers.length,
@@ -39,7 +82,7 @@ export async function resolvePin(host: Host, request: PinRequest, pull: boolean,
 }
 
 /** The same failure with the place in the Dockerfile that asked for the image, and what was perhaps meant. */
-async function located(host: Host, thrown: SlipwayError, request: PinRequest): Promise<SlipwayError> {
+async function located(host: Host, thrown: SlipwayError, request: ImageRequest): Promise<SlipwayError> {
   const { span, meant } = request
   const error = thrown.toJSON()
   const hint = meant?.hint ?? (await localHint(host, request))
@@ -52,7 +95,7 @@ async function located(host: Host, thrown: SlipwayError, request: PinRequest): P
 }
 
 /** What the local store has instead of an image that no registry gave. */
-async function localHint(host: Host, { reference, platform }: PinRequest): Promise<string | undefined> {
+async function localHint(host: Host, { reference, platform }: ImageRequest): Promise<string | undefined> {
   const descriptor = await host.store.resolve(reference)
   if (descriptor !== undefined) {
     const { os, architecture, variant } = (await readImage(host.store, descriptor)).config
@@ -84,9 +127,9 @@ export function otherFailure(thrown: unknown): unknown {
 
 function diagnosticOf(thrown: unknown): Diagnostic | undefined {
   if (!(thrown instanceof SlipwayError) || thrown.data?.span === undefined) return undefined
-  const { span, notes, isMisnamed } = thrown.data
+  const { span, notes, isMisnamed, diagnostic = 'UnresolvedImage' } = thrown.data
   return {
-    code: isMisnamed ? 'UnknownStage' : 'UnresolvedImage',
+    code: isMisnamed ? 'UnknownStage' : String(diagnostic),
     severity: 'error',
     message: isMisnamed
       ? `there is no such stage above, and no such image: ${thrown.message}`
@@ -97,12 +140,12 @@ function diagnosticOf(thrown: unknown): Diagnostic | undefined {
   }
 }
 
-async function localPin(host: Host, { reference, platform }: PinRequest): Promise<Pin | undefined> {
+async function localPin(host: Host, { reference, platform }: ImageRequest): Promise<ImagePin | undefined> {
   const descriptor = await host.store.resolve(reference)
   if (descriptor === undefined) return undefined
   const { manifest, config } = await readImage(host.store, descriptor)
   const { os, architecture, variant } = config
   const offered = { os, architecture, ...(variant === undefined ? {} : { variant }) }
   if (platformDistance(platform, offered) === undefined) return undefined
-  return { manifest: descriptor.digest, config, layers: manifest.layers.length }
+  return { kind: 'image', manifest: descriptor.digest, config, layers: manifest.layers.length }
 }

@@ -4,6 +4,7 @@ import type { SourceFile } from '../core/span.ts'
 import type { PlanOptions } from '../plan/types.ts'
 import type { BuildInput, InputRequest } from './input.ts'
 import { ignorePatterns } from './read-stages.ts'
+import type { SecretSource } from './secrets.ts'
 
 /** What the user asked for, checked as far as it can be without reading anything. */
 export interface BuildRequest extends InputRequest {
@@ -15,6 +16,8 @@ export interface BuildRequest extends InputRequest {
   readonly buildArgs: Readonly<Record<string, string>>
   readonly contexts: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
+  /** `--secret`. */
+  readonly secrets: readonly SecretSource[]
   readonly hosts: readonly { readonly name: string; readonly ip: string }[]
   readonly allow: readonly string[]
   /** Stages whose steps run although a record exists. */

@@ -63,7 +63,12 @@ export async function warmUpBuild(): Promise<void> {
   const layer = digestOf('layer')
   const config: ImageConfig = { ...platform, rootfs: { type: 'layers', diff_ids: [layer] } }
   const manifest = digestOf('manifest')
-  const planned = await planWithPins(stages, options, async () => ({ manifest, config, layers: 1 }))
+  const planned = await planWithPins(stages, options, async () => ({
+    kind: 'image',
+    manifest,
+    config,
+    layers: 1,
+  }))
   const { graph, target } = planned.value
   const cx: Context = {
     signal: new AbortController().signal,
@@ -91,5 +96,12 @@ function drivers(): Drivers {
   const run = async () => [made]
   const contentOf = async () => undefined
   const uncached = { uncached: true, run } as const
-  return { image: uncached, local: uncached, merge: uncached, exec: { run }, file: { contentOf, run } }
+  return {
+    image: uncached,
+    local: uncached,
+    merge: uncached,
+    http: { run },
+    exec: { run },
+    file: { contentOf, run },
+  }
 }

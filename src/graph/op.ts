@@ -24,6 +24,17 @@ export interface LocalOp {
   readonly ignore: readonly string[]
 }
 
+/** A file of the web, known by its content: alone in a directory, mode 0600. Where it can be had stands in the note. */
+export interface HttpOp {
+  readonly kind: 'http'
+  readonly inputs: readonly []
+  /** `sha256:…`, `sha384:…` or `sha512:…`. */
+  readonly checksum: string
+  readonly filename: string
+  /** The file's time, seconds since 1970; absent: what its server says whenever it is fetched. */
+  readonly modified?: number
+}
+
 export type NetworkMode = 'default' | 'host' | 'none'
 
 /** A process run on a root file system; the result is that file system with the process's changes. */
@@ -170,7 +181,7 @@ export interface MergeOp {
   readonly inputs: readonly OpRef[]
 }
 
-export type Op = ImageOp | LocalOp | ExecOp | FileOp | MergeOp
+export type Op = ImageOp | LocalOp | HttpOp | ExecOp | FileOp | MergeOp
 export type OpOf<K extends Op['kind']> = Extract<Op, { kind: K }>
 
 /** Where a step stands, stable while its text changes: finds the previous key of the same step. */
@@ -192,6 +203,8 @@ export interface OpNote {
   readonly force?: true
   /** For an image op: the reference it was asked by. */
   readonly reference?: string
+  /** Where the content of an http op can be had: as written, credentials and all. */
+  readonly remote?: { readonly url: string }
   /** Reaches the process without being part of its key (proxies, --add-host). */
   readonly unkeyed?: {
     readonly env?: readonly string[]

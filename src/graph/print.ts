@@ -1,5 +1,6 @@
 // A graph for people: a stable text for reviews and goldens, Graphviz source, and JSON.
 import { canonicalJson } from '../core/canonical-json.ts'
+import { redact } from '../core/error.ts'
 import { positionAt, type Span } from '../core/span.ts'
 import type { ExecMount, FileAction, Graph, Op, OpNote, OpRef } from './op.ts'
 import { walk } from './walk.ts'
@@ -72,6 +73,12 @@ function describe(op: Op, number: (ref: OpRef) => string): string[] {
       ]
     case 'local':
       return [`name ${quote(op.name)}`, ...op.ignore.map((pattern) => `ignore ${quote(pattern)}`)]
+    case 'http':
+      return [
+        `checksum ${op.checksum}`,
+        `filename ${quote(op.filename)}`,
+        ...(op.modified === undefined ? [] : [`modified ${op.modified}`]),
+      ]
     case 'merge':
       return [`inputs ${op.inputs.map(number).join(' ') || 'none'}`]
     case 'file':
@@ -153,6 +160,7 @@ function describeNote(note: OpNote, graph: Graph): string[] {
   return [
     `${slot}${place}${note.force ? ' forced' : ''}`,
     ...(note.reference === undefined ? [] : [`# reference ${note.reference}`]),
+    ...(note.remote === undefined ? [] : [`# from ${redact(note.remote.url)}`]),
     ...(note.unkeyed?.env ?? []).map((entry) => `# env ${quote(entry)}`),
     ...(note.unkeyed?.hosts ?? []).map((host) => `# host ${host.name}:${host.ip}`),
   ]

@@ -7,7 +7,7 @@ import { ruleNamed } from '../dockerfile/lint/registry.ts'
 import type { Rule } from '../dockerfile/lint/rule.ts'
 import { toStages } from '../dockerfile/stages.ts'
 import { furtherMistakes } from './further-mistakes.ts'
-import { pinKey } from './pin-key.ts'
+import { keyOfRequest } from './pin-key.ts'
 import { plan } from './plan.ts'
 import { planWithPins } from './plan-with-pins.ts'
 import type { Pin, PinRequest, Pins, PlanOptions } from './types.ts'
@@ -52,7 +52,7 @@ export async function checkFile(
   const known: Record<string, Pin> = {}
   const remember = async (request: PinRequest): Promise<Pin> => {
     const pin = await resolve(request)
-    known[pinKey(request.reference, request.platform)] = pin
+    known[keyOfRequest(request)] = pin
     return pin
   }
   try {

@@ -13,6 +13,7 @@ import type { GlobalArgs } from './global-args.ts'
 import { addLocal } from './local.ts'
 import { isStep, lower, type StageInstruction } from './lower/table.ts'
 import { instructionsOf, type Reach } from './reach.ts'
+import type { RemotePins } from './remote-pins.ts'
 import type { Source } from './sources.ts'
 import type { Origin, StageInfo } from './stages.ts'
 import type { LowerContext, StageFacts, StageState } from './state.ts'
@@ -37,6 +38,7 @@ export interface Lowered {
 export interface LowerStagesInput {
   readonly options: PlanOptions
   readonly graph: GraphBuilder
+  readonly pins: RemotePins
   readonly args: GlobalArgs
   readonly elsewhere: FindElsewhere
   readonly escape: string
@@ -76,6 +78,7 @@ export function lowerStages(
       globalArgs: input.args.values,
       elsewhere: input.elsewhere,
       targetPlatform,
+      pins: input.pins,
       report,
       context: () => addLocal('context', options.ignore, graph, slotOf('context', options, targetPlatform)),
       checkSource: sourceCheck,

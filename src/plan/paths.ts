@@ -42,3 +42,8 @@ export function sourceWithPivot(path: string): string {
   if (pivot === -1) return sourceOf(path)
   return `${sourceOf(path.slice(0, pivot))}/./${sourceOf(path.slice(pivot + 3))}`
 }
+
+/** The pattern that matches a file of this very name. */
+export function globOfName(name: string): string {
+  return /[*?[]/.test(name) ? name.replace(/[*?[\\]/g, '[$&]') : name
+}

@@ -2,7 +2,7 @@
 import type { Outcome } from '../core/diagnostic.ts'
 import { invariant } from '../core/error.ts'
 import type { Stages } from '../dockerfile/ast.ts'
-import { pinKey } from './pin-key.ts'
+import { keyOfRequest } from './pin-key.ts'
 import { plan } from './plan.ts'
 import type { Pin, PinRequest, Pins, PlanOptions, Ready } from './types.ts'
 
@@ -11,7 +11,7 @@ export interface Pinned extends Ready {
   readonly pins: Pins
 }
 
-/** A plan with every image resolved, all that are missing at a time in parallel; triggers of bases may need another turn. Rejects with what `resolve` throws, an AggregateError where it throws more than once. */
+/** A plan with everything resolved, all that is missing at a time in parallel: first images, then (their variables are known) what ADD names. Rejects with what `resolve` throws, an AggregateError where it throws more than once. */
 export async function planWithPins(
   stages: Stages,
   options: PlanOptions,
@@ -24,7 +24,7 @@ export async function planWithPins(
     if (value.kind === 'ready') return { value: { ...value, pins }, diagnostics }
     const settled = await Promise.allSettled(
       value.pins.map(async (request) => {
-        const key = pinKey(request.reference, request.platform)
+        const key = keyOfRequest(request)
         invariant(pins[key] === undefined, `the plan asked twice for ${key}`)
         return [key, await resolve(request)] as const
       }),

@@ -18,6 +18,7 @@ import { unsupportedMounts } from './lower/mounts.ts'
 import { checkEarly } from './lower/table.ts'
 import { lowerStages, type Observer } from './lower-stages.ts'
 import { instructionsOf, reach } from './reach.ts'
+import { remotePins } from './remote-pins.ts'
 import { type Edge, reportCycles, sourceReader } from './sources.ts'
 import { reportInvalidDefaults, resolveStages, type StageInfo } from './stages.ts'
 import { targetOf } from './target.ts'
@@ -73,9 +74,11 @@ export function plan(stages: Stages, given: PlanOptions, pins: Pins, observer?: 
   }
 
   const graph = graphBuilder()
+  const remotes = remotePins(pins)
   const states = lowerStages(infos, reached, {
     options,
     graph,
+    pins: remotes,
     args,
     elsewhere,
     sourcesOf,
@@ -90,6 +93,10 @@ export function plan(stages: Stages, given: PlanOptions, pins: Pins, observer?: 
   for (const found of checkCacheFilters(options.noCacheFilter, names, infos.length)) report(found)
   const final = states.get(target)
   if (final === undefined) return done(nothing(options))
+  const missing = options.standIns === true ? [] : remotes.missing()
+  if (missing.length > 0) {
+    return done(hasErrors([...found.values()]) ? nothing(options) : { kind: 'needs', pins: missing })
+  }
   const image = targetOf(final, options)
   return done({
     kind: 'ready',

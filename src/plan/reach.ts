@@ -10,13 +10,13 @@ import { triggersOfImage, triggersOfStage } from './onbuild.ts'
 import { pinKey } from './pin-key.ts'
 import type { Source } from './sources.ts'
 import type { Origin, StageInfo } from './stages.ts'
-import type { Pin, PinRequest, Pins } from './types.ts'
+import type { ImagePin, ImageRequest, Pins } from './types.ts'
 
 /** An image of the build: its full name and, once known, what it stands for. */
 export interface PinnedImage {
   readonly reference: string
   readonly platform: Platform
-  readonly pin: Pin
+  readonly pin: ImagePin
   /** Whether the pin is made up: what the image has is not known. */
   readonly isStandIn?: true
 }
@@ -28,7 +28,7 @@ export interface Reach {
   triggersOf(index: number): readonly StageInstruction[]
   /** The image an origin names; undefined when it is not pinned or its name is wrong. */
   imageOf(origin: Origin, platform: Platform): PinnedImage | undefined
-  readonly missing: readonly PinRequest[]
+  readonly missing: readonly ImageRequest[]
 }
 
 /** Everything `target` needs, as far as `pins` tell. */
@@ -49,7 +49,7 @@ export function reach(
     readonly report: (diagnostic: Diagnostic) => void
   },
 ): Reach {
-  const missing = new Map<string, PinRequest>()
+  const missing = new Map<string, ImageRequest>()
   const triggers = new Map<number, readonly StageInstruction[]>()
   const names = new Map<Origin, string | undefined>()
 
@@ -65,7 +65,7 @@ export function reach(
     if (reference === undefined) return undefined
     const key = pinKey(reference, platform)
     const pin = given.pins[key]
-    if (pin !== undefined) return { reference, platform, pin }
+    if (pin?.kind === 'image') return { reference, platform, pin }
     if (given.standIns) return { reference, platform, pin: standIn(platform), isStandIn: true }
     const meant = meantBy(origin, infos, given.contexts)
     if (!missing.has(key)) {
@@ -126,7 +126,7 @@ function meantBy(
   { name, span }: Extract<Origin, { kind: 'image' }>,
   infos: readonly StageInfo[],
   contexts: readonly string[],
-): PinRequest['meant'] {
+): ImageRequest['meant'] {
   const stages = infos.flatMap(({ stage }) => (stage.name === undefined ? [] : [stage.name]))
   const close = nearest(name, [...stages, ...contexts])
   if (close === undefined) return undefined
@@ -141,9 +141,9 @@ function meantBy(
 }
 
 /** An image of which only the platform is known. */
-function standIn({ os, architecture }: Platform): Pin {
+function standIn({ os, architecture }: Platform): ImagePin {
   const config = { os, architecture, rootfs: { type: 'layers' as const, diff_ids: [] } }
-  return { manifest: parseDigest(`sha256:${'0'.repeat(64)}`), config, layers: 1 }
+  return { kind: 'image', manifest: parseDigest(`sha256:${'0'.repeat(64)}`), config, layers: 1 }
 }
 
 function forwardReference(

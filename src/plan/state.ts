@@ -10,6 +10,7 @@ import type { GraphBuilder } from '../graph/builder.ts'
 import type { Op, OpNote, OpRef } from '../graph/op.ts'
 import type { ContainerConfig, History, ImageConfig, PlannedHistory } from '../image/types.ts'
 import type { FindElsewhere } from './declarations.ts'
+import type { RemotePins } from './remote-pins.ts'
 import type { PlanOptions } from './types.ts'
 import type { Variables } from './variables.ts'
 
@@ -84,6 +85,8 @@ export interface LowerContext {
   /** Where variables are set that are not set here. */
   readonly elsewhere: FindElsewhere
   readonly targetPlatform: Platform
+  /** What URLs stand for. */
+  readonly pins: RemotePins
   report(diagnostic: Diagnostic): void
   /** The main build context. */
   context(): OpRef

@@ -73,18 +73,44 @@ export function defaultPlanOptions(buildPlatform: Platform, files: readonly Sour
   }
 }
 
+/** What something outside of the build has been resolved to. */
+export type Pin = ImagePin | HttpPin
+
 /** An image name resolved: what FROM or COPY --from stands for in this build. */
-export interface Pin {
+export interface ImagePin {
+  readonly kind: 'image'
   /** The digest of the single-platform manifest. */
   readonly manifest: Digest
   readonly config: ImageConfig
   readonly layers: number
 }
 
+/** What a URL has been found to be. */
+export interface HttpPin {
+  readonly kind: 'http'
+  /** Of the content, which is in the store. */
+  readonly digest: Digest
+  /** As the answer's Content-Disposition names the file. */
+  readonly filename?: string
+  /** Last-Modified, seconds since 1970. */
+  readonly modified?: number
+}
+
 /** By `pinKey`. Together they are the lock file of a build. */
 export type Pins = Readonly<Record<string, Pin>>
 
-export interface PinRequest {
+export type PinRequest = ImageRequest | HttpRequest
+
+/** Asks for the content of a URL. */
+export interface HttpRequest {
+  readonly kind: 'http'
+  /** As written, credentials and all: not to be shown. */
+  readonly url: string
+  /** Where it is asked for first; absent: on the command line. */
+  readonly span?: Span
+}
+
+export interface ImageRequest {
   readonly kind: 'image'
   /** The full reference (`docker.io/library/debian:12`). */
   readonly reference: string

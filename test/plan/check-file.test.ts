@@ -6,7 +6,8 @@ import { formatDiagnostic } from '../../src/core/diagnostic.ts'
 import { rules } from '../../src/dockerfile/lint/registry.ts'
 import { parseDockerfile } from '../../src/dockerfile/parse.ts'
 import { type CheckReport, checkFile } from '../../src/plan/check-file.ts'
-import { pinKey } from '../../src/plan/pin-key.ts'
+import { keyOfRequest } from '../../src/plan/pin-key.ts'
+import { standInPin } from '../../src/plan/remote-pins.ts'
 import type { Pins } from '../../src/plan/types.ts'
 import { expectGolden } from '../dockerfile/golden.ts'
 import { optionsWith, readCase, sharedPins } from './support.ts'
@@ -25,9 +26,10 @@ async function checkCase(name: string): Promise<{ report: CheckReport; shown: st
 }
 
 function resolveFrom(pins: Pins): Parameters<typeof checkFile>[2] {
-  return async ({ reference, platform }) => {
-    const pin = pins[pinKey(reference, platform)]
-    if (pin === undefined) throw new Error(`${reference} is not known here`)
+  return async (request) => {
+    if (request.kind !== 'image') return standInPin(request)
+    const pin = pins[keyOfRequest(request)]
+    if (pin === undefined) throw new Error(`${request.reference} is not known here`)
     return pin
   }
 }

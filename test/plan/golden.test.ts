@@ -4,11 +4,14 @@ import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type Diagnostic, formatDiagnostic, hasErrors } from '../../src/core/diagnostic.ts'
 import { formatPlatform } from '../../src/core/platform.ts'
+import type { Stages } from '../../src/dockerfile/ast.ts'
 import { obeyChecks } from '../../src/dockerfile/lint/obey.ts'
 import { checkGraph } from '../../src/graph/check.ts'
 import { printGraph } from '../../src/graph/print.ts'
+import { keyOfRequest } from '../../src/plan/pin-key.ts'
 import { plan } from '../../src/plan/plan.ts'
-import type { Planned } from '../../src/plan/types.ts'
+import { standInPin } from '../../src/plan/remote-pins.ts'
+import type { Pins, Planned, PlanOptions } from '../../src/plan/types.ts'
 import { readCase, sharedPins, stagesOf } from './support.ts'
 
 const root = resolve(import.meta.dirname, '../../fixtures/plan')
@@ -28,7 +31,7 @@ describe('plan', () => {
     const { text, options, pins } = readCase(join(root, name), sharedPins(root))
     const { file, stages, files, diagnostics: parsed } = stagesOf(text)
     expect(parsed.filter((d) => d.severity === 'error' && d.code !== 'NoStages')).toEqual([])
-    const { value, diagnostics } = plan(stages, { ...options, files }, pins)
+    const { value, diagnostics } = planned(stages, { ...options, files }, pins)
     if (value.kind === 'ready' && !hasErrors(diagnostics)) {
       expect(checkGraph(value.graph, value.target.root === null ? [] : [value.target.root])).toEqual([])
       const made = value.target.history.filter((entry) => entry.layer).length
@@ -44,6 +47,16 @@ describe('plan', () => {
     check(name, 'config.json', isWrong ? 'null\n' : printTarget(value))
   })
 })
+
+/** The plan when everything but images is there. */
+function planned(stages: Stages, options: PlanOptions, pins: Pins): ReturnType<typeof plan> {
+  const found = plan(stages, options, pins)
+  const requests = found.value.kind === 'needs' ? found.value.pins : []
+  const remote = requests.flatMap((request) =>
+    request.kind === 'image' ? [] : [[keyOfRequest(request), standInPin(request)] as const],
+  )
+  return remote.length === 0 ? found : planned(stages, options, { ...pins, ...Object.fromEntries(remote) })
+}
 
 /** Layers the ops from the target's root down to its base image make. */
 function layersAbove(planned: Extract<Planned, { kind: 'ready' }>): number {
@@ -77,7 +90,8 @@ function printPlanned(planned: Planned): string {
   if (planned.kind === 'ready') {
     return printGraph(planned.graph, planned.target.root === null ? [] : [planned.target.root])
   }
-  const lines = planned.pins.map(
+  const images = planned.pins.filter((pin) => pin.kind === 'image')
+  const lines = images.map(
     (pin) =>
       `${pin.reference} ${formatPlatform(pin.platform)} at ${pin.span.start}${pin.meant === undefined ? '' : ` (${pin.meant.hint})`}`,
   )

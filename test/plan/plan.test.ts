@@ -2,7 +2,9 @@ import { resolve } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { hasErrors } from '../../src/core/diagnostic.ts'
+import { digestOf } from '../../src/core/digest.ts'
 import { printGraph } from '../../src/graph/print.ts'
+import { keyOfRequest } from '../../src/plan/pin-key.ts'
 import { plan } from '../../src/plan/plan.ts'
 import { planWithPins } from '../../src/plan/plan-with-pins.ts'
 import type { Pin, PinRequest, PlanOptions } from '../../src/plan/types.ts'
@@ -15,7 +17,7 @@ function graphOf(text: string, change: Partial<PlanOptions> = {}) {
   const { stages, files } = stagesOf(text)
   const { value, diagnostics } = plan(stages, optionsWith(change, files), pins)
   expect(diagnostics.filter((d) => d.severity === 'error')).toEqual([])
-  if (value.kind !== 'ready') throw new Error(`needs ${value.pins.map((pin) => pin.reference).join(' ')}`)
+  if (value.kind !== 'ready') throw new Error(`needs ${value.pins.map(keyOfRequest).join(' ')}`)
   return value
 }
 
@@ -92,9 +94,10 @@ describe('planWithPins', () => {
           turn = undefined
         })
       }
-      turn.push(request.reference)
+      turn.push(request.kind === 'image' ? request.reference : request.url)
       await new Promise((done) => setImmediate(done))
-      const pin = pins[`${request.reference} linux/amd64`]
+      if (request.kind === 'http') return { kind: 'http', digest: digestOf(request.url), modified: 1 }
+      const pin = pins[keyOfRequest(request)]
       if (pin === undefined) throw new Error(`no ${request.reference}`)
       return pin
     }
@@ -122,6 +125,68 @@ describe('planWithPins', () => {
     const { diagnostics } = await planWithPins(broken.stages, optionsWith({}), resolveFrom(asked))
     expect(asked).toEqual([])
     expect(diagnostics.map((d) => d.code)).toEqual(['NotSupportedYet'])
+  })
+
+  it('asks for URLs once the variables of the base are known, all at once, those with a checksum never', async () => {
+    const url = 'http://127.0.0.1/a%20b?x#y'
+    const sum = digestOf('c')
+    const { stages, files } = stagesOf(
+      `FROM debian:12\nARG U=${url}\nADD $U /x\nADD $U https://e.org/ /y/\nADD --checksum=${sum} http://e.org/c /c\n`,
+    )
+    const asked: string[][] = []
+    const { value } = await planWithPins(stages, optionsWith({}, files), resolveFrom(asked))
+    expect(asked).toEqual([['docker.io/library/debian:12'], [url, 'https://e.org/']])
+    const http = Object.values(value.graph.ops).filter((op) => op.kind === 'http')
+    expect(http).toEqual(
+      expect.arrayContaining([
+        { kind: 'http', inputs: [], checksum: digestOf(url), filename: 'a b', modified: 1 },
+        {
+          kind: 'http',
+          inputs: [],
+          checksum: digestOf('https://e.org/'),
+          filename: '__unnamed__',
+          modified: 1,
+        },
+        { kind: 'http', inputs: [], checksum: sum, filename: 'c' },
+      ]),
+    )
+    expect(http).toHaveLength(3)
+    expect(Object.keys(value.pins).join()).not.toContain('127.0.0.1')
+  })
+
+  it.each([
+    ['https://e.org/', 'said.txt', 'said.txt', 'said.txt'],
+    ['https://e.org/x/..', 'a/b/said', 'said', 'said'],
+    ['https://e.org/dir/', undefined, 'dir', 'dir'],
+    ['https://e.org/url.txt', 'said.txt', 'url.txt', 'url.txt'],
+    ['https://e.org/a%2a%5b.txt', undefined, 'a*[.txt', 'a[*][[].txt'],
+    ['https://e.org/%2e%2e', '..', '__unnamed__', '__unnamed__'],
+    ['https://e.org/%zz', undefined, '%zz', '%zz'],
+  ])('calls the file of %s that its server calls %s %s', async (url, said, filename, pattern) => {
+    const { stages } = stagesOf(`FROM scratch\nADD ${url} /d/\n`)
+    const pin: Pin = {
+      kind: 'http',
+      digest: digestOf('x'),
+      ...(said === undefined ? {} : { filename: said }),
+    }
+    const { value } = await planWithPins(stages, optionsWith({}), async () => pin)
+    const ops = Object.values(value.graph.ops)
+    expect(ops.find((op) => op.kind === 'http')).toMatchObject({ filename })
+    expect(ops.find((op) => op.kind === 'file')).toMatchObject({
+      actions: [{ sources: [pattern], unpack: false }],
+    })
+  })
+
+  it('shows no password of a URL in history, titles or the printed graph', async () => {
+    const { stages } = stagesOf('FROM scratch\nADD https://me:hunter2@e.org/f /f\n')
+    const pin: Pin = { kind: 'http', digest: digestOf('x') }
+    const { value } = await planWithPins(stages, optionsWith({}), async () => pin)
+    const { remote, ...shown } = Object.values(value.graph.notes).find((note) => note.remote) ?? {}
+    expect(remote).toEqual({ url: 'https://me:hunter2@e.org/f' })
+    const root = value.target.root === null ? [] : [value.target.root]
+    const all = JSON.stringify([value.target, value.graph.ops, shown]) + printGraph(value.graph, root)
+    expect(all).toContain('xxxxx@e.org/f')
+    expect(all).not.toContain('hunter2')
   })
 
   it('rejects with what resolving throws', async () => {

@@ -11,6 +11,7 @@ import { type CheckReport, checkFile } from '../../plan/check-file.ts'
 import { furtherMistakes } from '../../plan/further-mistakes.ts'
 import { type Outline, outlineOf } from '../../plan/outline.ts'
 import { planWithPins } from '../../plan/plan-with-pins.ts'
+import { standInPin } from '../../plan/remote-pins.ts'
 import { targetsOf } from '../../plan/targets.ts'
 import type { Pin, PinRequest, Pins } from '../../plan/types.ts'
 import { type Host, type HostOptions, openHost } from '../host.ts'
@@ -114,6 +115,8 @@ async function withImages<T>(
   let opened: Promise<Host> | undefined
   try {
     return await act(async (pin) => {
+      // What ADD fetches decides nothing that is asked here.
+      if (pin.kind !== 'image') return standInPin(pin)
       opened ??= openHost(options, cx)
       return resolvePin(await opened, pin, request.pull, cx)
     })

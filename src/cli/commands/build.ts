@@ -21,6 +21,7 @@ import {
 import type { CommandPage } from '../page.ts'
 import { hostOptions, requireRoot, stateRoot } from '../paths.ts'
 import { prepareResultFiles, writeResultFiles } from '../result-files.ts'
+import { secretFlag } from '../secret-flag.ts'
 import { openSession } from '../session.ts'
 
 interface Flags {
@@ -30,6 +31,7 @@ interface Flags {
   readonly buildArg?: readonly string[]
   readonly buildContext?: readonly string[]
   readonly label?: readonly string[]
+  readonly secret?: readonly string[]
   readonly addHost?: readonly string[]
   readonly allow?: readonly string[]
   readonly cacheFilter: readonly string[]
@@ -84,6 +86,7 @@ function defineFlags(command: DockerCommand): void {
     .option('--network <mode>', 'network of RUN: default, host or none')
     .option('--add-host <name:ip>', 'line for /etc/hosts of RUN', collect)
     .option('--allow <entitlement>', 'network.host or security.insecure', collectList)
+    .option('--secret <spec>', 'secret: id=NAME[,src=FILE|,env=VARIABLE]', collect)
     .option('--shm-size <bytes>', 'size of /dev/shm of RUN')
     .option('-j, --jobs <count>', 'steps run at the same time (default: number of CPUs)')
     .option('--progress <mode>', progressModes.join(', '), process.env.BUILDKIT_PROGRESS || 'auto')
@@ -97,7 +100,6 @@ function defineFlags(command: DockerCommand): void {
     .option('--provenance <off>', 'only false', offOnly('--provenance'))
     .option('--attest <spec>', 'not supported yet', unsupported('--attest', later))
     .option('--annotation <spec>', 'not supported yet', unsupported('--annotation', 'use --label'))
-    .option('--secret <spec>', 'not supported yet', unsupported('--secret', later))
     .option('--ssh <spec>', 'not supported yet', unsupported('--ssh', later))
     .option('--cache-from <spec>', 'not supported yet', unsupported('--cache-from', later))
     .option('--cache-to <spec>', 'not supported yet', unsupported('--cache-to', later))
@@ -253,6 +255,7 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     contexts: pairs('--build-context', flags.buildContext, false),
     labels: pairs('--label', flags.label, true),
     hosts: (flags.addHost ?? []).map(hostLine),
+    secrets: (flags.secret ?? []).map(secretFlag),
     allow: (flags.allow ?? []).map((name) => oneOf('--allow', name, entitlements)),
     noCache: flags.cache ? flags.cacheFilter : 'all',
     pull: flags.pull === true,

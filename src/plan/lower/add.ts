@@ -1,10 +1,13 @@
-// ADD: as COPY from the build context, but archives are unpacked. Remote sources are validated, not fetched yet.
+// ADD: as COPY from the build context, but archives are unpacked; and files of the web.
 import type { Diagnostic } from '../../core/diagnostic.ts'
+import { redact } from '../../core/error.ts'
 import type { Add } from '../../dockerfile/ast.ts'
 import { expandIn } from '../expand.ts'
-import type { Lower } from '../state.ts'
+import { addHttp } from '../http.ts'
+import { globOfName } from '../paths.ts'
+import type { Lower, LowerContext } from '../state.ts'
 import { type AddSource, addSources } from './add-source.ts'
-import { expandPaths, reportIgnored, transfer } from './transfer.ts'
+import { expandPaths, reportIgnored, sourcesFrom, type TransferSource, transfer } from './transfer.ts'
 import { unsupported } from './unsupported.ts'
 
 export const lowerAdd: Lower<Add> = (state, instruction, cx) => {
@@ -12,11 +15,29 @@ export const lowerAdd: Lower<Add> = (state, instruction, cx) => {
   const checksum = instruction.checksum === undefined ? '' : expandIn(instruction.checksum, state, cx)
   const sources = addSources(instruction, paths, checksum, cx.report)
   reportRemote(sources, cx.report)
+  if (sources.length < paths.length) return state
   const local = sources.flatMap((source) => (source.kind === 'local' ? [source.path] : []))
-  if (local.length < paths.length) return state
   reportIgnored('ADD', local, cx)
-  const from = local.length === 0 ? undefined : cx.context()
-  return transfer(state, instruction, { from, paths: local, unpack: instruction.unpack ?? true }, cx)
+  const taken = sources.flatMap((source) => transferSource(source, instruction, cx))
+  return taken.length < paths.length ? state : transfer(state, instruction, taken, cx)
+}
+
+function transferSource(source: AddSource, { unpack }: Add, cx: LowerContext): TransferSource[] {
+  switch (source.kind) {
+    case 'local':
+      return sourcesFrom(cx.context(), [source.path], { unpack: unpack ?? true })
+    case 'http': {
+      const { url, checksum, word } = source
+      const { op, filename } = addHttp(
+        { url, ...(checksum === undefined ? {} : { checksum }), span: word.span },
+        cx,
+      )
+      // Differs: BuildKit writes passwords in URLs into the image's history.
+      return [{ from: op, pattern: globOfName(filename), written: redact(url), unpack: unpack ?? false }]
+    }
+    case 'git':
+      return []
+  }
 }
 
 /** Reports what shows before variables have values. */
@@ -33,8 +54,8 @@ export function checkAdd(instruction: Add, report: (diagnostic: Diagnostic) => v
 
 function reportRemote(sources: readonly AddSource[], report: (diagnostic: Diagnostic) => void): void {
   for (const source of sources) {
-    if (source.kind === 'local') continue
-    const what = source.kind === 'git' ? 'ADD of a git repository' : 'ADD of a URL'
-    report(unsupported(what, source.word.span, 'fetch it beforehand, or in a RUN step, and COPY it'))
+    if (source.kind !== 'git') continue
+    const hint = 'fetch it beforehand, or in a RUN step, and COPY it'
+    report(unsupported('ADD of a git repository', source.word.span, hint))
   }
 }

@@ -2,7 +2,7 @@
 import { isGitUrl, isHttpUrl } from '../../core/git-reference.ts'
 import type { Copy } from '../../dockerfile/ast.ts'
 import type { Lower } from '../state.ts'
-import { expandPaths, reportIgnored, transfer } from './transfer.ts'
+import { expandPaths, reportIgnored, sourcesFrom, transfer } from './transfer.ts'
 
 export const lowerCopy: Lower<Copy> = (state, instruction, cx) => {
   const paths = expandPaths(instruction, state, cx)
@@ -19,9 +19,11 @@ export const lowerCopy: Lower<Copy> = (state, instruction, cx) => {
   if (remote.length > 0) return state
   if (instruction.from !== undefined) {
     const from = cx.sourceOf(instruction.from)
-    return from === undefined ? state : transfer(state, instruction, { from, paths, unpack: false }, cx)
+    return from === undefined
+      ? state
+      : transfer(state, instruction, sourcesFrom(from, paths, instruction), cx)
   }
   reportIgnored('COPY', paths, cx)
-  const from = paths.length === 0 ? undefined : cx.context()
-  return transfer(state, instruction, { from, paths, unpack: false }, cx)
+  const sources = paths.length === 0 ? [] : sourcesFrom(cx.context(), paths, instruction)
+  return transfer(state, instruction, sources, cx)
 }

@@ -27,17 +27,33 @@ export function reportIgnored(kind: 'COPY' | 'ADD', paths: readonly SourcePath[]
   }
 }
 
-/** Where the paths are taken from. */
+/** One thing that is copied, and the file system it is taken from. */
 export interface TransferSource {
-  /** Undefined only without paths. */
-  readonly from: OpRef | undefined
-  readonly paths: readonly SourcePath[]
+  readonly from: OpRef
+  /** As a copy action names it. */
+  readonly pattern: string
+  /** As the history shows it. */
+  readonly written: string
   readonly unpack: boolean
+}
+
+/** The paths as sources that are all taken from one file system. */
+export function sourcesFrom(
+  from: OpRef,
+  paths: readonly SourcePath[],
+  { parents = false, unpack = false }: { readonly parents?: boolean; readonly unpack?: boolean } = {},
+): TransferSource[] {
+  return paths.map(({ text }) => ({
+    from,
+    pattern: parents ? sourceWithPivot(text) : sourceOf(text),
+    written: text,
+    unpack,
+  }))
 }
 
 /** An instruction's words, expanded. */
 interface Wish {
-  readonly source: TransferSource
+  readonly sources: readonly TransferSource[]
   readonly heredocs: readonly Heredoc[]
   /** As the history shows it. */
   readonly written: string
@@ -50,11 +66,11 @@ interface Wish {
   readonly parents: boolean
 }
 
-/** The state after the source's paths and the instruction's here-documents are copied. */
+/** The state after the sources and the instruction's here-documents are copied, in the order they are written. */
 export function transfer(
   state: StageState,
   instruction: Copy | Add,
-  source: TransferSource,
+  sources: readonly TransferSource[],
   cx: LowerContext,
 ): StageState {
   const chown = instruction.chown === undefined ? '' : expandIn(instruction.chown, state, cx)
@@ -72,7 +88,7 @@ export function transfer(
   }
   const written = expandIn(instruction.destination, state, cx)
   const wish: Wish = {
-    source,
+    sources,
     heredocs: instruction.sources.flatMap((item) => (item.kind === 'heredoc' ? [item.heredoc] : [])),
     written,
     destination: destinationOf(state.config.WorkingDir ?? '/', written),
@@ -92,16 +108,13 @@ export function transfer(
     return state
   }
   const base = instruction.link ? null : state.root
-  const inputs = [
-    ...(base === null ? [] : [base]),
-    ...(source.from === undefined || source.paths.length === 0 ? [] : [source.from]),
-  ]
+  const inputs = [...new Set([...(base === null ? [] : [base]), ...sources.map(({ from }) => from)])]
   const op: FileOp = {
     kind: 'file',
     inputs,
     base: base === null ? null : 0,
     actions: [
-      ...(source.paths.length === 0 ? [] : [copyOf(wish, instruction, inputs.length - 1)]),
+      ...runsOf(sources).map((run) => copyOf(wish, instruction, run, inputs)),
       ...wish.heredocs.map((heredoc) => fileOf(wish, heredoc, expandContent(heredoc, state, cx))),
     ],
   }
@@ -109,18 +122,32 @@ export function transfer(
   return withHistory(after, historyOf(wish, instruction.kind), cx, 'layer')
 }
 
-function copyOf(wish: Wish, instruction: Copy | Add, from: number): FileAction {
-  const { owner, chmod, parents } = wish
+type Run = readonly [TransferSource, ...TransferSource[]]
+
+/** Neighbours that one action can copy. */
+function runsOf(sources: readonly TransferSource[]): Run[] {
+  const runs: [TransferSource, ...TransferSource[]][] = []
+  for (const source of sources) {
+    const last = runs.at(-1)
+    if (last?.[0].from === source.from && last[0].unpack === source.unpack) last.push(source)
+    else runs.push([source])
+  }
+  return runs
+}
+
+function copyOf(wish: Wish, instruction: Copy | Add, run: Run, inputs: readonly OpRef[]): FileAction {
+  const { owner, chmod, parents, destination, sources } = wish
+  const isSplit = run.length < sources.length && !destination.endsWith('/')
   return {
     kind: 'copy',
-    from,
-    sources: wish.source.paths.map(({ text }) => (parents ? sourceWithPivot(text) : sourceOf(text))),
-    destination: wish.destination,
+    from: inputs.indexOf(run[0].from),
+    sources: run.map(({ pattern }) => pattern),
+    destination: isSplit ? `${destination}/` : destination,
     ...(owner === '' ? {} : { owner }),
     ...(chmod === '' ? {} : { mode: withoutZeros(chmod) }),
     exclude: instruction.exclude.map((pattern) => pattern.text),
     parents,
-    unpack: wish.source.unpack,
+    unpack: run[0].unpack,
     instruction: instruction.kind,
   }
 }
@@ -132,7 +159,7 @@ function withoutZeros(mode: string): string {
 
 function fileOf(wish: Wish, { name }: Heredoc, content: string): FileAction {
   const { owner, mode, destination } = wish
-  const isInside = destination.endsWith('/') || wish.source.paths.length + wish.heredocs.length > 1
+  const isInside = destination.endsWith('/') || wish.sources.length + wish.heredocs.length > 1
   return {
     kind: 'mkfile',
     ...(isInside ? { path: `${destination.replace(/\/$/, '')}/${name}` } : { path: destination, name }),
@@ -147,13 +174,13 @@ export function ownerOf(written: string): Owner {
   return written.replace(/:$/, '')
 }
 
-function historyOf({ source, heredocs, written, chown, chmod, parents }: Wish, name: string): string {
+function historyOf({ sources, heredocs, written, chown, chmod, parents }: Wish, name: string): string {
   return [
     name,
     ...(parents ? ['--parents'] : []),
     ...(chown === '' ? [] : [`--chown=${chown}`]),
     ...(chmod === '' ? [] : [`--chmod=${chmod}`]),
-    ...source.paths.map((path) => path.text),
+    ...sources.map((source) => source.written),
     ...heredocs.map((heredoc) => `<<${heredoc.name}`),
     written,
     '# buildkit',
