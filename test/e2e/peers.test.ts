@@ -76,15 +76,18 @@ describe.skipIf(tools !== undefined)(`the same as BuildKit (needs ${tools ?? 'no
   })
 
   describe("as the results kept of the newest version's", concurrent, () => {
-    it.for(cases.filter(({ isLocal }) => !isLocal))('$title', async (test, { expect, skip }) => {
-      if (isUpdate) skip()
-      const { buildkit: _, ...kept } =
-        test.isRefused === true
-          ? { buildkit: 'any', refused: true }
-          : JSON.parse(readFileSync(join(results, `${test.slug}.json`), 'utf8'))
-      const mine = await all.ours(test.slug, test.peerCase)
-      expect(await exact(mine, test), mine.kind === 'refused' ? mine.message : '').toEqual(kept)
-    })
+    it.for(cases.filter(({ isLocal, isOlder }) => !isLocal && !isOlder))(
+      '$title',
+      async (test, { expect, skip }) => {
+        if (isUpdate) skip()
+        const { buildkit: _, ...kept } =
+          test.isRefused === true
+            ? { buildkit: 'any', refused: true }
+            : JSON.parse(readFileSync(join(results, `${test.slug}.json`), 'utf8'))
+        const mine = await all.ours(test.slug, test.peerCase)
+        expect(await exact(mine, test), mine.kind === 'refused' ? mine.message : '').toEqual(kept)
+      },
+    )
   })
 
   describe('as slipway itself: the layers make up the tree it exports', concurrent, () => {
@@ -108,7 +111,7 @@ describe.skipIf(tools !== undefined)(`the same as BuildKit (needs ${tools ?? 'no
         await all.share('base', buildkit)
       })
 
-      it.for(cases)('$title', async (test, { expect }) => {
+      it.for(cases.filter(({ isOlder }) => !isOlder))('$title', async (test, { expect }) => {
         const { slug, peerCase, isLocal, isRefused } = test
         const [mine, other] = await Promise.all([
           all.ours(slug, peerCase),
@@ -124,6 +127,8 @@ describe.skipIf(tools !== undefined)(`the same as BuildKit (needs ${tools ?? 'no
         const messages = [mine, other].flatMap((result) => (result.kind === 'refused' ? result.message : []))
         expect.soft(await exact(mine, test), messages.join('\n')).toEqual(theirs)
         if (mine.kind === 'refused' || other.kind === 'refused') return
+        // With SOURCE_DATE_EPOCH BuildKit gives every file of a tree that time, slipway only those that are later.
+        if (test.hasPinnedTimes) return
         // Without the times of directories: BuildKit makes files in /etc for a step and takes them away again.
         const { differs } = peerCase
         const options = { since: all.since, ...(differs === undefined ? {} : { apart: differs }) }

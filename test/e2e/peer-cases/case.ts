@@ -27,6 +27,8 @@ export interface PeerGroup {
   readonly isRefused?: true
   /** Whether dockerd 20.10 is too old for the syntax. */
   readonly isNewer?: true
+  /** Whether only dockerd is asked: a buildkitd gets the base as a named context, which goes before stages of its name. */
+  readonly isOlder?: true
   /** Whether what comes out depends on the machine (its kernel, its programs): no results are kept of such cases. */
   readonly isLocal?: true
 }

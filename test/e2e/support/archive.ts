@@ -50,7 +50,8 @@ export function archiveReader(): ArchiveReader {
       if (status !== 0) throw new Error(`${file}: ${stderr}`)
       const [manifest] = JSON.parse(readFileSync(join(directory, 'manifest.json'), 'utf8'))
       const config = JSON.parse(readFileSync(join(directory, manifest.Config), 'utf8'))
-      const layers = manifest.Layers.map((layer: string, index: number) => {
+      // BuildKit writes null for none.
+      const layers = (manifest.Layers ?? []).map((layer: string, index: number) => {
         const diffId: string = config.rootfs.diff_ids[index]
         const entries = known.get(diffId) ?? readTar(join(directory, layer))
         known.set(diffId, entries)

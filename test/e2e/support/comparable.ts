@@ -6,8 +6,11 @@ import { type Archive, type Entry, isOpaqueMark, isWhiteout, mergeLayers, parent
 /** The whole config but for the layers' digests and, unless a build pinned them, times. */
 export function exactConfig({ config }: Archive, hasPinnedTimes: boolean): unknown {
   const { rootfs: _, created, history, ...rest } = config
-  if (hasPinnedTimes) return { ...rest, created, history }
-  return { ...rest, history: history.map(({ created: _, ...entry }) => entry) }
+  const steps = history.map(({ created: made, ...entry }) =>
+    // The base's steps have times of their own.
+    hasPinnedTimes && made === created ? { ...entry, created: made } : entry,
+  )
+  return hasPinnedTimes ? { ...rest, created, history: steps } : { ...rest, history: steps }
 }
 
 /** The config as 0.8 agrees: without times and docker's bookkeeping of containers; settings that say nothing are left out. */
@@ -35,8 +38,11 @@ function commonText(text: string): string {
     text
       // 0.14 shows the value in use, be it from the command line or global; older ones the default as written.
       .replace(/^(ARG \w+)=.*$/s, '$1')
-      // 0.25 prints a list instead of a Go map.
-      .replace(/^EXPOSE map\[(.*)\]$/, (_, ports: string) => `EXPOSE [${ports.replaceAll(':{}', '')}]`)
+      // 0.25 prints the list as written instead of a Go map.
+      .replace(/^EXPOSE (?:map)?\[(.*)\]$/, (_, ports: string) => {
+        const each = new Set(ports.replaceAll(':{}', '').split(' '))
+        return `EXPOSE [${[...each].sort().join(' ')}]`
+      })
       // 0.12 added the start interval, 0.30 names the fields: before, they were quoted, retries as a character.
       .replace(/^(HEALTHCHECK \{.*) StartInterval:\S+/s, '$1')
       .replace(/^HEALTHCHECK &\{\[(.*)\] "(\S+)" "(\S+)" "(\S+)" '\\x(..)'\}$/s, namedHealthcheck)
