@@ -218,6 +218,7 @@ class Reader {
 
   #bareHint(key: string, option: Option | undefined): string | undefined {
     if (key === '') return 'there is a comma too many'
+    if (kinds.includes(key.toLowerCase())) return `write type=${key}`
     const close = option === undefined ? nearestKey(key) : undefined
     if (option !== undefined) return `write ${key}=<value>`
     return close === undefined ? undefined : `did you mean ${close}?`

@@ -76,7 +76,8 @@ export function readHealthcheck(text: InstructionText): Healthcheck | undefined 
   const command = readCommand(text, rest)
   if (command === undefined) return undefined
   if (command.form === 'exec' ? command.args.length === 0 : command.text === '') {
-    report.error('MissingArgument', 'Missing command after HEALTHCHECK CMD', typeSpan)
+    const hint = 'for example HEALTHCHECK CMD curl -f http://localhost/'
+    report.error('MissingArgument', 'Missing command after HEALTHCHECK CMD', typeSpan, { hint })
     return undefined
   }
   return { kind: 'HEALTHCHECK', ...commonOf(text, flags.all), command, ...times }
@@ -122,7 +123,7 @@ function readRetries(text: InstructionText, flags: Flags): number | undefined {
   const retries = /^[+-]?\d+$/.test(word.text) ? Number(word.text) : Number.NaN
   if (Number.isNaN(retries)) {
     const message = `--retries is not a number: ${word.text}`
-    text.report.error('InvalidRetries', message, word.span)
+    text.report.error('InvalidRetries', message, word.span, { hint: 'write a number such as 3' })
   } else if (retries < 0) {
     text.report.error('InvalidRetries', `--retries cannot be negative (${retries})`, word.span)
   } else if (retries > 2 ** 31 - 1) {
