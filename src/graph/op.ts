@@ -133,6 +133,8 @@ export interface FileOp {
   readonly inputs: readonly OpRef[]
   readonly base: number | null
   readonly actions: readonly FileAction[]
+  /** SOURCE_DATE_EPOCH as RFC 3339: the time of what the actions make new. Without it that is when they run. */
+  readonly epoch?: string
 }
 
 /** `name`, `name:name`, `1000`, `1000:1000`; names are looked up in the base's /etc/passwd and /etc/group. */

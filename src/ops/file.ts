@@ -160,7 +160,7 @@ async function styleOf(action: FileAction, { op, base, cx }: Planning): Promise<
     instruction: action.kind === 'copy' ? action.instruction : action.kind === 'mkdir' ? 'WORKDIR' : 'COPY',
     ...(owner === undefined ? {} : { owner }),
     ...(mode === undefined ? {} : { mode }),
-    nowNs: nanoseconds(cx.now()),
+    nowNs: nanoseconds(op.epoch ?? cx.now()),
   }
 }
 

@@ -6,7 +6,7 @@ import type { ContainerConfig, ImageConfig } from '../image/types.ts'
 import { addLocal } from './local.ts'
 import type { PinnedImage } from './reach.ts'
 import type { Origin, StageInfo } from './stages.ts'
-import { defaultPath, type LowerContext, noteOf, type StageState, withStep } from './state.ts'
+import { defaultPath, epochOf, type LowerContext, noteOf, type StageState, withStep } from './state.ts'
 import { Variables } from './variables.ts'
 
 /** FROM scratch: no files, a PATH and `/` to work in. */
@@ -100,6 +100,7 @@ export function contextState(
         instruction: 'FROM',
       },
     ],
+    ...epochOf(cx),
   }
   const title = `FROM ${origin.name}`
   const after = withStep(state, op, noteOf(state, title, info.stage.from.span, cx), cx)

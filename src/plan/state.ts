@@ -165,6 +165,11 @@ export function withConfig(state: StageState, change: Partial<ContainerConfig>):
   return { ...state, config: { ...state.config, ...change } }
 }
 
+/** What a file op says of the time, so that a step made without an epoch is not taken for one made with it. */
+export function epochOf({ options: { epoch } }: LowerContext): { epoch?: string } {
+  return epoch === undefined ? {} : { epoch }
+}
+
 /** The note of the stage's next step. */
 export function noteOf(state: StageState, title: string, span: Span, cx: LowerContext): OpNote {
   return {

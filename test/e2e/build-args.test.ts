@@ -67,6 +67,19 @@ describe.skipIf(lacking !== undefined)(`build args (needs ${lacking ?? 'nothing 
     expect(ws.ok('inspect', 'dated').stdout).toContain('"Created": "1970-01-01T00:00:01Z"')
   })
 
+  it('make the same layers with an epoch, whatever was built before', () => {
+    const dockerfile = 'FROM base\nWORKDIR /made/here\nCOPY <<EOF /file\na\nEOF\n'
+    const layers = (args: readonly string[], environment?: Record<string, string>): string => {
+      build(dockerfile, ['-t', 'timed', ...args], environment)
+      return JSON.stringify(JSON.parse(ws.ok('inspect', 'timed').stdout)[0].RootFS.Layers)
+    }
+    const undated = layers([])
+    const dated = layers([], { SOURCE_DATE_EPOCH: '5' })
+    expect(dated).not.toBe(undated)
+    expect(layers(['--no-cache'], { SOURCE_DATE_EPOCH: '5' })).toBe(dated)
+    expect(layers([])).toBe(undated)
+  })
+
   it('speak to the builder', () => {
     const args = ['BUILDKIT_SYNTAX=docker/dockerfile:1', 'BUILDKIT_SANDBOX_HOSTNAME=box', 'UNUSED=1']
     const dockerfile = '# syntax=example.com/other\nFROM base\nRUN hostname\n'

@@ -5,7 +5,15 @@ import type { Add, Copy, Heredoc, Word } from '../../dockerfile/ast.ts'
 import type { FileAction, FileOp, OpRef, Owner } from '../../graph/op.ts'
 import { expandContent, expandIn } from '../expand.ts'
 import { destinationOf, sourceOf, sourceWithPivot } from '../paths.ts'
-import { type LowerContext, noteOf, type StageState, titleOf, withHistory, withStep } from '../state.ts'
+import {
+  epochOf,
+  type LowerContext,
+  noteOf,
+  type StageState,
+  titleOf,
+  withHistory,
+  withStep,
+} from '../state.ts'
 
 /** An expanded source and the word it came from. */
 export interface SourcePath {
@@ -117,6 +125,7 @@ export function transfer(
       ...runsOf(sources).map((run) => copyOf(wish, instruction, run, inputs)),
       ...wish.heredocs.map((heredoc) => fileOf(wish, heredoc, expandContent(heredoc, state, cx))),
     ],
+    ...epochOf(cx),
   }
   const after = withFiles(state, instruction, op, cx)
   return withHistory(after, historyOf(wish, instruction.kind), cx, 'layer')

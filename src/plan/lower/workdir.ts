@@ -5,7 +5,7 @@ import type { FileOp } from '../../graph/op.ts'
 import { expandKnown } from '../expand.ts'
 import { goQuote } from '../go-format.ts'
 import { cleanAbsolute, joinWorkdir } from '../paths.ts'
-import { type Lower, noteOf, titleOf, withConfig, withHistory, withStep } from '../state.ts'
+import { epochOf, type Lower, noteOf, titleOf, withConfig, withHistory, withStep } from '../state.ts'
 import { ownerOf } from './transfer.ts'
 
 export const lowerWorkdir: Lower<Workdir> = (state, instruction, cx) => {
@@ -26,6 +26,7 @@ export const lowerWorkdir: Lower<Workdir> = (state, instruction, cx) => {
     actions: [
       { kind: 'mkdir', path: cleanAbsolute(workdir), mode: 0o755, ...(owner === '' ? {} : { owner }) },
     ],
+    ...epochOf(cx),
   }
   const note = noteOf(state, titleOf(instruction), instruction.span, cx)
   return withHistory(withStep(after, op, note, cx), text, cx, 'layer')
