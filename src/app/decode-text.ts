@@ -1,7 +1,10 @@
 // Bytes of the user's files to text, or what they are instead.
 import { SlipwayError } from '../core/error.ts'
 
-/** The text of UTF-8 bytes, a byte order mark included. Throws ERR_FILE_ENCODING, which tells what the file is and where. */
+/**
+ * The text of UTF-8 bytes, a byte order mark included. Comments of a Dockerfile may be in any encoding: what is not UTF-8
+ * there becomes U+FFFD. Throws ERR_FILE_ENCODING, which tells what the file is and where.
+ */
 export function decodeText(bytes: Buffer, what: string, path: string): string {
   const nul = bytes.indexOf(0)
   if (isUtf16(bytes, nul)) {
@@ -18,6 +21,7 @@ export function decodeText(bytes: Buffer, what: string, path: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch (cause) {
+    if (what === 'Dockerfile' && isInCommentsAlone(bytes)) return lossy(bytes)
     const at = firstInvalid(bytes)
     const byte = (bytes[at] ?? 0).toString(16).toUpperCase().padStart(2, '0')
     const reason = `it is not UTF-8 text: byte 0x${byte} in line ${lineOf(bytes, at)}`
@@ -44,9 +48,23 @@ function lineOf(bytes: Buffer, at: number): number {
   return line
 }
 
+/**
+ * Whether all that is not UTF-8 stands in lines that are comments wherever they stand. In a file with here-documents
+ * such a line may be content.
+ */
+function isInCommentsAlone(bytes: Buffer): boolean {
+  if (bytes.includes('<<')) return false
+  const lines = lossy(bytes).split('\n')
+  return lines.every((line) => /^\s*#/.test(line) || !line.includes('\ufffd'))
+}
+
+function lossy(bytes: Buffer): string {
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
+}
+
 /** The first byte that does not fit what is before it. */
 function firstInvalid(bytes: Buffer): number {
-  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
+  const text = lossy(bytes)
   let end = text.length
   // A replacement character stands in the file itself where three bytes say so.
   for (let at = text.indexOf('\ufffd'); at !== -1; at = text.indexOf('\ufffd', at + 1)) {

@@ -31,6 +31,17 @@ it.each<[string, Buffer, string]>([
   expect(failure(bytes)).toBe(`read Dockerfile x: ${reason}`)
 })
 
+it('takes comments of a Dockerfile in any encoding, but nothing that may be content', () => {
+  const read = (text: string, what = 'Dockerfile'): string =>
+    decodeText(Buffer.from(text, 'latin1'), what, 'x')
+  expect(read('# Gr\xf6\xdfe\nFROM a\nRUN a \\\n  # \xe9\n  b\n')).toBe(
+    '# Gr\ufffd\ufffde\nFROM a\nRUN a \\\n  # \ufffd\n  b\n',
+  )
+  expect(() => read('FROM a # \xe9\n')).toThrow('byte 0xE9 in line 1')
+  expect(() => read('# \xe9\nFROM a\nRUN <<E\nE\n')).toThrow('byte 0xE9 in line 1')
+  expect(() => read('# \xe9\n*.tmp\n', 'ignore file')).toThrow('byte 0xE9 in line 1')
+})
+
 it('reads all text there is, and nothing else', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), (text) => {
