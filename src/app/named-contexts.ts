@@ -36,7 +36,10 @@ export function namedContexts(sources: Readonly<Record<string, string>>): NamedC
     checkDirectory(name, directory)
     const ignore = readRegular(join(directory, '.dockerignore'), maxIgnoreFileBytes, 'ignore file', directory)
     const text = ignore?.toString('utf8') ?? ''
-    plan[name] = { kind: 'local', ignore: parseIgnoreFile(text, '.dockerignore').value }
+    plan[name] = {
+      kind: 'local',
+      ignore: parseIgnoreFile(text, '.dockerignore').value.map(({ pattern }) => pattern),
+    }
     directories[name] = directory
   }
   return { plan, directories }

@@ -44,5 +44,7 @@ export function readStages(input: BuildInput, buildArgs: Readonly<Record<string,
 
 /** The patterns of the ignore file; none when there is no file. */
 export function ignorePatterns({ ignoreFile }: BuildInput): readonly string[] {
-  return ignoreFile === undefined ? [] : parseIgnoreFile(ignoreFile.text, ignoreFile.name).value
+  return ignoreFile === undefined
+    ? []
+    : parseIgnoreFile(ignoreFile.text, ignoreFile.name).value.map(({ pattern }) => pattern)
 }

@@ -4,7 +4,7 @@ import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { compareBytes, fsPath, textOf } from '../../core/byte-string.ts'
 import { SlipwayError } from '../../core/error.ts'
 import { cleanPath, joinPath, parentOf } from '../../core/path.ts'
-import type { IgnoreMatcher } from '../../dockerfile/ignore-file.ts'
+import type { IgnoreMatcher } from '../../dockerfile/ignore-matcher.ts'
 import { isWrittenXattr } from '../../layer/layer-xattrs.ts'
 import type { Native } from '../../sys/native.ts'
 import { readXattrs, scanTree, splitDevice, type TreeEntry, typeOfMode } from '../../sys/scan.ts'
@@ -35,7 +35,7 @@ export function localTree(options: LocalTreeOptions): SourceTree {
     return found
   }
   const verdictOf = (entry: SourceEntry) =>
-    entry.path === '' ? undefined : options.ignore?.(textOf(entry.path), entry.type === 'directory')
+    entry.path === '' ? undefined : options.ignore?.(entry.path, entry.type === 'directory')
   const isVisible = async (entry: SourceEntry): Promise<boolean> => {
     const verdict = verdictOf(entry)
     if (verdict?.excluded !== true) return true
@@ -191,7 +191,7 @@ async function walkVisible(options: LocalTreeOptions, directory: string): Promis
     .map((name) => joinPath(directory, name))
   // What is excluded as a whole (node_modules, .git) is mostly at the top and often most of the tree: not scanning it
   // is worth a scan per remaining directory.
-  const kept = paths.filter((path) => !ignore(textOf(path), true).skip)
+  const kept = paths.filter((path) => !ignore(path, true).skip)
   if (kept.length === paths.length) return keepVisible(await scanBelow(options, directory), ignore)
   const entries: SourceEntry[] = []
   for (const path of kept) {
@@ -230,7 +230,7 @@ function keepVisible(entries: readonly SourceEntry[], ignore: IgnoreMatcher): So
   for (const entry of entries) {
     while (open.length > 0 && !entry.path.startsWith(`${open.at(-1)?.path}/`)) open.pop()
     const isDirectory = entry.type === 'directory'
-    if (!ignore(textOf(entry.path), isDirectory).excluded) visible.push(...open.splice(0), entry)
+    if (!ignore(entry.path, isDirectory).excluded) visible.push(...open.splice(0), entry)
     else if (isDirectory) open.push(entry)
   }
   return visible

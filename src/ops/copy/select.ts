@@ -5,7 +5,7 @@ import { bytesOf, textOf } from '../../core/byte-string.ts'
 import { nearest } from '../../core/diagnostic.ts'
 import { SlipwayError } from '../../core/error.ts'
 import { baseOf, cleanPath, joinPath, parentOf } from '../../core/path.ts'
-import { type IgnoreMatcher, ignoreMatcher } from '../../dockerfile/ignore-file.ts'
+import { type IgnoreMatcher, ignoreMatcher } from '../../dockerfile/ignore-matcher.ts'
 import { globMatch, hasGlob, isGlob } from '../../dockerfile/path-glob.ts'
 import type { FileAction } from '../../graph/op.ts'
 import type { SourceEntry, SourceTree } from './source-tree.ts'
@@ -55,7 +55,7 @@ async function selectPlain(
     if (entry === undefined) throw await notFound(tree, path, action)
     if (entry.type !== 'directory') {
       // The pattern is judged against the file's own name: there is no directory it could be relative to.
-      if (exclude?.(textOf(name), false).excluded === true) continue
+      if (exclude?.(name, false).excluded === true) continue
       if (isCopied(entry)) selected.push({ entry, name, below: [] })
       else if (!swept) throw specialFile(entry, tree, path, action)
       continue
@@ -105,10 +105,9 @@ async function belowOf(
     )
   }
   const wanted = (path: string, isDirectory: boolean): boolean => {
-    const text = textOf(path)
     // An include pattern is an ignore pattern read the other way round.
-    const isIncluded = include === undefined || include(text, isDirectory).excluded
-    return isIncluded && exclude?.(text, isDirectory).excluded !== true
+    const isIncluded = include === undefined || include(path, isDirectory).excluded
+    return isIncluded && exclude?.(path, isDirectory).excluded !== true
   }
   const below: Below[] = []
   const open: Below[] = []

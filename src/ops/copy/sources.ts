@@ -4,7 +4,7 @@ import { realpath } from 'node:fs/promises'
 import { bytesOf } from '../../core/byte-string.ts'
 import type { Context } from '../../core/context.ts'
 import { errnoOf, SlipwayError } from '../../core/error.ts'
-import { ignoreMatcher } from '../../dockerfile/ignore-file.ts'
+import { ignoreMatcher } from '../../dockerfile/ignore-matcher.ts'
 import { mergedTree } from '../../snapshot/merged-tree.ts'
 import type { LayerRef, Result } from '../../solve/types.ts'
 import type { Native } from '../../sys/native.ts'
@@ -71,7 +71,7 @@ async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<
   const tree = localTree({
     root: bytesOf(path),
     description: local.name === 'context' ? 'build context' : `build context ${JSON.stringify(local.name)}`,
-    ...(local.ignore.length === 0 ? {} : { ignore: ignoreMatcher(local.ignore) }),
+    ...(local.ignore.length === 0 ? {} : { ignore: ignoreMatcher(local.ignore, { asTransfer: true }) }),
     native: options.native,
   })
   return source(tree, openStatCache(options.statCacheDirectory, path))

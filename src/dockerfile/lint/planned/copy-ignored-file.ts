@@ -1,8 +1,9 @@
 // BuildKit's CopyIgnoredFile.
+import { bytesOf } from '../../../core/byte-string.ts'
 import type { Diagnostic } from '../../../core/diagnostic.ts'
 import { cleanPath } from '../../../core/path.ts'
 import type { Span } from '../../../core/span.ts'
-import { ignoreMatcher } from '../../ignore-file.ts'
+import { ignoreMatcher } from '../../ignore-matcher.ts'
 import { cleanPath as cleanGoPath } from '../../ignore-pattern.ts'
 import { type Rule, warningOf } from '../rule.ts'
 
@@ -27,7 +28,7 @@ export function ignoredSourceCheck(patterns: readonly string[]): IgnoredSourceCh
     // Differs: BuildKit takes a path with a leading slash for one that no pattern can mean.
     const relative = cleanPath(path)
     matcher ??= ignoreMatcher(patterns)
-    const by = relative === '' ? rootPattern : matcher(relative, false).by
+    const by = relative === '' ? rootPattern : matcher(bytesOf(relative), false).by
     if (by === undefined) return []
     const verb = kind === 'ADD' ? 'Add' : 'Copy'
     const message = `Attempting to ${verb} file ${JSON.stringify(cleanGoPath(path))} that is excluded by .dockerignore`
