@@ -52,7 +52,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
     return { ...report, failed: true, diagnostics: show([...diagnostics, ...further()], cx) }
   }
 
-  await using host = await openHost({ ...options, secrets: request.secrets }, cx)
+  await using host = await openHost({ ...options, secrets: request.secrets, agents: request.agents }, cx)
   const contexts = namedContexts(request.contexts)
   const planOptions = planOptionsFrom(request, input, files, platform, contexts.plan)
   const planned = await planWithPins(stages, planOptions, (pin) =>

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { limit } from '../core/limit.ts'
 import { execDriver } from '../ops/exec.ts'
 import { fileDriver } from '../ops/file.ts'
+import { gitDriver } from '../ops/git.ts'
 import { httpDriver } from '../ops/http.ts'
 import { imageDriver } from '../ops/image.ts'
 import { type LayerSource, openLayerSource } from '../ops/layers.ts'
@@ -38,6 +39,7 @@ export function openDrivers(
   const drivers: Drivers = {
     image: imageDriver(store),
     local: localDriver(),
+    git: gitDriver({ snapshotter, fetcher: () => host.git() }),
     http: httpDriver({ native, snapshotter, store, fetcher: () => host.http() }),
     merge: mergeDriver(),
     exec: execDriver({

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import type { Context } from '../core/context.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import { type Platform, platformOfHost } from '../core/platform.ts'
+import type { GitFetcher } from '../fetch/git.ts'
 import type { HttpFetcher } from '../fetch/http.ts'
 import type { Exchange } from '../registry/exchange.ts'
 import type { Registry, RegistryOptions } from '../registry/types.ts'
@@ -25,6 +26,8 @@ export interface HostOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** `--secret`. */
   readonly secrets?: readonly SecretSource[]
+  /** Sockets of `--ssh`. */
+  readonly agents?: readonly { readonly id: string; readonly socket: string }[]
   readonly cpus: number
   /** As Node names them. */
   readonly os: string
@@ -43,6 +46,8 @@ export interface Host {
   registry(): Promise<Registry>
   /** The client for files of the web, likewise. */
   http(): Promise<HttpFetcher>
+  /** What fetches git repositories, likewise. */
+  git(): Promise<GitFetcher>
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -54,7 +59,9 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
   const directory = realpathSync.native(join(options.root, 'store-v1'))
   let registry: Promise<Registry> | undefined
   let http: Promise<HttpFetcher> | undefined
+  let git: Promise<GitFetcher> | undefined
   let exchange: Exchange | undefined
+  const secret = openSecrets(options.secrets ?? [], options.environment)
   const network: RegistryOptions = {
     environment: options.environment,
     caFiles: options.extraCaFile === undefined ? [] : [options.extraCaFile],
@@ -75,6 +82,10 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
       http ??= openHttp()
       return http
     },
+    git() {
+      git ??= openGit()
+      return git
+    },
     async [Symbol.asyncDispose]() {
       // Whoever asked for a client that could not be opened has had the failure.
       const opened = await registry?.catch(() => undefined)
@@ -89,8 +100,23 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
       import('../fetch/http.ts'),
     ])
     exchange = openExchange(network)
-    const secret = openSecrets(options.secrets ?? [], options.environment)
     return openHttpFetcher({ exchange, store, secret, directory: join(directory, 'http') })
+  }
+
+  async function openGit(): Promise<GitFetcher> {
+    const { openGitFetcher } = await import('../fetch/git.ts')
+    const { environment, extraCaFile, agents = [] } = options
+    const agentSocket = agents.find(({ id }) => id === 'default')?.socket
+    const repositories = join(directory, 'git')
+    makeDirectories(repositories)
+    return openGitFetcher({
+      native,
+      secret,
+      environment,
+      directory: repositories,
+      ...(extraCaFile === undefined ? {} : { extraCaFile }),
+      ...(agentSocket === undefined ? {} : { agentSocket }),
+    })
   }
 }
 

@@ -1,4 +1,4 @@
-// What the names in a build stand for: images (the local store first, as docker does, then their registry) and URLs.
+// What the names in a build stand for: images (the local store first, as docker does, then their registry), URLs, refs of git repositories.
 import { type Context, task } from '../core/context.ts'
 import { type Diagnostic, type Note, nearest } from '../core/diagnostic.ts'
 import { digestOf } from '../core/digest.ts'
@@ -6,17 +6,28 @@ import { redact, SlipwayError } from '../core/error.ts'
 import { formatPlatform, platformDistance } from '../core/platform.ts'
 import { familiarReference, parseReference } from '../core/reference.ts'
 import type { Span } from '../core/span.ts'
-import type { HttpPin, HttpRequest, ImagePin, ImageRequest, Pin, PinRequest } from '../plan/types.ts'
+import type {
+  GitPin,
+  GitRequest,
+  HttpPin,
+  HttpRequest,
+  ImagePin,
+  ImageRequest,
+  Pin,
+  PinRequest,
+} from '../plan/types.ts'
 import type { Host } from './host.ts'
 import { readImage, referenceIn } from './local-images.ts'
 
-/** The pin of a request. `pull` asks the registry even when the store knows an image's name. Throws ERR_REGISTRY_*, ERR_PLATFORM_MISSING, ERR_HTTP_*. */
+/** The pin of a request. `pull` asks the registry even when the store knows an image's name. Throws ERR_REGISTRY_*, ERR_PLATFORM_MISSING, ERR_HTTP_*, ERR_GIT_*. */
 export function resolvePin(host: Host, request: PinRequest, pull: boolean, cx: Context): Promise<Pin> {
   switch (request.kind) {
     case 'image':
       return resolveImagePin(host, request, pull, cx)
     case 'http':
       return resolveHttpPin(host, request, cx)
+    case 'git':
+      return resolveGitPin(host, request, cx)
   }
 }
 
@@ -37,12 +48,24 @@ async function resolveHttpPin(host: Host, { url, span }: HttpRequest, cx: Contex
   })
 }
 
+async function resolveGitPin(host: Host, { remote, ref, span }: GitRequest, cx: Context): Promise<GitPin> {
+  const shown = `${redact(remote)}${ref === undefined ? '' : `#${ref}`}`
+  return task(cx, `git:${digestOf(remote)} ${ref ?? ''}`, `[internal] find ${shown}`, async () => {
+    try {
+      const tip = await (await host.git()).resolve({ remote, ...(ref === undefined ? {} : { ref }) }, cx)
+      return { kind: 'git', ...tip }
+    } catch (thrown) {
+      throw thrown instanceof SlipwayError && span !== undefined ? at(span, thrown) : thrown
+    }
+  })
+}
+
 /** The same failure as a mistake at a place in the Dockerfile. */
 function at(span: Span, thrown: SlipwayError): SlipwayError {
   const error = thrown.toJSON()
   return new SlipwayError({
     ...error,
-    data: { ...error.data, span, diagnostic: 'UnresolvedUrl' },
+    data: { ...error.data, span, diagnostic: 'UnresolvedSource' },
     cause: thrown,
   })
 }

@@ -18,6 +18,8 @@ export interface BuildRequest extends InputRequest {
   readonly labels: Readonly<Record<string, string>>
   /** `--secret`. */
   readonly secrets: readonly SecretSource[]
+  /** `--ssh`. */
+  readonly agents: readonly { readonly id: string; readonly socket: string }[]
   readonly hosts: readonly { readonly name: string; readonly ip: string }[]
   readonly allow: readonly string[]
   /** Stages whose steps run although a record exists. */

@@ -101,6 +101,7 @@ function drivers(): Drivers {
     local: uncached,
     merge: uncached,
     http: { run },
+    git: { run },
     exec: { run },
     file: { contentOf, run },
   }

@@ -35,6 +35,21 @@ export interface HttpOp {
   readonly modified?: number
 }
 
+/** The files of a git commit. Where it can be had stands in the note: commits are the same everywhere. */
+export interface GitOp {
+  readonly kind: 'git'
+  readonly inputs: readonly []
+  /** 40 or 64 hex digits. */
+  readonly commit: string
+  /** Clean; empty for the whole tree. */
+  readonly subdir: string
+  readonly submodules: boolean
+  /** The files' times: those of the checkout, or the commit's. */
+  readonly mtime: 'checkout' | 'commit'
+  /** What the `.git` that stays is made of; absent: there is none. */
+  readonly gitDir?: { readonly remote: string; readonly ref?: string; readonly tag?: string }
+}
+
 export type NetworkMode = 'default' | 'host' | 'none'
 
 /** A process run on a root file system; the result is that file system with the process's changes. */
@@ -183,7 +198,7 @@ export interface MergeOp {
   readonly inputs: readonly OpRef[]
 }
 
-export type Op = ImageOp | LocalOp | HttpOp | ExecOp | FileOp | MergeOp
+export type Op = ImageOp | LocalOp | HttpOp | GitOp | ExecOp | FileOp | MergeOp
 export type OpOf<K extends Op['kind']> = Extract<Op, { kind: K }>
 
 /** Where a step stands, stable while its text changes: finds the previous key of the same step. */
@@ -205,8 +220,8 @@ export interface OpNote {
   readonly force?: true
   /** For an image op: the reference it was asked by. */
   readonly reference?: string
-  /** Where the content of an http op can be had: as written, credentials and all. */
-  readonly remote?: { readonly url: string }
+  /** Where the content of an http or git op can be had: as written, credentials and all; `ref` is where the commit was found. */
+  readonly remote?: { readonly url: string; readonly ref?: string; readonly fetchByCommit?: true }
   /** Reaches the process without being part of its key (proxies, --add-host). */
   readonly unkeyed?: {
     readonly env?: readonly string[]

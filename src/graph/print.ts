@@ -79,6 +79,14 @@ function describe(op: Op, number: (ref: OpRef) => string): string[] {
         `filename ${quote(op.filename)}`,
         ...(op.modified === undefined ? [] : [`modified ${op.modified}`]),
       ]
+    case 'git':
+      return [
+        `commit ${op.commit}`,
+        ...member('subdir', op.subdir, ''),
+        ...(op.submodules ? [] : ['without submodules']),
+        ...member('mtime', op.mtime, 'checkout'),
+        ...(op.gitDir === undefined ? [] : [`git-dir ${canonicalJson(op.gitDir)}`]),
+      ]
     case 'merge':
       return [`inputs ${op.inputs.map(number).join(' ') || 'none'}`]
     case 'file':
@@ -160,7 +168,9 @@ function describeNote(note: OpNote, graph: Graph): string[] {
   return [
     `${slot}${place}${note.force ? ' forced' : ''}`,
     ...(note.reference === undefined ? [] : [`# reference ${note.reference}`]),
-    ...(note.remote === undefined ? [] : [`# from ${redact(note.remote.url)}`]),
+    ...(note.remote === undefined
+      ? []
+      : [`# from ${redact(note.remote.url)}${note.remote.ref === undefined ? '' : ` ${note.remote.ref}`}`]),
     ...(note.unkeyed?.env ?? []).map((entry) => `# env ${quote(entry)}`),
     ...(note.unkeyed?.hosts ?? []).map((host) => `# host ${host.name}:${host.ip}`),
   ]

@@ -11,6 +11,8 @@ export function keyOfRequest(request: PinRequest): string {
     case 'http':
       // A URL may hold a secret, which a key must not.
       return `http ${digestOf(request.url)}`
+    case 'git':
+      return `git ${digestOf(request.remote)} ${request.ref ?? ''}`.trimEnd()
   }
 }
 

@@ -2,10 +2,10 @@
 // whole file is read, and everything it needs is asked for together.
 import { parseDigest } from '../core/digest.ts'
 import { keyOfRequest } from './pin-key.ts'
-import type { HttpPin, HttpRequest, Pin, PinRequest, Pins } from './types.ts'
+import type { GitPin, GitRequest, HttpPin, HttpRequest, Pin, PinRequest, Pins } from './types.ts'
 
 type PinOf<R extends RemoteRequest> = Extract<Pin, { kind: R['kind'] }>
-export type RemoteRequest = HttpRequest
+export type RemoteRequest = HttpRequest | GitRequest
 
 export interface RemotePins {
   /** The pin of a request; a made-up one while there is none. */
@@ -37,6 +37,7 @@ function isAnswer<R extends RemoteRequest>(pin: Pin | undefined, request: R): pi
 export function standInPin<R extends RemoteRequest>(request: R): PinOf<R> {
   const standIn: { readonly [K in RemoteRequest['kind']]: Extract<Pin, { kind: K }> } = {
     http: { kind: 'http', digest: parseDigest(`sha256:${'0'.repeat(64)}`) } satisfies HttpPin,
+    git: { kind: 'git', commit: '0'.repeat(40), isStandIn: true } satisfies GitPin,
   }
   return standIn[request.kind] as PinOf<R>
 }

@@ -74,7 +74,7 @@ export function defaultPlanOptions(buildPlatform: Platform, files: readonly Sour
 }
 
 /** What something outside of the build has been resolved to. */
-export type Pin = ImagePin | HttpPin
+export type Pin = ImagePin | HttpPin | GitPin
 
 /** An image name resolved: what FROM or COPY --from stands for in this build. */
 export interface ImagePin {
@@ -96,10 +96,22 @@ export interface HttpPin {
   readonly modified?: number
 }
 
+/** What a ref of a git repository has been found to be. */
+export interface GitPin {
+  readonly kind: 'git'
+  readonly commit: string
+  /** In full; absent where HEAD names no branch. */
+  readonly ref?: string
+  /** The object of an annotated tag. */
+  readonly tag?: string
+  /** Whether it is made up. */
+  readonly isStandIn?: true
+}
+
 /** By `pinKey`. Together they are the lock file of a build. */
 export type Pins = Readonly<Record<string, Pin>>
 
-export type PinRequest = ImageRequest | HttpRequest
+export type PinRequest = ImageRequest | HttpRequest | GitRequest
 
 /** Asks for the content of a URL. */
 export interface HttpRequest {
@@ -107,6 +119,16 @@ export interface HttpRequest {
   /** As written, credentials and all: not to be shown. */
   readonly url: string
   /** Where it is asked for first; absent: on the command line. */
+  readonly span?: Span
+}
+
+/** Asks what a ref of a git repository names. */
+export interface GitRequest {
+  readonly kind: 'git'
+  /** As written, credentials and all: not to be shown. */
+  readonly remote: string
+  /** Absent: the default branch. */
+  readonly ref?: string
   readonly span?: Span
 }
 

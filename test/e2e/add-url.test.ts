@@ -152,7 +152,7 @@ describe('ADD of a URL', () => {
       `FROM scratch\nADD ${server.url}/none /a\nADD http://me:hunter2@127.0.0.1:1/x /b\nADD ${server.url}/dir/f.txt /c\n`,
     )
     expect(result.status).toBe(1)
-    expect(result.stderr).toContain(`error[UnresolvedUrl]: fetch ${server.url}/none: 404 not found`)
+    expect(result.stderr).toContain(`error[UnresolvedSource]: fetch ${server.url}/none: 404 not found`)
     expect(result.stderr).toContain('--> Dockerfile:2:5')
     expect(result.stderr).toContain('127.0.0.1:1/x: connection refused')
     expect(result.stderr).toContain('--> Dockerfile:3:5')

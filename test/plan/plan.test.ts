@@ -94,7 +94,15 @@ describe('planWithPins', () => {
           turn = undefined
         })
       }
-      turn.push(request.kind === 'image' ? request.reference : request.url)
+      turn.push(
+        request.kind === 'image'
+          ? request.reference
+          : request.kind === 'git'
+            ? `${request.remote} ${request.ref}`
+            : request.url,
+      )
+      if (request.kind === 'git')
+        return { kind: 'git', commit: 'c'.repeat(40), ref: `refs/tags/${request.ref}`, tag: 'a'.repeat(40) }
       await new Promise((done) => setImmediate(done))
       if (request.kind === 'http') return { kind: 'http', digest: digestOf(request.url), modified: 1 }
       const pin = pins[keyOfRequest(request)]
@@ -187,6 +195,35 @@ describe('planWithPins', () => {
     const all = JSON.stringify([value.target, value.graph.ops, shown]) + printGraph(value.graph, root)
     expect(all).toContain('xxxxx@e.org/f')
     expect(all).not.toContain('hunter2')
+  })
+
+  it('asks for refs of repositories, and for no commit that is named by its id', async () => {
+    const id = 'd'.repeat(40)
+    const remote = 'https://e.org/r.git'
+    const lines = [
+      `ADD ${remote}#v1:/a/../docs /1`,
+      `ADD --keep-git-dir ${remote}?tag=v1&submodules=false&mtime=commit /2`,
+      `ADD ${remote}#${id} /3`,
+      `ADD ${remote}?branch=b&fetch-by-commit&commit=${id} /4`,
+      `ADD --keep-git-dir --checksum=aaaa git@e.org:r.git#v1:docs /5`,
+    ]
+    const { stages, files } = stagesOf(`FROM scratch\n${lines.join('\n')}\n`)
+    const asked: string[][] = []
+    const { value, diagnostics } = await planWithPins(stages, optionsWith({}, files), resolveFrom(asked))
+    expect(diagnostics).toEqual([])
+    expect(asked).toEqual([[`${remote} v1`, `${remote} refs/tags/v1`, 'git@e.org:r.git v1']])
+    const git = Object.values(value.graph.ops).filter((op) => op.kind === 'git')
+    const plain = { kind: 'git', inputs: [], subdir: '', submodules: true, mtime: 'checkout' }
+    const commit = 'c'.repeat(40)
+    const gitDir = { remote, ref: 'refs/tags/refs/tags/v1', tag: 'a'.repeat(40) }
+    const expected = [
+      { ...plain, commit, subdir: 'docs' },
+      { ...plain, commit, submodules: false, mtime: 'commit', gitDir },
+      { ...plain, commit: id },
+    ]
+    expect(git).toEqual(expect.arrayContaining(expected))
+    // The same commit from elsewhere is the same, and a part of a tree keeps no repository.
+    expect(git).toHaveLength(expected.length)
   })
 
   it('rejects with what resolving throws', async () => {

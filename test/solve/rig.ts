@@ -101,6 +101,7 @@ export function rig(shared: { cache?: Cache; snapshots?: Map<string, string> } =
         { kind: 'snapshot', id: hexOf(digestOf(op.checksum)), created: '2026-01-01T00:00:00Z' },
       ],
     },
+    git: { run: async (op) => [{ kind: 'snapshot', id: op.commit, created: '2026-01-01T00:00:00Z' }] },
     merge: { uncached: true, run: async (_op, inputs) => inputs.flatMap((input) => input.layers) },
     exec: {
       // `strip` plays the compiler: comments in its source do not reach its output.

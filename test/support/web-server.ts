@@ -12,6 +12,8 @@ export interface WebServer extends AsyncDisposable {
   readonly requests: IncomingMessage[]
   /** What answers each path; more can be added at any time. */
   readonly handlers: Map<string, Handler>
+  /** What answers everything else; 404 without it. */
+  fallback?: Handler
 }
 
 /** A server on a port of its own; a path without a handler is 404. */
@@ -23,7 +25,7 @@ export async function webServer(handlers: Readonly<Record<string, Handler>> = {}
   const server = createServer((request, response) => {
     requests.push(request)
     response.on('close', () => log.push(`${request.method} ${request.url} ${response.statusCode}`))
-    const handler = table.get((request.url ?? '').replace(/\?.*/, ''))
+    const handler = table.get((request.url ?? '').replace(/\?.*/, '')) ?? web.fallback
     if (handler === undefined) response.writeHead(404).end('nothing here')
     else handler(request, response)
   })
@@ -32,7 +34,7 @@ export async function webServer(handlers: Readonly<Record<string, Handler>> = {}
     socket.on('close', () => sockets.delete(socket))
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  return {
+  const web: WebServer = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     log,
     requests,
@@ -42,6 +44,7 @@ export async function webServer(handlers: Readonly<Record<string, Handler>> = {}
       await new Promise((done) => server.close(done))
     },
   }
+  return web
 }
 
 /** Answers with a file and obeys its conditions as web servers do. */

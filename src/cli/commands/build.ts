@@ -23,6 +23,7 @@ import { hostOptions, requireRoot, stateRoot } from '../paths.ts'
 import { prepareResultFiles, writeResultFiles } from '../result-files.ts'
 import { secretFlag } from '../secret-flag.ts'
 import { openSession } from '../session.ts'
+import { sshFlag } from '../ssh-flag.ts'
 
 interface Flags {
   readonly file?: string
@@ -32,6 +33,7 @@ interface Flags {
   readonly buildContext?: readonly string[]
   readonly label?: readonly string[]
   readonly secret?: readonly string[]
+  readonly ssh?: readonly string[]
   readonly addHost?: readonly string[]
   readonly allow?: readonly string[]
   readonly cacheFilter: readonly string[]
@@ -87,6 +89,7 @@ function defineFlags(command: DockerCommand): void {
     .option('--add-host <name:ip>', 'line for /etc/hosts of RUN', collect)
     .option('--allow <entitlement>', 'network.host or security.insecure', collectList)
     .option('--secret <spec>', 'secret: id=NAME[,src=FILE|,env=VARIABLE]', collect)
+    .option('--ssh <agent>', 'SSH agent that git may use: default[=SOCKET]', collect)
     .option('--shm-size <bytes>', 'size of /dev/shm of RUN')
     .option('-j, --jobs <count>', 'steps run at the same time (default: number of CPUs)')
     .option('--progress <mode>', progressModes.join(', '), process.env.BUILDKIT_PROGRESS || 'auto')
@@ -100,7 +103,6 @@ function defineFlags(command: DockerCommand): void {
     .option('--provenance <off>', 'only false', offOnly('--provenance'))
     .option('--attest <spec>', 'not supported yet', unsupported('--attest', later))
     .option('--annotation <spec>', 'not supported yet', unsupported('--annotation', 'use --label'))
-    .option('--ssh <spec>', 'not supported yet', unsupported('--ssh', later))
     .option('--cache-from <spec>', 'not supported yet', unsupported('--cache-from', later))
     .option('--cache-to <spec>', 'not supported yet', unsupported('--cache-to', later))
     .option('--ulimit <spec>', 'not supported yet', unsupported('--ulimit', later))
@@ -255,6 +257,7 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     contexts: pairs('--build-context', flags.buildContext, false),
     labels: pairs('--label', flags.label, true),
     hosts: (flags.addHost ?? []).map(hostLine),
+    agents: (flags.ssh ?? []).map(sshFlag),
     secrets: (flags.secret ?? []).map(secretFlag),
     allow: (flags.allow ?? []).map((name) => oneOf('--allow', name, entitlements)),
     noCache: flags.cache ? flags.cacheFilter : 'all',

@@ -17,7 +17,7 @@ export type AddSource =
       /** Of the file's content: `sha256:…`, `sha384:…`, `sha512:…`. */
       readonly checksum?: string
     }
-  | { readonly kind: 'git'; readonly reference: GitReference; readonly word: Word }
+  | { readonly kind: 'git'; readonly reference: GitReference; readonly path: SourcePath }
 
 type Report = (diagnostic: Diagnostic) => void
 
@@ -43,7 +43,7 @@ function sourceOf(path: SourcePath, report: Report): AddSource | undefined {
     return undefined
   }
   if (read.kind === 'git' && !read.reference.isAmbiguous)
-    return { kind: 'git', reference: read.reference, word }
+    return { kind: 'git', reference: read.reference, path }
   if (/^(?:git|ssh):\/\//i.test(text)) {
     // Differs: BuildKit then looks for a local file of that name.
     report({
@@ -111,13 +111,13 @@ function gitWithFlags(
   }
   if (checksum !== '' && reference.checksum !== undefined && reference.checksum !== checksum) {
     const message = `checksum mismatch ${JSON.stringify(checksum)} != ${JSON.stringify(reference.checksum)}`
-    fail(flags, 'checksum', { code: 'InvalidChecksum', message }, source.word)
+    fail(flags, 'checksum', { code: 'InvalidChecksum', message }, source.path.word)
     return undefined
   }
   const { keepGitDir } = instruction
   if (keepGitDir !== undefined && reference.keepGitDir !== undefined && keepGitDir !== reference.keepGitDir) {
     const message = 'inconsistent keep-git-dir configuration'
-    fail(flags, 'keep-git-dir', { code: 'InconsistentKeepGitDir', message }, source.word)
+    fail(flags, 'keep-git-dir', { code: 'InconsistentKeepGitDir', message }, source.path.word)
     return undefined
   }
   return {

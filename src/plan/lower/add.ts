@@ -1,20 +1,19 @@
-// ADD: as COPY from the build context, but archives are unpacked; and files of the web.
+// ADD: as COPY from the build context, but archives are unpacked; files of the web, and git repositories.
 import type { Diagnostic } from '../../core/diagnostic.ts'
 import { redact } from '../../core/error.ts'
 import type { Add } from '../../dockerfile/ast.ts'
 import { expandIn } from '../expand.ts'
+import { addGit } from '../git.ts'
 import { addHttp } from '../http.ts'
 import { globOfName } from '../paths.ts'
 import type { Lower, LowerContext } from '../state.ts'
 import { type AddSource, addSources } from './add-source.ts'
 import { expandPaths, reportIgnored, sourcesFrom, type TransferSource, transfer } from './transfer.ts'
-import { unsupported } from './unsupported.ts'
 
 export const lowerAdd: Lower<Add> = (state, instruction, cx) => {
   const paths = expandPaths(instruction, state, cx)
   const checksum = instruction.checksum === undefined ? '' : expandIn(instruction.checksum, state, cx)
   const sources = addSources(instruction, paths, checksum, cx.report)
-  reportRemote(sources, cx.report)
   if (sources.length < paths.length) return state
   const local = sources.flatMap((source) => (source.kind === 'local' ? [source.path] : []))
   reportIgnored('ADD', local, cx)
@@ -35,9 +34,17 @@ function transferSource(source: AddSource, { unpack }: Add, cx: LowerContext): T
       // Differs: BuildKit writes passwords in URLs into the image's history.
       return [{ from: op, pattern: globOfName(filename), written: redact(url), unpack: unpack ?? false }]
     }
-    case 'git':
-      return []
+    case 'git': {
+      const op = addGit({ reference: source.reference, span: source.path.word.span }, cx)
+      const written = withoutPassword(source.path.text)
+      return op === undefined ? [] : [{ from: op, pattern: '.', written, unpack: false }]
+    }
   }
+}
+
+/** The source as the history may show it: the `git@` of an SSH address is no secret. */
+function withoutPassword(text: string): string {
+  return /^ssh:\/\/[^/@:]*@/.test(text) ? text : redact(text)
 }
 
 /** Reports what shows before variables have values. */
@@ -49,13 +56,5 @@ export function checkAdd(instruction: Add, report: (diagnostic: Diagnostic) => v
   )
   if (!isPlain) return
   const paths = words.map((word) => ({ text: word.text, word }))
-  reportRemote(addSources(instruction, paths, checksum?.text ?? '', report), report)
-}
-
-function reportRemote(sources: readonly AddSource[], report: (diagnostic: Diagnostic) => void): void {
-  for (const source of sources) {
-    if (source.kind !== 'git') continue
-    const hint = 'fetch it beforehand, or in a RUN step, and COPY it'
-    report(unsupported('ADD of a git repository', source.word.span, hint))
-  }
+  addSources(instruction, paths, checksum?.text ?? '', report)
 }
