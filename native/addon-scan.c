@@ -219,6 +219,12 @@ static bool enter(struct scan *scan, int fd)
 	return read_names(scan, level);
 }
 
+// Whether an entry that cannot be reached with this errno was there only when its name was read.
+static bool is_gone(int error)
+{
+	return error == ENOENT || error == ENOTDIR || error == ELOOP;
+}
+
 static bool visit(struct scan *scan)
 {
 	struct level *level = &scan->levels[scan->depth - 1];
@@ -234,7 +240,7 @@ static bool visit(struct scan *scan)
 	if (!S_ISDIR(status.st_mode)) return true;
 	int fd = openat(level->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0) return enter(scan, fd);
-	return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? true : fail(scan, errno, "open");
+	return is_gone(errno) ? true : fail(scan, errno, "open");
 }
 
 static int open_top(const char *directory, unsigned flags)
@@ -244,6 +250,17 @@ static int open_top(const char *directory, unsigned flags)
 		.resolve = flags & SCAN_NO_LINKS ? RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS : 0,
 	};
 	return (int)syscall(SYS_openat2, AT_FDCWD, directory, &how, sizeof how);
+}
+
+// Frees what the result does not own.
+static void finish(struct scan *scan, bool good)
+{
+	while (scan->depth) leave(scan);
+	free(scan->levels);
+	free(scan->path);
+	if (good) return;
+	free(scan->result->rows);
+	scan->result->rows = NULL;
 }
 
 void scan_tree(const char *directory, unsigned flags, uint64_t max_entries, struct scan_result *result)
@@ -262,10 +279,58 @@ void scan_tree(const char *directory, unsigned flags, uint64_t max_entries, stru
 	if (good) good = enter(&scan, fd);
 	else if (fd >= 0) close(fd);
 	while (good && scan.depth) good = visit(&scan);
-	while (scan.depth) leave(&scan);
-	free(scan.levels);
-	free(scan.path);
-	if (good) return;
-	free(result->rows);
-	result->rows = NULL;
+	finish(&scan, good);
+}
+
+// The directory that was opened last: the entries of one follow each other.
+struct parent {
+	int fd;
+	const char *path; // in the caller's list
+	size_t length;
+};
+
+static int open_parent(struct parent *parent, int top, const char *path, size_t length)
+{
+	if (!length) return top;
+	if (parent->fd >= 0 && parent->length == length && !memcmp(parent->path, path, length)) return parent->fd;
+	if (parent->fd >= 0) close(parent->fd);
+	*parent = (struct parent){ .fd = -1, .path = path, .length = length };
+	char *name = strndup(path, length);
+	if (!name) return -1;
+	struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+	};
+	parent->fd = (int)syscall(SYS_openat2, top, name, &how, sizeof how);
+	int error = errno;
+	free(name);
+	errno = error;
+	return parent->fd;
+}
+
+static bool look_at(struct scan *scan, struct parent *parent, int top, const char *path)
+{
+	struct stat status;
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	if (!set_path(scan, 0, path)) return false;
+	int fd = open_parent(parent, top, path, slash ? (size_t)(slash - path) : 0);
+	if (fd < 0) return is_gone(errno) ? true : fail(scan, errno, "open");
+	if (fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0) return is_gone(errno) ? true : fail(scan, errno, "lstat");
+	return append_row(scan, fd, name, &status);
+}
+
+void scan_paths(const char *directory, unsigned flags, const char *paths, size_t length, struct scan_result *result)
+{
+	*result = (struct scan_result){ 0 };
+	struct scan scan = { .result = result, .flags = flags };
+	struct parent parent = { .fd = -1 };
+	int top = -1;
+	// Even an empty list has rows that are not NULL.
+	bool good = set_path(&scan, 0, "") && reserve(&scan, 1);
+	if (good && (top = open_top(directory, flags)) < 0) good = fail(&scan, errno, "open");
+	for (const char *path = paths; good && path < paths + length; path += strlen(path) + 1) good = look_at(&scan, &parent, top, path);
+	if (parent.fd >= 0) close(parent.fd);
+	if (top >= 0) close(top);
+	finish(&scan, good);
 }

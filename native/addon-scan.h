@@ -29,4 +29,8 @@ struct scan_result {
 // Lists `directory` itself (as the empty path) and all below, depth first, names sorted by bytes. Links are
 // not followed; what vanishes meanwhile is left out. E2BIG: more than `max_entries` (0: no limit).
 void scan_tree(const char *directory, unsigned flags, uint64_t max_entries, struct scan_result *result);
+
+// As scan_tree, but only these paths below `directory`, in this order, whatever is in them: `paths` is their
+// NUL-terminated names one behind the other. One that is gone, or is reached through a link, is left out.
+void scan_paths(const char *directory, unsigned flags, const char *paths, size_t length, struct scan_result *result);
 #endif

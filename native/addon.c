@@ -77,6 +77,8 @@ struct task {
 	char *path;
 	unsigned flags;
 	int64_t max_entries;
+	char *paths; // NULL: the whole tree
+	size_t paths_length;
 	struct scan_result scan;
 	int fd, error;
 };
@@ -104,7 +106,7 @@ static napi_value scan_value(napi_env env, struct scan_result *result, bool *goo
 	napi_value value;
 	*good = result->rows != NULL;
 	if (*good) {
-		unsigned char *fitting = realloc(result->rows, result->length);
+		unsigned char *fitting = realloc(result->rows, result->length ? result->length : 1);
 		if (fitting) result->rows = fitting;
 		MUST(napi_create_external_buffer(env, result->length, result->rows, release_rows, NULL, &value));
 	} else {
@@ -118,7 +120,8 @@ static void scan_execute(napi_env env, void *data)
 {
 	(void)env;
 	struct task *task = data;
-	scan_tree(task->path, task->flags, (uint64_t)task->max_entries, &task->scan);
+	if (task->paths) scan_paths(task->path, task->flags, task->paths, task->paths_length, &task->scan);
+	else scan_tree(task->path, task->flags, (uint64_t)task->max_entries, &task->scan);
 }
 
 static void scan_complete(napi_env env, napi_status status, void *data)
@@ -131,6 +134,7 @@ static void scan_complete(napi_env env, napi_status status, void *data)
 		else MUST(napi_reject_deferred(env, task->deferred, value));
 	}
 	napi_delete_async_work(env, task->work);
+	free(task->paths);
 	free(task->path);
 	free(task);
 }
@@ -153,6 +157,34 @@ static napi_value scan_tree_async(napi_env env, napi_callback_info info)
 	struct task *task = calloc(1, sizeof *task);
 	if (!task) return throw_errno(env, ENOMEM, "malloc");
 	if (scan_arguments(env, info, task)) return start(env, task, scan_execute, scan_complete);
+	free(task);
+	return throw_usage(env);
+}
+
+// (directory, flags, paths: each with a NUL behind it)
+static bool paths_arguments(napi_env env, napi_callback_info info, struct task *task)
+{
+	napi_value values[3];
+	void *bytes;
+	uint32_t flags;
+	if (!arguments(env, info, 3, values)) return false;
+	if (napi_get_value_uint32(env, values[1], &flags) != napi_ok) return false;
+	if (napi_get_buffer_info(env, values[2], &bytes, &task->paths_length) != napi_ok) return false;
+	if (task->paths_length && ((char *)bytes)[task->paths_length - 1]) return false;
+	task->flags = flags;
+	task->paths = malloc(task->paths_length + 1);
+	if (!task->paths) return false;
+	memcpy(task->paths, bytes, task->paths_length);
+	task->path = path_argument(env, values[0]);
+	return task->path != NULL;
+}
+
+static napi_value scan_paths_async(napi_env env, napi_callback_info info)
+{
+	struct task *task = calloc(1, sizeof *task);
+	if (!task) return throw_errno(env, ENOMEM, "malloc");
+	if (paths_arguments(env, info, task)) return start(env, task, scan_execute, scan_complete);
+	free(task->paths);
 	free(task);
 	return throw_usage(env);
 }
@@ -268,6 +300,7 @@ napi_value napi_register_module_v1(napi_env env, napi_value exports)
 {
 	define(env, exports, "scanTree", scan_tree_async);
 	define(env, exports, "scanTreeSync", scan_tree_sync);
+	define(env, exports, "scanPaths", scan_paths_async);
 	define(env, exports, "readXattrs", read_xattrs);
 	define(env, exports, "flock", lock_file);
 	define(env, exports, "syncfs", sync_file_system);

@@ -5,6 +5,8 @@ export interface Addon {
   /** Packed tree listing, see native/addon-scan.h; on libuv's pool. */
   scanTree(directory: Buffer, flags: number, maxEntries: number): Promise<Buffer>
   scanTreeSync(directory: Buffer, flags: number, maxEntries: number): Buffer
+  /** As scanTree, of the paths alone; `paths` is each with a NUL behind it. */
+  scanPaths(directory: Buffer, flags: number, paths: Buffer): Promise<Buffer>
   /** Name and value by turns, of the path itself (links are not followed). */
   readXattrs(path: Buffer): Buffer[]
   /** false: somebody else holds it and `wait` is false. `wait` blocks the thread. */

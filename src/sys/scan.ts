@@ -64,6 +64,24 @@ export function scanTreeSync(directory: string | Buffer, options: ScanOptions): 
   }
 }
 
+/**
+ * The entries at `paths` (byte strings relative to `directory`), in their order, without what is in them; what is gone or
+ * is reached through a link is left out.
+ */
+export async function scanPaths(
+  directory: string | Buffer,
+  paths: readonly string[],
+  options: Omit<ScanOptions, 'maxEntries'>,
+): Promise<TreeEntry[]> {
+  const [path, flags] = rawArguments(directory, options)
+  const list = Buffer.from(paths.map((name) => `${name}\0`).join(''), 'latin1')
+  try {
+    return decodeTree(await options.native.addon().scanPaths(path, flags, list))
+  } catch (cause) {
+    throw scanError(directory, cause)
+  }
+}
+
 /** The extended attributes of `path` itself (links are not followed), in the kernel's order. */
 export function readXattrs(path: string | Buffer, native: Native): ReadXattrs {
   const raw = native.addon().readXattrs(asBuffer(path))

@@ -1,6 +1,6 @@
 // What is measured against the peers. `setup` prepares once; `turn` prepares one run of one peer, untimed, and
 // returns the command line that is timed.
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { context, manyFiles, variant } from './contexts.mjs'
 import { run } from './peers.mjs'
@@ -62,6 +62,22 @@ export function rows({ work, base, registry, slipway }) {
         appendFileSync(join(copied.get(peer), 'files/d0/f1'), 'changed\n')
         run(['sync'])
         return peer.build(copied.get(peer), ['-t', 'big'])
+      },
+    },
+    {
+      name: '30,000 files ignored but one',
+      goal: 0.7,
+      runs: 11,
+      discard: 1,
+      setup: () => {
+        const ignored = context(at('ignored'), `FROM ${base}\nCOPY . /app\n`)
+        manyFiles(join(ignored, 'files'), 30_000, 100)
+        writeFileSync(join(ignored, '.dockerignore'), '*\n!files/d7/f700\n')
+      },
+      // Something is copied each time, so that the build is more than a look at the context.
+      turn: (peer, turn) => {
+        writeFileSync(join(at('ignored'), 'files/d7/f700'), `${peer.name} ${turn}\n`)
+        return peer.build(at('ignored'), ['-t', 'ignored'])
       },
     },
     {

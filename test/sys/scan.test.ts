@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { applyFileOperations, type FileOperation } from '../../src/sys/files.ts'
-import { readXattrs, scanTree, scanTreeSync, type TreeEntry } from '../../src/sys/scan.ts'
+import { readXattrs, scanPaths, scanTree, scanTreeSync, type TreeEntry } from '../../src/sys/scan.ts'
 import { isRoot, testNative, withDirectory } from './native.ts'
 
 const native = testNative()
@@ -191,6 +191,37 @@ describe('scanTree', () => {
       })
       while (running) await scanTree(top, { native, xattrs: true })
       await applied
+    })
+  })
+})
+
+describe('scanPaths', () => {
+  test('is what scanTree says of those paths, in their order', async () => {
+    await withDirectory(async (top) => {
+      mkdirSync(join(top, 'd/e'), { recursive: true })
+      for (const path of ['a', 'd/b', 'd/e/c']) writeFileSync(join(top, path), path)
+      symlinkSync('b', join(top, 'd/link'))
+      const all = await scanTree(top, { native, xattrs: true })
+      const paths = ['d/e/c', 'd', 'd/link', 'a', 'd/b', 'd/e']
+      const wanted = paths.map((path) => all.find((entry) => entry.path === path))
+      expect(await scanPaths(top, paths, { native, xattrs: true })).toEqual(wanted)
+      expect(await scanPaths(top, [], { native })).toEqual([])
+    })
+  })
+
+  test('leaves out what is not there, and follows no link', async () => {
+    await withDirectory(async (top) => {
+      mkdirSync(join(top, 'd'))
+      writeFileSync(join(top, 'd/f'), '')
+      symlinkSync('d', join(top, 'link'))
+      symlinkSync('/etc', join(top, 'out'))
+      const paths = ['gone', 'd/gone', 'd/f/x', 'link/f', 'out/passwd']
+      expect(await scanPaths(top, paths, { native })).toEqual([])
+      expect((await scanPaths(top, [...paths, 'd/f'], { native })).map(({ path }) => path)).toEqual(['d/f'])
+      await expect(scanPaths(top, ['../x/y'], { native })).rejects.toMatchObject({ code: 'ERR_SCAN_FAILED' })
+      await expect(scanPaths(join(top, 'gone'), ['f'], { native })).rejects.toMatchObject({
+        code: 'ERR_SCAN_MISSING',
+      })
     })
   })
 })

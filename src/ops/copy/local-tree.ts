@@ -2,12 +2,12 @@
 // directory, everything owned by root. Which of it is copied is decided in select.ts.
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { compareBytes, fsPath, textOf } from '../../core/byte-string.ts'
-import { SlipwayError } from '../../core/error.ts'
+import { errnoOf, SlipwayError } from '../../core/error.ts'
 import { cleanPath, joinPath, parentOf } from '../../core/path.ts'
 import type { IgnoreMatcher } from '../../dockerfile/ignore-matcher.ts'
 import { isWrittenXattr } from '../../layer/layer-xattrs.ts'
 import type { Native } from '../../sys/native.ts'
-import { readXattrs, scanTree, splitDevice, type TreeEntry, typeOfMode } from '../../sys/scan.ts'
+import { readXattrs, scanPaths, scanTree, splitDevice, type TreeEntry, typeOfMode } from '../../sys/scan.ts'
 import { changed, unreadable } from './hash-files.ts'
 import type { SourceEntry, SourceTree } from './source-tree.ts'
 
@@ -184,54 +184,77 @@ function readNames(options: LocalTreeOptions, path: string): string[] {
 
 /** Everything visible below a directory. */
 async function walkVisible(options: LocalTreeOptions, directory: string): Promise<SourceEntry[]> {
-  const { ignore } = options
+  const { ignore, native, root } = options
   if (ignore === undefined) return scanBelow(options, directory)
-  const paths = readNames(options, directory)
-    .sort(compareBytes)
-    .map((name) => joinPath(directory, name))
-  // What is excluded as a whole (node_modules, .git) is mostly at the top and often most of the tree: not scanning it
-  // is worth a scan per remaining directory.
-  const kept = paths.filter((path) => !ignore(path, true).skip)
-  if (kept.length === paths.length) return keepVisible(await scanBelow(options, directory), ignore)
-  const entries: SourceEntry[] = []
-  for (const path of kept) {
-    const entry = lookAt(options, path)
-    // Gone since its name was read: as if the context had been listed a moment later.
-    if (entry === undefined) continue
-    entries.push(entry)
-    if (entry.type === 'directory') entries.push(...(await scanBelow(options, path)))
+  const paths: string[] = []
+  collectVisible(options, directory, ignore, paths)
+  const found = await scanned(options, () =>
+    scanPaths(fsPath(root), paths, { native, xattrs: true, noLinks: true }),
+  )
+  return found.map((entry) => sourceEntry(entry.path, `${root}/${entry.path}`, entry))
+}
+
+/**
+ * Adds the paths visible below a directory, by names alone: what is ignored costs no look at it, and directories of
+ * which nothing is visible are not read. An ignored directory is visible if something in it is.
+ */
+function collectVisible(
+  options: LocalTreeOptions,
+  directory: string,
+  ignore: IgnoreMatcher,
+  into: string[],
+): void {
+  for (const { name, isDirectory } of readDirectory(options, directory)) {
+    const path = joinPath(directory, name)
+    const { excluded, skip } = ignore(path, isDirectory)
+    if (excluded && (skip || !isDirectory)) continue
+    const count = into.push(path)
+    if (isDirectory) collectVisible(options, path, ignore, into)
+    if (excluded && into.length === count) into.pop()
   }
-  return keepVisible(entries, ignore)
+}
+
+interface Name {
+  readonly name: string
+  readonly isDirectory: boolean
+}
+
+/** The names in a directory of the tree, in byte order; none when it is gone since its own name was read. */
+function readDirectory(options: LocalTreeOptions, path: string): Name[] {
+  try {
+    return readdirSync(fsPath(path === '' ? options.root : `${options.root}/${path}`), {
+      encoding: 'latin1',
+      withFileTypes: true,
+    })
+      .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
+      .sort((a, b) => compareBytes(a.name, b.name))
+  } catch (thrown) {
+    const errno = errnoOf(thrown)
+    if (path !== '' && (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP')) return []
+    throw unreadable({ path }, thrown)
+  }
 }
 
 async function scanBelow(options: LocalTreeOptions, directory: string): Promise<SourceEntry[]> {
   const hostPath = directory === '' ? options.root : `${options.root}/${directory}`
   const entries: SourceEntry[] = []
-  for (const found of await scan(options, hostPath)) {
+  const { native } = options
+  const list = () => scanTree(fsPath(hostPath), { native, xattrs: true, noLinks: true })
+  for (const found of await scanned(options, list)) {
     if (found.path === '') continue
     entries.push(sourceEntry(joinPath(directory, found.path), `${hostPath}/${found.path}`, found))
   }
   return entries
 }
 
-async function scan(options: LocalTreeOptions, hostPath: string): Promise<readonly TreeEntry[]> {
+async function scanned(
+  options: LocalTreeOptions,
+  scan: () => Promise<readonly TreeEntry[]>,
+): Promise<readonly TreeEntry[]> {
   try {
-    return await scanTree(fsPath(hostPath), { native: options.native, xattrs: true, noLinks: true })
+    return await scan()
   } catch (thrown) {
     if (!(thrown instanceof SlipwayError) || typeof thrown.data?.path !== 'string') throw thrown
     throw unreadable({ path: thrown.data.path.slice(options.root.length + 1) }, thrown.cause ?? thrown)
   }
-}
-
-/** Leaves out what is ignored; an ignored directory stays if something in it does. */
-function keepVisible(entries: readonly SourceEntry[], ignore: IgnoreMatcher): SourceEntry[] {
-  const visible: SourceEntry[] = []
-  const open: SourceEntry[] = []
-  for (const entry of entries) {
-    while (open.length > 0 && !entry.path.startsWith(`${open.at(-1)?.path}/`)) open.pop()
-    const isDirectory = entry.type === 'directory'
-    if (!ignore(entry.path, isDirectory).excluded) visible.push(...open.splice(0), entry)
-    else if (isDirectory) open.push(entry)
-  }
-  return visible
 }
