@@ -1,26 +1,27 @@
 // A build from request to report: every arrow of the picture in the README, in order. Nothing else happens here.
 
 import { openDrivers } from './app/drivers.ts'
-import { type HostOptions, openHost } from './app/host.ts'
-import { readInput } from './app/input.ts'
+import { type HostOptions, hostSlot } from './app/host.ts'
+import { type BuildInput, readInput } from './app/input.ts'
 import { namedContexts } from './app/named-contexts.ts'
 import { exportBuild, openOutputs } from './app/outputs.ts'
 import { otherFailure, resolvePin, unresolved } from './app/pins.ts'
 import { withProxyArgs } from './app/proxy-args.ts'
 import { readStages } from './app/read-stages.ts'
+import { readRemoteInput, remoteContextOf } from './app/remote-context.ts'
 import { type BuildRequest, planOptionsFrom } from './app/request.ts'
+import { stepsOf } from './app/steps.ts'
 import { openLocalCache } from './cache/local-cache.ts'
 import type { Context } from './core/context.ts'
 import { task } from './core/context.ts'
 import { type Diagnostic, hasErrors } from './core/diagnostic.ts'
 import type { Digest } from './core/digest.ts'
-import { SlipwayError } from './core/error.ts'
-import type { StepInfo } from './core/event.ts'
+import { redact, SlipwayError } from './core/error.ts'
 import { platformOfHost } from './core/platform.ts'
 import type { SourceFile } from './core/span.ts'
-import type { Graph } from './graph/op.ts'
 import { furtherMistakes } from './plan/further-mistakes.ts'
 import { planWithPins } from './plan/plan-with-pins.ts'
+import type { Pin, PinRequest } from './plan/types.ts'
 import { solve } from './solve/solver.ts'
 
 export interface BuildReport {
@@ -37,9 +38,14 @@ export interface BuildReport {
 /** Builds. Mistakes in the Dockerfile come back in a failed report, all of them; what the world does wrong is thrown. */
 export async function build(asked: BuildRequest, options: HostOptions, cx: Context): Promise<BuildReport> {
   const outputs = await openOutputs(asked)
-  const input = await task(cx, 'internal:definition', '[internal] load build definition', async () =>
-    readInput(asked),
-  )
+  await using slot = hostSlot({ ...options, secrets: asked.secrets, agents: asked.agents }, cx)
+  const remote = remoteContextOf(asked)
+  const input =
+    remote !== undefined
+      ? await readRemoteInput(asked, remote, await slot.open(), cx)
+      : await task(cx, 'internal:definition', '[internal] load build definition', async () =>
+          readInput(asked),
+        )
   const proxied = await withProxyArgs(asked.buildArgs, options.environment)
   const request = { ...asked, buildArgs: proxied.value }
   const { parsed, stages, diagnostics: read, files, show } = readStages(input, request.buildArgs)
@@ -52,19 +58,20 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
     return { ...report, failed: true, diagnostics: show([...diagnostics, ...further()], cx) }
   }
 
-  await using host = await openHost({ ...options, secrets: request.secrets, agents: request.agents }, cx)
+  const host = await slot.open()
   const contexts = namedContexts(request.contexts)
   const planOptions = planOptionsFrom(request, input, files, platform, contexts.plan)
-  const planned = await planWithPins(stages, planOptions, (pin) =>
-    resolvePin(host, pin, request.pull, cx),
-  ).catch((thrown: unknown) => {
-    const missing = unresolved(thrown)
-    if (missing === undefined) {
-      show(diagnostics, cx)
-      throw otherFailure(thrown)
-    }
-    return { value: undefined, diagnostics: [...missing, ...further()] }
-  })
+  const resolve = (pin: PinRequest): Promise<Pin> => resolvePin(host, pin, request.pull, cx)
+  const planned = await planWithPins(stages, planOptions, resolve, input.remote?.pins).catch(
+    (thrown: unknown) => {
+      const missing = unresolved(thrown)
+      if (missing === undefined) {
+        show(diagnostics, cx)
+        throw otherFailure(thrown)
+      }
+      return { value: undefined, diagnostics: [...missing, ...further()] }
+    },
+  )
   const all = show([...diagnostics, ...planned.diagnostics], cx)
   if (planned.value === undefined || hasErrors(all)) return { ...report, failed: true, diagnostics: all }
   const { graph, target } = planned.value
@@ -76,7 +83,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   })
   const cache = await openLocalCache(host.directory, {
     native: host.native,
-    buildName: `${request.context ?? '-'}\n${request.file ?? ''}`,
+    buildName: `${nameOfContext(request, input)}\n${request.file ?? ''}`,
     hasSnapshot: (id) => host.snapshotter.has(id),
     sync: () => host.snapshotter.flush(),
   })
@@ -91,14 +98,9 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   }
 }
 
-function stepsOf(graph: Graph): StepInfo[] {
-  return Object.entries(graph.notes).map(([step, note]) => ({
-    step,
-    label: note.label,
-    title: note.title,
-    inputs: graph.ops[step as Digest]?.inputs ?? [],
-    ...(note.span === undefined ? {} : { span: note.span }),
-  }))
+/** What earlier builds of the same are found by. */
+function nameOfContext({ context, contextName }: BuildRequest, { remote }: BuildInput): string {
+  return remote === undefined ? (context ?? '-') : redact(contextName)
 }
 
 function contextDirectory({ context }: BuildRequest): string {

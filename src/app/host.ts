@@ -120,6 +120,27 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
   }
 }
 
+/** A host that is opened by who first needs it, and closed with this. */
+export interface HostSlot extends AsyncDisposable {
+  open(): Promise<Host>
+}
+
+/** The slot for a host with these options. */
+export function hostSlot(options: HostOptions, cx: Context): HostSlot {
+  let opened: Promise<Host> | undefined
+  return {
+    open() {
+      opened ??= openHost(options, cx)
+      return opened
+    },
+    async [Symbol.asyncDispose]() {
+      // A host that could not be opened has failed its user.
+      const host = await opened?.catch(() => undefined)
+      await host?.[Symbol.asyncDispose]()
+    },
+  }
+}
+
 /**
  * Makes a directory of the user's choice and its parents, mode 0700. Throws ERR_DIRECTORY.
  * Node's own recursive mkdir never ends where the file system refuses with ENOENT, as /proc does.

@@ -14,6 +14,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import type { SourceFile } from '../core/span.ts'
+import type { Pins, RemoteContext } from '../plan/types.ts'
 import { decodeText } from './decode-text.ts'
 
 /** A Dockerfile longer than this is a mistake or an attack. */
@@ -27,18 +28,22 @@ export interface InputRequest {
   readonly context?: string
   /** Path given with --file, `-` for standard input. */
   readonly file?: string
+  /** The same as typed: a path in a context that is fetched. */
+  readonly fileName?: string
   stdin(): Buffer
 }
 
 export interface BuildInput {
   readonly dockerfile: SourceFile
   readonly ignoreFile?: SourceFile
+  /** The main context where it was fetched, and what that stands for now. */
+  readonly remote?: { readonly source: RemoteContext; readonly pins: Pins }
 }
 
 /** The Dockerfile and the ignore file that goes with it. Throws ERR_CONTEXT_*, ERR_DOCKERFILE_*. */
 export function readInput(request: InputRequest): BuildInput {
   const { context } = request
-  if (context !== undefined) checkContext(context, request.contextName)
+  if (context !== undefined) checkContext(context)
   if (context === undefined || request.file === '-') {
     if (context === undefined && request.file !== undefined && request.file !== '-') {
       throw new SlipwayError({
@@ -97,14 +102,7 @@ function hintFor(context: string, { file, contextName }: InputRequest): string {
         .join(', ')}`
 }
 
-function checkContext(context: string, typed: string): void {
-  if (/^(https?|git|ssh):\/\//.test(typed) || typed.startsWith('git@') || typed.startsWith('github.com/')) {
-    throw new SlipwayError({
-      code: 'ERR_CONTEXT_UNSUPPORTED',
-      message: `open context ${typed}: git and URL contexts are not supported yet`,
-      hint: 'clone or download it and name the directory',
-    })
-  }
+function checkContext(context: string): void {
   try {
     if (statSync(context).isDirectory()) return
   } catch (thrown) {

@@ -1,10 +1,11 @@
 // `--build-context name=source`: what each means to the plan, and where the local ones are.
 import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { errnoOf, SlipwayError } from '../core/error.ts'
+import { errnoOf, redact, SlipwayError } from '../core/error.ts'
 import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
 import type { NamedContext } from '../plan/types.ts'
 import { readRegular } from './input.ts'
+import { fetchedSource } from './remote-context.ts'
 
 export interface NamedContexts {
   readonly plan: Readonly<Record<string, NamedContext>>
@@ -25,11 +26,17 @@ export function namedContexts(sources: Readonly<Record<string, string>>): NamedC
       plan[name] = { kind: 'image', reference: source.slice(scheme.length) }
       continue
     }
-    if (/^[a-z][a-z0-9+.-]*:/i.test(source) || source.startsWith('git@')) {
+    // Differs: BuildKit takes `github.com/…` for a repository and then fails; here it is the directory of that name.
+    const fetched = source.startsWith('github.com/') ? undefined : fetchedSource(source)
+    if (fetched !== undefined) {
+      plan[name] = fetched
+      continue
+    }
+    if (/^[a-z][a-z0-9+.-]*:/i.test(source)) {
       throw new SlipwayError({
         code: 'ERR_CONTEXT_UNSUPPORTED',
-        message: `open context ${name}: ${source} is not supported yet`,
-        hint: 'give a directory or docker-image://REFERENCE',
+        message: `open context ${name}: ${redact(source)} is not supported yet`,
+        hint: 'give a directory, docker-image://REFERENCE, a git repository or a URL',
       })
     }
     const directory = resolve(source)

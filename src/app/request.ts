@@ -53,6 +53,7 @@ export function planOptionsFrom(
     noCacheFilter: request.noCache === 'all' ? [] : request.noCache,
     hosts: request.hosts,
     contexts,
+    ...(input.remote === undefined ? {} : { remote: input.remote.source }),
     ignore: ignorePatterns(input),
     allow: request.allow.flatMap((name) => (name === 'security.insecure' ? [name] : [])),
   }

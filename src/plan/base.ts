@@ -3,7 +3,7 @@ import type { Platform } from '../core/platform.ts'
 import { checkBasePlatform } from '../dockerfile/lint/planned/invalid-base-image-platform.ts'
 import type { FileOp, ImageOp } from '../graph/op.ts'
 import type { ContainerConfig, ImageConfig } from '../image/types.ts'
-import { addLocal } from './local.ts'
+import { addContext } from './context.ts'
 import type { PinnedImage } from './reach.ts'
 import type { Origin, StageInfo } from './stages.ts'
 import { defaultPath, epochOf, type LowerContext, noteOf, type StageState, withStep } from './state.ts'
@@ -77,16 +77,18 @@ function withoutTriggers({ OnBuild, ...config }: ContainerConfig): ContainerConf
   return config
 }
 
-/** FROM a named context that is a directory: its files as the first layer. */
+/** FROM a named context that is no image: its files as the first layer. */
 export function contextState(
   origin: Extract<Origin, { kind: 'context' }>,
   info: StageInfo,
   cx: LowerContext,
 ): StageState {
   const state = emptyState(info.platform)
+  const files = addContext(origin.name, origin.source, cx.stage.slot, cx)
+  if (files === undefined) return unknownState(info.platform)
   const op: FileOp = {
     kind: 'file',
-    inputs: [addLocal(origin.name, origin.ignore, cx.graph, cx.stage.slot)],
+    inputs: [files],
     base: null,
     actions: [
       {

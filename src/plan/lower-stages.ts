@@ -8,16 +8,16 @@ import type { GraphBuilder } from '../graph/builder.ts'
 import type { OpRef } from '../graph/op.ts'
 import { childState, contextState, emptyState, imageState, pinnedName, unknownState } from './base.ts'
 import { checkInstruction } from './check-instruction.ts'
+import { addContext } from './context.ts'
 import type { FindElsewhere } from './declarations.ts'
 import type { GlobalArgs } from './global-args.ts'
-import { addLocal } from './local.ts'
 import { isStep, lower, type StageInstruction } from './lower/table.ts'
 import { instructionsOf, type Reach } from './reach.ts'
 import type { RemotePins } from './remote-pins.ts'
 import type { Source } from './sources.ts'
 import type { Origin, StageInfo } from './stages.ts'
 import type { LowerContext, StageFacts, StageState } from './state.ts'
-import type { PlanOptions } from './types.ts'
+import type { ContextSource, PlanOptions } from './types.ts'
 
 /** Is told what the plan goes through. */
 export interface Observer {
@@ -80,7 +80,7 @@ export function lowerStages(
       targetPlatform,
       pins: input.pins,
       report,
-      context: () => addLocal('context', options.ignore, graph, slotOf('context', options, targetPlatform)),
+      context: () => contextSource('context', options.remote ?? { kind: 'local', ignore: options.ignore }),
       checkSource: sourceCheck,
       sourceOf: (from) => sourceOf(from, origins.get(from)),
     }
@@ -127,7 +127,7 @@ export function lowerStages(
       case 'scratch':
         return emptySource(graph)
       case 'context':
-        return addLocal(origin.name, origin.ignore, graph, slotOf(origin.name, options, targetPlatform))
+        return contextSource(origin.name, origin.source)
       case 'image': {
         const image = reached.imageOf(origin, targetPlatform)
         if (image === undefined) return undefined
@@ -148,17 +148,17 @@ export function lowerStages(
     }
   }
 
+  function contextSource(name: string, source: ContextSource): OpRef {
+    const slot = slotOf(name, options, targetPlatform)
+    return addContext(name, source, slot, { graph, pins: input.pins, report }) ?? emptySource(graph)
+  }
+
   function stageSource(index: number): OpRef | undefined {
     const source = infos[index]
     if (source === undefined) return undefined
-    // A stage that is a directory of the caller is read as one: no layer has to be made of it.
+    // A stage that is a build context is read as one: no layer has to be made of it.
     if (source.isReplaced && source.base?.kind === 'context') {
-      return addLocal(
-        source.base.name,
-        source.base.ignore,
-        graph,
-        slotOf(source.base.name, options, targetPlatform),
-      )
+      return contextSource(source.base.name, source.base.source)
     }
     const state = states.get(index)
     if (state === undefined) return undefined

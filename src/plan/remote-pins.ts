@@ -1,6 +1,6 @@
 // The pins of what instructions fetch. It shows only while they are lowered, so what is missing is stood in for: the
 // whole file is read, and everything it needs is asked for together.
-import { parseDigest } from '../core/digest.ts'
+import { digestOf, hexOf } from '../core/digest.ts'
 import { keyOfRequest } from './pin-key.ts'
 import type { GitPin, GitRequest, HttpPin, HttpRequest, Pin, PinRequest, Pins } from './types.ts'
 
@@ -33,11 +33,12 @@ function isAnswer<R extends RemoteRequest>(pin: Pin | undefined, request: R): pi
   return pin?.kind === request.kind
 }
 
-/** A pin that says nothing of what is there: for looking at a plan that nobody executes. */
+/** A pin that says nothing of what is there: for looking at a plan that nobody executes. Of different requests they differ. */
 export function standInPin<R extends RemoteRequest>(request: R): PinOf<R> {
+  const digest = digestOf(keyOfRequest(request))
   const standIn: { readonly [K in RemoteRequest['kind']]: Extract<Pin, { kind: K }> } = {
-    http: { kind: 'http', digest: parseDigest(`sha256:${'0'.repeat(64)}`) } satisfies HttpPin,
-    git: { kind: 'git', commit: '0'.repeat(40), isStandIn: true } satisfies GitPin,
+    http: { kind: 'http', digest } satisfies HttpPin,
+    git: { kind: 'git', commit: hexOf(digest).slice(0, 40), isStandIn: true } satisfies GitPin,
   }
   return standIn[request.kind] as PinOf<R>
 }

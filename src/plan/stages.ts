@@ -15,7 +15,7 @@ import { undefinedArgument } from '../dockerfile/lint/planned/undefined-arg-in-f
 import type { Elsewhere, FindElsewhere } from './declarations.ts'
 import { expandWith, toleratesUnset } from './expand.ts'
 import type { GlobalArgs } from './global-args.ts'
-import type { NamedContext, PlanOptions } from './types.ts'
+import type { ContextSource, NamedContext, PlanOptions } from './types.ts'
 
 /** Where a file system comes from: FROM's base, or the source of COPY --from. */
 export type Origin =
@@ -29,7 +29,7 @@ export type Origin =
       /** What to tell of a name that is none because a variable in it is not set. */
       readonly help?: Elsewhere
     }
-  | { readonly kind: 'context'; readonly name: string; readonly ignore: readonly string[] }
+  | { readonly kind: 'context'; readonly name: string; readonly source: ContextSource }
 
 export interface StageInfo {
   readonly stage: Stage
@@ -103,7 +103,7 @@ function withHelp(origin: Origin, help: Elsewhere): Origin {
 }
 
 function originOfContext([name, context]: readonly [string, NamedContext], span: Span): Origin {
-  if (context.kind === 'local') return { kind: 'context', name, ignore: context.ignore }
+  if (context.kind !== 'image') return { kind: 'context', name, source: context }
   if (context.reference === 'scratch') return { kind: 'scratch' }
   return { kind: 'image', name: context.reference, span }
 }

@@ -1,6 +1,7 @@
 // What a plan is made from and what it says: options, pins, requests for pins, the target. All plain JSON.
 import type { Note } from '../core/diagnostic.ts'
 import type { Digest } from '../core/digest.ts'
+import type { GitReference } from '../core/git-reference.ts'
 import type { Platform } from '../core/platform.ts'
 import type { SourceFile, Span } from '../core/span.ts'
 import type { Graph, NetworkMode, OpRef } from '../graph/op.ts'
@@ -13,11 +14,27 @@ export type NamedContext =
       /** As typed; `scratch` is the empty image. */
       readonly reference: string
     }
+  | ContextSource
+
+/** Where the files of a build context are. */
+export type ContextSource =
   | {
       /** A directory the local op driver knows under the context's name. */
       readonly kind: 'local'
       /** Lines of its own `.dockerignore`. */
       readonly ignore: readonly string[]
+    }
+  | RemoteContext
+
+/** A build context that is fetched; no ignore file applies to it. */
+export type RemoteContext =
+  | { readonly kind: 'git'; readonly reference: GitReference }
+  | {
+      readonly kind: 'http'
+      /** As written, credentials and all: not to be shown. */
+      readonly url: string
+      /** Whether its file is an archive of the context; else it is the context's only file. */
+      readonly isArchive: boolean
     }
 
 export interface PlanOptions {
@@ -47,6 +64,8 @@ export interface PlanOptions {
   /** `--add-host`. */
   readonly hosts: readonly { readonly name: string; readonly ip: string }[]
   readonly contexts: Readonly<Record<string, NamedContext>>
+  /** The main context, where it is no directory of the caller. */
+  readonly remote?: RemoteContext
   /** Lines of the main context's ignore file. */
   readonly ignore: readonly string[]
   /** As RFC 3339, the time of every history entry; the build arg SOURCE_DATE_EPOCH wins. */

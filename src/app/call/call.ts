@@ -14,12 +14,13 @@ import { planWithPins } from '../../plan/plan-with-pins.ts'
 import { standInPin } from '../../plan/remote-pins.ts'
 import { targetsOf } from '../../plan/targets.ts'
 import type { Pin, PinRequest, Pins } from '../../plan/types.ts'
-import { type Host, type HostOptions, openHost } from '../host.ts'
+import { type HostOptions, type HostSlot, hostSlot } from '../host.ts'
 import { readInput } from '../input.ts'
 import { namedContexts } from '../named-contexts.ts'
 import { otherFailure, resolvePin, unresolved } from '../pins.ts'
 import { withProxyArgs } from '../proxy-args.ts'
 import { readStages } from '../read-stages.ts'
+import { readRemoteInput, remoteContextOf } from '../remote-context.ts'
 import { type BuildRequest, planOptionsFrom } from '../request.ts'
 import { describeMethods } from './describe.ts'
 import {
@@ -55,9 +56,14 @@ export async function call(
   options: HostOptions,
   cx: Context,
 ): Promise<Called> {
-  const input = await task(cx, 'internal:definition', '[internal] load build definition', async () =>
-    readInput(asked),
-  )
+  await using slot = hostSlot({ ...options, secrets: asked.secrets, agents: asked.agents }, cx)
+  const remote = remoteContextOf(asked)
+  const input =
+    remote !== undefined
+      ? await readRemoteInput(asked, remote, await slot.open(), cx)
+      : await task(cx, 'internal:definition', '[internal] load build definition', async () =>
+          readInput(asked),
+        )
   const { dockerfile } = input
   const proxied = await withProxyArgs(asked.buildArgs, options.environment)
   const request = { ...asked, buildArgs: proxied.value }
@@ -73,9 +79,7 @@ export async function call(
   const planOptions = (): ReturnType<typeof planOptionsFrom> =>
     planOptionsFrom(request, input, files, platform, namedContexts(request.contexts).plan)
   if (method === 'lint') {
-    const report = await withImages(request, options, cx, (resolve) =>
-      checkFile(parsed, planOptions(), resolve),
-    )
+    const report = await withImages(request, slot, cx, (resolve) => checkFile(parsed, planOptions(), resolve))
     const errors = errorsOf(report)
     const findings = report.findings.map(({ diagnostic }) => diagnostic)
     return done({ method, json: lintJson(report, errors, dockerfile, files), findings }, errors)
@@ -92,7 +96,7 @@ export async function call(
     }))
     return done({ method, json: { targets, sources: [base64(dockerfile.text)] } }, [])
   }
-  const pins = await withImages(request, options, cx, (resolve) =>
+  const pins = await withImages(request, slot, cx, (resolve) =>
     knownPins(planWithPins(stages, planOptions(), resolve)),
   )
   const { outline, diagnostics: found } = outlineOf(stages, planOptions(), pins)
@@ -108,23 +112,15 @@ type Resolve = (request: PinRequest) => Promise<Pin>
 /** Runs `act` with this machine's images. The state directory is opened only when the first one is asked for. */
 async function withImages<T>(
   request: BuildRequest,
-  options: HostOptions,
+  slot: HostSlot,
   cx: Context,
   act: (resolve: Resolve) => Promise<T>,
 ): Promise<T> {
-  let opened: Promise<Host> | undefined
-  try {
-    return await act(async (pin) => {
-      // What ADD fetches decides nothing that is asked here.
-      if (pin.kind !== 'image') return standInPin(pin)
-      opened ??= openHost(options, cx)
-      return resolvePin(await opened, pin, request.pull, cx)
-    })
-  } finally {
-    // A host that could not be opened has failed its user.
-    const host = await opened?.catch(() => undefined)
-    await host?.[Symbol.asyncDispose]()
-  }
+  return await act(async (pin) => {
+    // What ADD fetches decides nothing that is asked here.
+    if (pin.kind !== 'image') return standInPin(pin)
+    return resolvePin(await slot.open(), pin, request.pull, cx)
+  })
 }
 
 /** The images of a plan; none when one of them cannot be had, which an outline can do without. */

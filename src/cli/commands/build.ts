@@ -71,7 +71,10 @@ function defineFlags(command: DockerCommand): void {
   const later = 'leave the flag out'
   command
     .usage('[OPTIONS] PATH | -')
-    .argument('[path...]', 'build context: a directory, or - for a Dockerfile on standard input')
+    .argument(
+      '[path...]',
+      'build context: a directory, git repository or URL; - for a Dockerfile on standard input',
+    )
     .option('-f, --file <path>', 'Dockerfile (default: PATH/Dockerfile; - for standard input)')
     .option('-t, --tag <name>', 'name of the image, name[:tag] (repeatable)', collect)
     .option('-o, --output <spec>', 'type=oci|docker|local|tar|registry|image,dest=… (repeatable)', collect)
@@ -79,7 +82,11 @@ function defineFlags(command: DockerCommand): void {
     .option('--load', 'keep the image in the local store (the default)')
     .option('--target <stage>', 'stage to build')
     .option('--build-arg <name=value>', 'value of an ARG; without =value from the environment', collect)
-    .option('--build-context <name=source>', 'additional context: directory or docker-image://ref', collect)
+    .option(
+      '--build-context <name=source>',
+      'additional context: directory, docker-image://ref, git repository or URL',
+      collect,
+    )
     .option('--label <name=value>', 'label of the image', collect)
     .option('--platform <list>', 'platform to build for', collectList)
     .option('--no-cache', 'run every step')
@@ -257,7 +264,7 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     contexts: pairs('--build-context', flags.buildContext, false),
     labels: pairs('--label', flags.label, true),
     hosts: (flags.addHost ?? []).map(hostLine),
-    agents: (flags.ssh ?? []).map(sshFlag),
+    agents: agentsFrom(path, flags),
     secrets: (flags.secret ?? []).map(secretFlag),
     allow: (flags.allow ?? []).map((name) => oneOf('--allow', name, entitlements)),
     noCache: flags.cache ? flags.cacheFilter : 'all',
@@ -267,6 +274,13 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     ...(flags.shmSize === undefined ? {} : { shmSizeBytes: bytes('--shm-size', flags.shmSize) }),
     ...(flags.jobs === undefined ? {} : { jobs: positive('--jobs', flags.jobs) }),
   }
+}
+
+/** As buildx does: a context that is fetched over SSH may use the agent unasked. */
+function agentsFrom(path: string, { ssh }: Flags): BuildRequest['agents'] {
+  const isSsh = /^(?:ssh:\/\/|[\w-]+@[\w.-]+:)/.test(path)
+  if (ssh === undefined && isSsh && process.env.SSH_AUTH_SOCK) return [sshFlag('default')]
+  return (ssh ?? []).map(sshFlag)
 }
 
 const entitlements = ['network.host', 'security.insecure'] as const
