@@ -1,7 +1,7 @@
 // Whether a file begins as an archive: what decides if a URL is a build context or only a Dockerfile.
 import { open } from 'node:fs/promises'
+import { sniffCompression } from '../compression/format.ts'
 import { SlipwayError } from '../core/error.ts'
-import { sniffCompression } from '../layer/compression.ts'
 import { readTar } from '../layer/tar-read.ts'
 
 /** As much as BuildKit looks at. */
@@ -19,9 +19,7 @@ export async function beginsAsArchive(path: string): Promise<boolean> {
 }
 
 async function isArchiveStart(start: Buffer): Promise<boolean> {
-  const magics = [Buffer.from('BZh', 'latin1'), Buffer.from('fd377a585a00', 'hex')]
   if (sniffCompression(start) !== 'uncompressed') return true
-  if (magics.some((magic) => start.subarray(0, magic.length).equals(magic))) return true
   const chunks = async function* (): AsyncGenerator<Buffer, void, undefined> {
     yield start
   }

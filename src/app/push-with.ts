@@ -16,5 +16,5 @@ export function pushWith(host: Host): PushImage {
 
 /** Converts layers within the store and remembers the results there. */
 export function convertWith(host: Host): ConvertLayer {
-  return layerConverter(host.store, join(host.directory, 'variants'))
+  return layerConverter(host.store, join(host.directory, 'variants'), host.native)
 }

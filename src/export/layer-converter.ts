@@ -1,22 +1,23 @@
 // Layers in the compression an output wants. Built layers are plain tars and go straight through the compressor;
 // a base image's layer is unpacked to its plain form first, which also proves its diff id.
 import { Readable } from 'node:stream'
+import { decompress } from '../compression/decompress.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { limit } from '../core/limit.ts'
 import { layerCompression, mediaType } from '../core/media-type.ts'
 import type { ImageLayer } from '../image/types.ts'
-import { decompress } from '../layer/compression.ts'
 import { convertLayer } from '../layer/convert-layer.ts'
 import type { ContentStore } from '../store/types.ts'
+import type { Native } from '../sys/native.ts'
 import { type ConvertLayer, compressStep } from './packed-image.ts'
 
 /** Converts within `store`; `variants` is the directory where results are remembered. */
-export function layerConverter(store: ContentStore, variants: string): ConvertLayer {
+export function layerConverter(store: ContentStore, variants: string, native: Native): ConvertLayer {
   // One at a time: the compressor itself uses the cores.
   const turn = limit(1)
   return (layer, { compression, level }, cx) =>
     turn(async () => {
-      const plain = await plainLayer(store, layer, cx.signal)
+      const plain = await plainLayer(store, layer, { native, signal: cx.signal })
       return convertLayer(plain, {
         store,
         variants,
@@ -37,10 +38,17 @@ export function layerConverter(store: ContentStore, variants: string): ConvertLa
     }, cx.signal)
 }
 
-async function plainLayer(store: ContentStore, layer: ImageLayer, signal: AbortSignal): Promise<Descriptor> {
+async function plainLayer(
+  store: ContentStore,
+  layer: ImageLayer,
+  { native, signal }: { readonly native: Native; readonly signal: AbortSignal },
+): Promise<Descriptor> {
   if (layerCompression(layer.descriptor.mediaType) === 'uncompressed') return layer.descriptor
   const body = await store.open(layer.descriptor, { signal })
-  const bytes = Readable.from(decompress(body), { objectMode: false, highWaterMark: 1 << 20 })
+  const bytes = Readable.from(decompress(body, { native, what: 'layer', signal }), {
+    objectMode: false,
+    highWaterMark: 1 << 20,
+  })
   try {
     return await store.put({ mediaType: mediaType.ociLayer, digest: layer.diffId }, bytes, { signal })
   } finally {

@@ -1,10 +1,10 @@
 // A layer's blob into the layer's own directory, in one pass: decompression and hashing here, writing in
 // the helper process at the same time. What only the finished pass can tell is done by finish-layer.ts.
 import { createHash } from 'node:crypto'
+import { decompress } from '../compression/decompress.ts'
 import { type Digest, digestOfHex } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
 import { applyFileOperations, type FileOperation } from '../sys/files.ts'
-import { decompress } from './compression.ts'
 import { type Deferred, type FinishOptions, finishLayer } from './finish-layer.ts'
 import { meaningOf } from './layer-path.ts'
 import { defaultTarLimits, readTar, type TarLimits } from './tar-read.ts'
@@ -33,13 +33,16 @@ export interface ApplyOptions extends FinishOptions {
 
 /**
  * Postcondition: `directory` holds the layer as an overlay upper directory, not yet synced. Throws ERR_DIGEST_MISMATCH,
- * ERR_LAYER_CORRUPT, ERR_LAYER_LIMIT, ERR_TAR_*, ERR_FILES_*, or what `body` ends with; the directory is then worthless.
+ * ERR_DECOMPRESS_*, ERR_TAR_*, ERR_FILES_*, or what `body` ends with; the directory is then worthless.
  */
 export async function applyLayer(body: AsyncIterable<Uint8Array>, options: ApplyOptions): Promise<void> {
   const { directory, native, signal } = options
   const limits = options.limits ?? defaultLayerLimits
   const deferred: Deferred = { whiteouts: new Set(), opaques: new Set(), hasRoot: false }
-  const archive = verified(decompress(body), options, limits)
+  const archive = verified(
+    decompress(body, { native, what: 'layer', signal, maxBytes: limits.archiveBytes }),
+    options,
+  )
   const written = await applyFileOperations(
     { kind: 'directory', path: directory },
     unpackOperations(archive, deferred, limits),
@@ -69,18 +72,11 @@ async function* unpackOperations(
 async function* verified(
   archive: AsyncIterable<Uint8Array>,
   { diffId, expectedSize }: ApplyOptions,
-  limits: LayerLimits,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const hash = createHash('sha256')
   let size = 0
   for await (const chunk of archive) {
     size += chunk.length
-    if (size > limits.archiveBytes) {
-      throw new SlipwayError({
-        code: 'ERR_LAYER_LIMIT',
-        message: `unpack layer: it is larger than ${limits.archiveBytes} bytes`,
-      })
-    }
     hash.update(chunk)
     yield chunk
   }

@@ -1,5 +1,4 @@
-// zstd by whatever this machine has: Node's own zlib (from 22.15), else the zstd program, else (reading
-// only) a decoder in JavaScript.
+// Writing zstd by whatever this machine has: Node's own zlib (from 22.15), else the zstd program.
 import { spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { Readable, type Transform } from 'node:stream'
@@ -9,23 +8,12 @@ import { SlipwayError } from '../core/error.ts'
 
 /** Node's zstd streams where this Node has them; its type declarations are those of Node 20. */
 interface ZstdOfNode {
-  createZstdDecompress?(options: object): Transform
   createZstdCompress?(options: object): Transform
   readonly constants: { readonly ZSTD_c_compressionLevel?: number }
 }
 
 type Bytes = AsyncIterable<Uint8Array>
 type ByteStream = AsyncGenerator<Uint8Array, void, undefined>
-
-/** The plain bytes of zstd frames. Ends in ERR_LAYER_CORRUPT when they are damaged or cut off. */
-export function unzstd(source: Bytes): ByteStream {
-  const node = zlib as ZstdOfNode
-  if (node.createZstdDecompress !== undefined) {
-    return throughTransform(source, node.createZstdDecompress({ chunkSize: 256 * 1024 }))
-  }
-  const program = findZstd()
-  return program === undefined ? unzstdInScript(source) : throughProgram(source, program, ['-dcq'])
-}
 
 /** `source` as zstd at `level`; ERR_ZSTD_MISSING when nothing here can write it. */
 export function zstd(source: Bytes, level: number): ByteStream {
@@ -51,17 +39,9 @@ async function* throughTransform(source: Bytes, transform: Transform): ByteStrea
   try {
     for await (const chunk of transform) yield chunk as Buffer
     await fed
-  } catch (cause) {
-    const code = (cause as { code?: unknown }).code
-    if (typeof code === 'string' && code.startsWith('ZSTD_')) throw corrupt(String((cause as Error).message))
-    throw cause
   } finally {
     transform.destroy()
   }
-}
-
-function corrupt(reason: string): SlipwayError {
-  return new SlipwayError({ code: 'ERR_LAYER_CORRUPT', message: `zstd layer: ${reason}` })
 }
 
 /** Only in the system's directories: the caller's PATH has no say in what handles untrusted data. */
@@ -105,7 +85,10 @@ async function* throughProgram(source: Bytes, program: string, args: readonly st
     await fed
     const code = await exited
     if (code !== 0)
-      throw corrupt(complaint.split('\n')[0]?.replace(/^.*?: */, '') || `zstd exited with ${code}`)
+      throw new SlipwayError({
+        code: 'ERR_ZSTD_FAILED',
+        message: `compress layer: ${complaint.split('\n')[0] || `zstd exited with ${code}`}`,
+      })
   } finally {
     child.kill('SIGKILL')
   }
@@ -118,25 +101,4 @@ async function* watch(source: Bytes, onFailure: (cause: unknown) => void): ByteS
     onFailure(cause)
     throw cause
   }
-}
-
-/** As `unzstd`, by the decoder in JavaScript: several times slower, and there on every machine. */
-export async function* unzstdInScript(source: Bytes): ByteStream {
-  const { Decompress } = await import('fzstd')
-  let ready: Uint8Array[] = []
-  const decoder = new Decompress((chunk) => ready.push(chunk))
-  const decode = (chunk: Uint8Array, last: boolean): void => {
-    try {
-      decoder.push(chunk, last)
-    } catch (cause) {
-      throw corrupt(cause instanceof Error ? cause.message : String(cause))
-    }
-  }
-  for await (const chunk of source) {
-    decode(chunk, false)
-    yield* ready
-    ready = []
-  }
-  decode(new Uint8Array(0), true)
-  yield* ready
 }

@@ -11,6 +11,7 @@ import type { Snapshotter } from '../snapshot/types.ts'
 import type { LayerRef, OpDriver, Result } from '../solve/types.ts'
 import type { FileOperation } from '../sys/file-operation.ts'
 import { applyFileOperations } from '../sys/files.ts'
+import type { Native } from '../sys/native.ts'
 import { contentDigest, entriesOf } from './copy/content-digest.ts'
 import { asContextChange, hashFiles } from './copy/hash-files.ts'
 import { type OnUnknownName, resolveOwner } from './copy/owner.ts'
@@ -82,7 +83,7 @@ async function run(
   await using active = await snapshotter.prepare(parents)
   const { lower, upper, work } = active
   const copied: Copied[] = []
-  const operations = planActions({ op, inputs, sources, base, copied, cx })
+  const operations = planActions({ op, inputs, sources, native, base, copied, cx })
   const target = { kind: 'overlay', lower, upper, work } as const
   try {
     await applyFileOperations(target, operations, { native, signal: cx.signal })
@@ -102,6 +103,7 @@ interface Planning {
   readonly op: OpOf<'file'>
   readonly inputs: readonly Result[]
   readonly sources: Sources
+  readonly native: Native
   readonly base: MergedTree | undefined
   /** Receives what is copied, to be verified afterwards. */
   readonly copied: Copied[]
@@ -127,7 +129,7 @@ async function* planActions(planning: Planning): AsyncGenerator<FileOperation, v
 }
 
 async function* planSources(
-  { inputs, sources, copied, cx }: Planning,
+  { inputs, sources, native, copied, cx }: Planning,
   target: TargetTree,
   action: CopyAction,
   style: CopyStyle,
@@ -138,8 +140,8 @@ async function* planSources(
   const destination = destinationOf(selected, action.destination)
   for (const item of selected) {
     const isFile = action.unpack && item.entry.type === 'file'
-    if (isFile && (await isArchive(item.entry, style, cx.signal))) {
-      yield* unpackArchive(target, item.entry, destination, style, cx.signal)
+    if (isFile && (await isArchive(item.entry, { style, native, signal: cx.signal }))) {
+      yield* unpackArchive(target, item.entry, destination, { style, native, signal: cx.signal })
       continue
     }
     const planned: FileOperation[] = []

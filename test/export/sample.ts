@@ -7,10 +7,11 @@ import type { ImageForm } from '../../src/export/output.ts'
 import type { ConvertLayer } from '../../src/export/packed-image.ts'
 import { assemble } from '../../src/image/assemble.ts'
 import type { Image, ImageLayer } from '../../src/image/types.ts'
-import { compress, decompress } from '../../src/layer/compression.ts'
+import { compress } from '../../src/layer/compression.ts'
 import { writeTar } from '../../src/layer/tar-write.ts'
 import { openMemoryStore } from '../../src/store/memory-store.ts'
 import type { ContentStore } from '../../src/store/types.ts'
+import { plainBytes } from '../compression/plain-bytes.ts'
 
 export const gzipForm: ImageForm = {
   compression: 'gzip',
@@ -62,7 +63,7 @@ export async function sampleImage(): Promise<Sample> {
     [baseLayer, ...built],
   )
   const convert: ConvertLayer = async (layer, { compression, level }) => {
-    const source = decompress(await store.open(layer.descriptor))
+    const source = plainBytes(await store.open(layer.descriptor))
     const bytes = await collect(compress(source, compression, level === undefined ? {} : { level }))
     return store.put({ mediaType: ociLayerType(compression) }, bytes)
   }

@@ -11,11 +11,13 @@ import { pushStored } from '../../src/export/push-stored.ts'
 import { storeExporter, writeImage } from '../../src/export/store-image.ts'
 import { parseConfig, parseManifest } from '../../src/image/parse.ts'
 import { validateImage } from '../../src/image/validate.ts'
-import { compress, decompress } from '../../src/layer/compression.ts'
+import { compress } from '../../src/layer/compression.ts'
 import { copyImage } from '../../src/store/copy.ts'
 import { openMemoryStore } from '../../src/store/memory-store.ts'
 import type { ContentStore } from '../../src/store/types.ts'
+import { plainBytes } from '../compression/plain-bytes.ts'
 import { describeExporter } from '../contract/exporter.ts'
+import { testNative } from '../sys/native.ts'
 import { collect, gzipForm, type Sample, sampleContext, sampleImage } from './sample.ts'
 
 const name = 'docker.io/library/app:1'
@@ -121,7 +123,7 @@ describe('pushing', () => {
     const remote = await read(there, pushed)
     expect(remote.manifest.config.digest).toBe(stored.config.digest)
     const { signal } = new AbortController()
-    expect(await validateImage(there, pushed, { signal, decompress })).toEqual([])
+    expect(await validateImage(there, pushed, { signal, decompress: plainBytes })).toEqual([])
     const again = await pushStored({ ...remote }, name, { ...sample, push }, sampleContext())
     expect(again.digest).toBe(pushed.digest)
   })
@@ -131,7 +133,7 @@ describe('converting layers', () => {
   const zstdBase = async ({ store, image }: Sample): Promise<Sample['image']['layers'][number]> => {
     const [base] = image.layers
     if (base === undefined) throw new Error('no base layer')
-    const plain = decompress(await store.open(base.descriptor))
+    const plain = plainBytes(await store.open(base.descriptor))
     const bytes = await collect(compress(plain, 'zstd'))
     return { diffId: base.diffId, descriptor: await store.put({ mediaType: mediaType.ociLayerZstd }, bytes) }
   }
@@ -139,7 +141,7 @@ describe('converting layers', () => {
   test('a built layer and a base layer end in the wanted form with the same content', async () => {
     const sample = await sampleImage()
     const variants = await mkdtemp(join(tmpdir(), 'slipway-variants-'))
-    const convert = layerConverter(sample.store, variants)
+    const convert = layerConverter(sample.store, variants, testNative())
     const built = sample.image.layers[1]
     if (built === undefined) throw new Error('no built layer')
     for (const layer of [built, await zstdBase(sample)]) {
@@ -147,7 +149,7 @@ describe('converting layers', () => {
       expect(gzip.mediaType).toBe(mediaType.ociLayerGzip)
       const plain = await convert(layer, { compression: 'uncompressed' }, sampleContext())
       expect(plain.digest).toBe(layer.diffId)
-      expect(await collect(decompress(await sample.store.open(gzip)))).toEqual(
+      expect(await collect(plainBytes(await sample.store.open(gzip)))).toEqual(
         await collect(await sample.store.open(plain)),
       )
     }
@@ -159,7 +161,7 @@ describe('converting layers', () => {
     const [base, other] = sample.image.layers
     if (base === undefined || other === undefined) throw new Error('no layers')
     const variants = await mkdtemp(join(tmpdir(), 'slipway-variants-'))
-    const convert = layerConverter(sample.store, variants)
+    const convert = layerConverter(sample.store, variants, testNative())
     const lying = { ...base, diffId: other.diffId }
     await expect(convert(lying, { compression: 'zstd' }, sampleContext())).rejects.toMatchObject({
       code: 'ERR_DIGEST_MISMATCH',

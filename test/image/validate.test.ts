@@ -6,7 +6,7 @@ import { writeImage } from '../../src/export/store-image.ts'
 import { encodeIndex, encodeManifest } from '../../src/image/encode.ts'
 import { parseManifest } from '../../src/image/parse.ts'
 import { type BlobSource, validateImage } from '../../src/image/validate.ts'
-import { decompress } from '../../src/layer/compression.ts'
+import { plainBytes } from '../compression/plain-bytes.ts'
 import { sampleImage } from '../export/sample.ts'
 
 const { signal } = new AbortController()
@@ -16,7 +16,7 @@ async function stored() {
   const { manifest, config } = await writeImage(store, image)
   const parsed = parseManifest(await store.read(manifest, 1 << 20))
   const check = (source: BlobSource, at: Descriptor = manifest) =>
-    validateImage(source, at, { signal, decompress })
+    validateImage(source, at, { signal, decompress: plainBytes })
   return { store, manifest, config, parsed, check }
 }
 
@@ -83,7 +83,7 @@ describe('validateImage', () => {
 
   test('an aborted check is no finding', async () => {
     const { store, manifest } = await stored()
-    const options = { signal: AbortSignal.abort(new Error('stop')), decompress }
+    const options = { signal: AbortSignal.abort(new Error('stop')), decompress: plainBytes }
     await expect(validateImage(store, manifest, options)).rejects.toThrow('stop')
   })
 })

@@ -199,7 +199,7 @@ asRoot('damaged layers (needs root)', () => {
   test.each([20, 40, -9, -1])('gzip cut off at %d', async (length) => {
     const packed = gzipSync(archive)
     await expect(unpackTar(layer, packed.subarray(0, length), { native, diffId })).rejects.toMatchObject({
-      code: 'ERR_LAYER_CORRUPT',
+      code: 'ERR_DECOMPRESS_CORRUPT',
     })
   })
 
@@ -228,7 +228,7 @@ asRoot('damaged layers (needs root)', () => {
   test('more than the limits allow', async () => {
     const limits = { ...defaultLayerLimits, archiveBytes: 4096 }
     await expect(unpackTar(layer, archive, { native, limits })).rejects.toMatchObject({
-      code: 'ERR_LAYER_LIMIT',
+      code: 'ERR_DECOMPRESS_LIMIT',
     })
     await expect(
       unpackTar(join(base, 'b'), archive, { native, limits: { ...defaultLayerLimits, entries: 1 } }),

@@ -1,29 +1,35 @@
 // ADD of a local archive: recognising it by content and extracting it at the destination, which is the root
 // of everything the archive names. Follows moby's archive.Unpack as BuildKit calls it.
-import { spawn } from 'node:child_process'
-import { access, constants, type FileHandle, open, readlink } from 'node:fs/promises'
+import { constants, type FileHandle, open, readlink } from 'node:fs/promises'
+import { decompress } from '../../compression/decompress.ts'
 import { bytesOf, fsPath, textOf } from '../../core/byte-string.ts'
-import { errnoOf, invariant, SlipwayError } from '../../core/error.ts'
+import { SlipwayError } from '../../core/error.ts'
 import { baseOf, cleanPath, joinPath, parentOf } from '../../core/path.ts'
-import { decompress, sniffCompression } from '../../layer/compression.ts'
 import { isWrittenXattr } from '../../layer/layer-xattrs.ts'
 import type { TarEntry } from '../../layer/tar-entry.ts'
 import { readTar, type TarMember } from '../../layer/tar-read.ts'
 import type { FileOperation } from '../../sys/file-operation.ts'
+import type { Native } from '../../sys/native.ts'
 import { changed, isListed, unreadable } from './hash-files.ts'
 import { type CopyStyle, checkName, planDirectories } from './plan-copy.ts'
 import type { SourceEntry } from './source-tree.ts'
 import type { TargetEntry, TargetTree } from './target-tree.ts'
 
-/** Whether the file's content, decompressed if it is compressed, begins as a tar archive. Throws ERR_ADD_DECOMPRESSOR for bzip2 or xz without the program. */
-export async function isArchive(entry: SourceEntry, style: CopyStyle, signal: AbortSignal): Promise<boolean> {
+export interface UnpackOptions {
+  readonly style: CopyStyle
+  readonly native: Native
+  readonly signal: AbortSignal
+}
+
+/** Whether the file's content, decompressed if it is compressed, begins as a tar archive. */
+export async function isArchive(entry: SourceEntry, options: UnpackOptions): Promise<boolean> {
   if (entry.size === 0) return false
   try {
-    for await (const member of readTar(archiveBytes(entry, style, signal))) return member !== undefined
+    for await (const member of readTar(archiveBytes(entry, options))) return member !== undefined
     return false
   } catch (thrown) {
     // Whatever is wrong with it as an archive, as a file it can be copied.
-    if (thrown instanceof SlipwayError && /^ERR_(TAR|LAYER)_/.test(thrown.code)) return false
+    if (thrown instanceof SlipwayError && /^ERR_(TAR|DECOMPRESS)_/.test(thrown.code)) return false
     throw thrown
   }
 }
@@ -33,13 +39,13 @@ export async function* unpackArchive(
   target: TargetTree,
   entry: SourceEntry,
   destination: string,
-  style: CopyStyle,
-  signal: AbortSignal,
+  options: UnpackOptions,
 ): AsyncGenerator<FileOperation, void, undefined> {
+  const { style } = options
   const made: FileOperation[] = []
   const emit = (operation: FileOperation): void => void made.push(operation)
   const root = await planDirectories(target, cleanPath(bytesOf(destination)), style, emit)
-  for await (const member of readTar(archiveBytes(entry, style, signal))) {
+  for await (const member of readTar(archiveBytes(entry, options))) {
     await planMember(target, root, member, style, emit)
     yield* made.splice(0)
   }
@@ -128,24 +134,15 @@ async function linkTargetOf(
 /** The plain bytes of a possibly compressed file. */
 async function* archiveBytes(
   entry: SourceEntry,
-  style: CopyStyle,
-  signal: AbortSignal,
+  { style, native, signal }: UnpackOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const file = await openListed(entry)
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0)
-    const start = buffer.subarray(0, bytesRead)
-    const program = foreign.find(({ magic }) => start.subarray(0, magic.length).equals(magic))
-    if (program !== undefined) {
-      yield* runDecompressor(file, entry, program.name, style, signal)
-      return
-    }
     const source = file.createReadStream({ start: 0, autoClose: false, signal, highWaterMark: 256 << 10 })
     // Handed over even if nobody reads on after the first header.
     source.on('error', () => undefined)
-    const kind = sniffCompression(start)
-    if (kind === 'uncompressed') yield* source
-    else yield* decompress(source)
+    const what = `${style.instruction} failed: ${JSON.stringify(`/${textOf(entry.path)}`)}`
+    yield* decompress(source, { native, what, signal })
   } finally {
     await file.close()
   }
@@ -167,60 +164,4 @@ async function openListed(entry: SourceEntry): Promise<FileHandle> {
     await file?.close()
     throw unreadable(entry, thrown)
   }
-}
-
-/** Compressions Node does not know. */
-const foreign = [
-  { name: 'bzip2', magic: Buffer.from('BZh', 'latin1') },
-  { name: 'xz', magic: Buffer.from('fd377a585a00', 'hex') },
-] as const
-
-async function* runDecompressor(
-  file: FileHandle,
-  entry: SourceEntry,
-  name: 'bzip2' | 'xz',
-  style: CopyStyle,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const program = await findProgram(name)
-  if (program === undefined) {
-    throw new SlipwayError({
-      code: 'ERR_ADD_DECOMPRESSOR',
-      message: `${style.instruction} failed: ${JSON.stringify(`/${textOf(entry.path)}`)} is compressed with ${name}, and the program ${name} is not installed`,
-      hint: `install ${name === 'xz' ? 'xz-utils' : name}, or compress the archive with gzip or zstd`,
-    })
-  }
-  const child = spawn(program, ['-dc'], { stdio: [file.fd, 'pipe', 'ignore'], env: {}, signal })
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', resolve)
-  })
-  // Awaited below; a reader that stops early must not leave it unhandled.
-  ended.catch(() => undefined)
-  try {
-    invariant(child.stdout, 'a piped stdout exists')
-    yield* child.stdout
-    const code = await ended
-    if (code === 0) return
-    throw new SlipwayError({
-      code: 'ERR_LAYER_CORRUPT',
-      message: `${style.instruction} failed: decompress ${JSON.stringify(`/${textOf(entry.path)}`)}: ${name} exited with code ${code}`,
-    })
-  } finally {
-    child.kill('SIGKILL')
-  }
-}
-
-/** Only system directories: the caller's PATH is no part of a build. */
-async function findProgram(name: string): Promise<string | undefined> {
-  for (const directory of ['/usr/bin', '/bin', '/usr/local/bin']) {
-    const path = `${directory}/${name}`
-    try {
-      await access(path, constants.X_OK)
-      return path
-    } catch (thrown) {
-      if (errnoOf(thrown) === undefined) throw thrown
-    }
-  }
-  return undefined
 }
