@@ -19,7 +19,8 @@ import { decodeText } from './decode-text.ts'
 
 /** A Dockerfile longer than this is a mistake or an attack. */
 const maxDockerfileBytes = 16 << 20
-const maxIgnoreFileBytes = 8 << 20
+/** As much as BuildKit reads. */
+const maxIgnoreFileBytes = 16 << 20
 
 export interface InputRequest {
   /** The context as typed. */
@@ -74,7 +75,7 @@ export function readInput(request: InputRequest): BuildInput {
     if (bytes !== undefined) {
       return {
         dockerfile: { name: basename(candidate), text: decodeText(bytes, 'Dockerfile', candidate) },
-        ...ignoreOf(context, candidate),
+        ...ignoreOf(context, path),
       }
     }
   }
@@ -120,7 +121,19 @@ function checkContext(context: string): void {
   })
 }
 
-/** `<Dockerfile>.dockerignore` beside the Dockerfile wins over `.dockerignore` in the context. */
+/** The ignore file that a build of this context would obey, whether there is a Dockerfile or not. Throws ERR_CONTEXT_*. */
+export function readIgnoreFile(request: Omit<InputRequest, 'stdin'>): SourceFile | undefined {
+  const { context, file } = request
+  if (context === undefined) return undefined
+  checkContext(context)
+  const dockerfile = file === undefined ? join(context, 'Dockerfile') : resolve(file)
+  return ignoreOf(context, file === '-' ? undefined : dockerfile).ignoreFile
+}
+
+/**
+ * `<Dockerfile>.dockerignore` beside the Dockerfile wins over `.dockerignore` in the context, even when it is empty. As in
+ * BuildKit the name that was asked for counts, not that of a `dockerfile` found instead.
+ */
 function ignoreOf(context: string | undefined, dockerfile?: string): { ignoreFile?: SourceFile } {
   if (context === undefined) return {}
   for (const path of [

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { errnoOf, redact, SlipwayError } from '../core/error.ts'
 import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
 import type { NamedContext } from '../plan/types.ts'
+import { decodeText } from './decode-text.ts'
 import { readRegular } from './input.ts'
 import { fetchedSource } from './remote-context.ts'
 
@@ -14,9 +15,9 @@ export interface NamedContexts {
 }
 
 const imageSchemes = ['docker-image://', 'container-image://']
-const maxIgnoreFileBytes = 8 << 20
+const maxIgnoreFileBytes = 16 << 20
 
-/** Throws ERR_CONTEXT_MISSING and ERR_CONTEXT_UNSUPPORTED, naming the context. */
+/** Throws ERR_CONTEXT_MISSING, ERR_CONTEXT_UNSUPPORTED and ERR_PATTERN_INVALID, naming the context. */
 export function namedContexts(sources: Readonly<Record<string, string>>): NamedContexts {
   const plan: Record<string, NamedContext> = {}
   const directories: Record<string, string> = {}
@@ -41,15 +42,20 @@ export function namedContexts(sources: Readonly<Record<string, string>>): NamedC
     }
     const directory = resolve(source)
     checkDirectory(name, directory)
-    const ignore = readRegular(join(directory, '.dockerignore'), maxIgnoreFileBytes, 'ignore file', directory)
-    const text = ignore?.toString('utf8') ?? ''
-    plan[name] = {
-      kind: 'local',
-      ignore: parseIgnoreFile(text, '.dockerignore').value.map(({ pattern }) => pattern),
-    }
+    plan[name] = { kind: 'local', ignore: ignoreOf(name, directory) }
     directories[name] = directory
   }
   return { plan, directories }
+}
+
+function ignoreOf(name: string, directory: string): readonly string[] {
+  const path = join(directory, '.dockerignore')
+  const bytes = readRegular(path, maxIgnoreFileBytes, 'ignore file', directory)
+  if (bytes === undefined) return []
+  const { value, diagnostics } = parseIgnoreFile(decodeText(bytes, 'ignore file', path))
+  const wrong = diagnostics.find(({ severity }) => severity === 'error')
+  if (wrong === undefined) return value.map(({ pattern }) => pattern)
+  throw new SlipwayError({ code: 'ERR_PATTERN_INVALID', message: `open context ${name}: ${wrong.message}` })
 }
 
 function checkDirectory(name: string, directory: string): void {

@@ -46,7 +46,19 @@ describe.skipIf(lacking !== undefined)(`the command line (needs ${lacking ?? 'no
     ws.context('failing', { Dockerfile: 'FROM base\nRUN echo before; sleep 0.2; exit 3\n' })
 
   describe('help and mistakes', () => {
-    const commands = ['build', 'run', 'pull', 'push', 'images', 'tag', 'rmi', 'inspect', 'history', 'store']
+    const commands = [
+      'build',
+      'run',
+      'pull',
+      'push',
+      'images',
+      'tag',
+      'rmi',
+      'inspect',
+      'history',
+      'store',
+      'context',
+    ]
 
     it('helps with everything', () => {
       const help = ws.ok('--help').stdout
@@ -68,6 +80,7 @@ describe.skipIf(lacking !== undefined)(`the command line (needs ${lacking ?? 'no
       [['build', ''], 125, /"" for PATH/],
       [['history'], 1, /"slipway history" requires 1 argument, got 0/],
       [['store', 'check'], 1, /unknown action "check"/],
+      [['context', 'show', '.'], 1, /unknown action "show"/],
       [['run', 'no-such-image'], 125, /image "no-such-image": not in the local store/],
       [['run', 'ap:1'], 125, /did you mean app:1\?/],
       [['tag', 'app:1', 'Not:Lower'], 1, /must be lowercase/],

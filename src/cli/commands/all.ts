@@ -1,6 +1,7 @@
 // Every command by name, in the order the help lists them.
 import type { CommandPage } from '../page.ts'
 import { buildCommand } from './build.ts'
+import { contextCommand } from './context.ts'
 import { historyCommand } from './history.ts'
 import { imagesCommand } from './images.ts'
 import { inspectCommand } from './inspect.ts'
@@ -22,4 +23,5 @@ export const commands: Readonly<Record<string, CommandPage>> = {
   inspect: inspectCommand,
   history: historyCommand,
   store: storeCommand,
+  context: contextCommand,
 }
