@@ -7,13 +7,6 @@ import { parseArgs } from 'node:util'
 import type { Peer } from './peer.ts'
 import { finish, tool } from './slipway.ts'
 
-/** Why there is none to compare with, or undefined. */
-export function buildkitMissing(): string | undefined {
-  return process.env.SLIPWAY_TEST_BUILDKIT === undefined
-    ? 'SLIPWAY_TEST_BUILDKIT, the address of a buildkitd'
-    : undefined
-}
-
 export interface Buildkit extends Peer {
   /** `v0.34.2`, as the workers name it. */
   readonly version: string
