@@ -2,21 +2,20 @@
 
 import { openDrivers } from './app/drivers.ts'
 import { type HostOptions, hostSlot } from './app/host.ts'
-import { type BuildInput, readInput } from './app/input.ts'
+import type { BuildInput } from './app/input.ts'
 import { namedContexts } from './app/named-contexts.ts'
 import { exportBuild, openOutputs } from './app/outputs.ts'
 import { otherFailure, resolvePin, unresolved } from './app/pins.ts'
 import { withProxyArgs } from './app/proxy-args.ts'
+import { readInput } from './app/read-input.ts'
 import { readStages } from './app/read-stages.ts'
-import { readRemoteInput, remoteContextOf } from './app/remote-context.ts'
 import { type BuildRequest, planOptionsFrom } from './app/request.ts'
 import { stepsOf } from './app/steps.ts'
 import { openLocalCache } from './cache/local-cache.ts'
 import type { Context } from './core/context.ts'
-import { task } from './core/context.ts'
 import { type Diagnostic, hasErrors } from './core/diagnostic.ts'
 import type { Digest } from './core/digest.ts'
-import { redact, SlipwayError } from './core/error.ts'
+import { redact } from './core/error.ts'
 import { platformOfHost } from './core/platform.ts'
 import type { SourceFile } from './core/span.ts'
 import { furtherMistakes } from './plan/further-mistakes.ts'
@@ -39,13 +38,7 @@ export interface BuildReport {
 export async function build(asked: BuildRequest, options: HostOptions, cx: Context): Promise<BuildReport> {
   const outputs = await openOutputs(asked)
   await using slot = hostSlot({ ...options, secrets: asked.secrets, agents: asked.agents }, cx)
-  const remote = remoteContextOf(asked)
-  const input =
-    remote !== undefined
-      ? await readRemoteInput(asked, remote, await slot.open(), cx)
-      : await task(cx, 'internal:definition', '[internal] load build definition', async () =>
-          readInput(asked),
-        )
+  const input = await readInput(asked, slot, cx)
   const proxied = await withProxyArgs(asked.buildArgs, options.environment)
   const request = { ...asked, buildArgs: proxied.value }
   const { parsed, stages, diagnostics: read, files, show } = readStages(input, request.buildArgs)
@@ -62,7 +55,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   const contexts = namedContexts(request.contexts)
   const planOptions = planOptionsFrom(request, input, files, platform, contexts.plan)
   const resolve = (pin: PinRequest): Promise<Pin> => resolvePin(host, pin, request.pull, cx)
-  const planned = await planWithPins(stages, planOptions, resolve, input.remote?.pins).catch(
+  const planned = await planWithPins(stages, planOptions, resolve, input.fetched?.pins).catch(
     (thrown: unknown) => {
       const missing = unresolved(thrown)
       if (missing === undefined) {
@@ -78,7 +71,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: graph.files })
 
   const { drivers, layers } = openDrivers(host, {
-    directoryOf: (name) => contexts.directories[name] ?? contextDirectory(request),
+    directoryOf: (name) => contexts.directories[name] ?? request.context,
     ...(request.shmSizeBytes === undefined ? {} : { shmSizeBytes: request.shmSizeBytes }),
   })
   const cache = await openLocalCache(host.directory, {
@@ -99,15 +92,6 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
 }
 
 /** What earlier builds of the same are found by. */
-function nameOfContext({ context, contextName }: BuildRequest, { remote }: BuildInput): string {
-  return remote === undefined ? (context ?? '-') : redact(contextName)
-}
-
-function contextDirectory({ context }: BuildRequest): string {
-  if (context !== undefined) return context
-  throw new SlipwayError({
-    code: 'ERR_CONTEXT_MISSING',
-    message: 'open context: there is none, only a Dockerfile on standard input',
-    hint: 'name the directory to copy from: slipway build -f - DIRECTORY',
-  })
+function nameOfContext({ context, contextName }: BuildRequest, { fetched }: BuildInput): string {
+  return fetched === undefined ? (context ?? '-') : redact(contextName)
 }

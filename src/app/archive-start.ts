@@ -1,13 +1,14 @@
-// Whether a file begins as an archive: what decides if a URL is a build context or only a Dockerfile.
+// Whether something begins as an archive: what decides if a URL or standard input is a build context or only a Dockerfile.
 import { open } from 'node:fs/promises'
 import { sniffCompression } from '../compression/format.ts'
 import { SlipwayError } from '../core/error.ts'
-import { readTar } from '../layer/tar-read.ts'
+import { decodeHeader } from '../layer/tar-decode.ts'
+import { blockSize } from '../layer/tar-entry.ts'
 
 /** As much as BuildKit looks at. */
-const sniffedBytes = 1024
+export const sniffedBytes = 1024
 
-/** Whether the file is a tar archive or compressed. Differs: BuildKit does not know zstd here. */
+/** Whether the file is a tar archive or compressed. */
 export async function beginsAsArchive(path: string): Promise<boolean> {
   const file = await open(path, 'r')
   try {
@@ -18,16 +19,19 @@ export async function beginsAsArchive(path: string): Promise<boolean> {
   }
 }
 
-async function isArchiveStart(start: Buffer): Promise<boolean> {
+/**
+ * Whether these first bytes are those of a tar archive or of something compressed. Differs: BuildKit does not know zstd here,
+ * nor archives that begin with an extended header.
+ */
+export function isArchiveStart(start: Buffer): boolean {
   if (sniffCompression(start) !== 'uncompressed') return true
-  const chunks = async function* (): AsyncGenerator<Buffer, void, undefined> {
-    yield start
-  }
+  if (start.length < blockSize) return false
   try {
-    for await (const member of readTar(chunks())) return member !== undefined
-    return false
+    // A block of zeros ends an archive, and begins one that is empty.
+    decodeHeader(start.subarray(0, blockSize))
+    return true
   } catch (thrown) {
-    if (thrown instanceof SlipwayError && thrown.code.startsWith('ERR_TAR_')) return false
+    if (thrown instanceof SlipwayError && thrown.code === 'ERR_TAR_INVALID') return false
     throw thrown
   }
 }

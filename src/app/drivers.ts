@@ -18,8 +18,8 @@ import type { Host } from './host.ts'
 const parallelTransfers = 4
 
 export interface DriverOptions {
-  /** The absolute path of the main (`context`) or a named context. */
-  directoryOf(name: string): string
+  /** The absolute path of the main (`context`) or a named context; undefined for one without files. */
+  directoryOf(name: string): string | undefined
   readonly shmSizeBytes?: number
 }
 

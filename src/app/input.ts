@@ -1,4 +1,4 @@
-// What a build reads of the user's files before anything runs: the Dockerfile and the ignore file.
+// What a build reads of the user's own directories before anything runs: the Dockerfile and the ignore file.
 import {
   closeSync,
   constants,
@@ -12,78 +12,63 @@ import {
   statSync,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import type { Readable } from 'node:stream'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import type { SourceFile } from '../core/span.ts'
-import type { Pins, RemoteContext } from '../plan/types.ts'
+import type { MainContext, Pins } from '../plan/types.ts'
 import { decodeText } from './decode-text.ts'
 
 /** A Dockerfile longer than this is a mistake or an attack. */
-const maxDockerfileBytes = 16 << 20
+export const maxDockerfileBytes = 16 << 20
 /** As much as BuildKit reads. */
 const maxIgnoreFileBytes = 16 << 20
 
 export interface InputRequest {
   /** The context as typed. */
   readonly contextName: string
-  /** Absolute path of the context directory; undefined when the Dockerfile comes alone on standard input. */
+  /** Absolute path of the context directory; undefined when standard input takes its place. */
   readonly context?: string
   /** Path given with --file, `-` for standard input. */
   readonly file?: string
-  /** The same as typed: a path in a context that is fetched. */
+  /** The same as typed: a URL, or a path in a context that is no directory of this machine. */
   readonly fileName?: string
-  stdin(): Buffer
+  stdin(): Readable
 }
 
 export interface BuildInput {
   readonly dockerfile: SourceFile
   readonly ignoreFile?: SourceFile
-  /** The main context where it was fetched, and what that stands for now. */
-  readonly remote?: { readonly source: RemoteContext; readonly pins: Pins }
+  /** The main context where it is no directory, and what that stands for now. */
+  readonly fetched?: { readonly source: MainContext; readonly pins: Pins }
 }
 
-/** The Dockerfile and the ignore file that goes with it. Throws ERR_CONTEXT_*, ERR_DOCKERFILE_*. */
-export function readInput(request: InputRequest): BuildInput {
-  const { context } = request
-  if (context !== undefined) checkContext(context)
-  if (context === undefined || request.file === '-') {
-    if (context === undefined && request.file !== undefined && request.file !== '-') {
-      throw new SlipwayError({
-        code: 'ERR_CONTEXT_UNSUPPORTED',
-        message: 'read context from standard input: tar contexts are not supported yet',
-        hint: 'leave out --file to give a Dockerfile on standard input, or name a directory',
-      })
-    }
-    const bytes = request.stdin()
-    if (looksLikeArchive(bytes)) {
-      throw new SlipwayError({
-        code: 'ERR_CONTEXT_UNSUPPORTED',
-        message:
-          'read Dockerfile from standard input: it is an archive, and tar contexts are not supported yet',
-        hint: 'unpack it and name the directory',
-      })
-    }
-    return {
-      dockerfile: { name: '<stdin>', text: decodeText(bytes, 'Dockerfile', 'from standard input') },
-      ...ignoreOf(context),
-    }
-  }
+/** The Dockerfile of a directory (`elsewhere`: it is not there but this) and the ignore file that goes with it. Throws ERR_CONTEXT_*, ERR_DOCKERFILE_*. */
+export function readLocalInput(
+  context: string,
+  request: InputRequest,
+  elsewhere: SourceFile | undefined,
+): BuildInput {
+  checkContext(context)
+  if (elsewhere !== undefined) return { dockerfile: elsewhere, ...ignoreOf(context) }
   const path = request.file === undefined ? join(context, 'Dockerfile') : resolve(request.file)
   const name = request.file === undefined ? 'Dockerfile' : basename(path)
   const fallback = name === 'Dockerfile' ? [join(dirname(path), 'dockerfile')] : []
   for (const candidate of [path, ...fallback]) {
-    const bytes = readRegular(candidate, maxDockerfileBytes, 'Dockerfile', context)
-    if (bytes !== undefined) {
-      return {
-        dockerfile: { name: basename(candidate), text: decodeText(bytes, 'Dockerfile', candidate) },
-        ...ignoreOf(context, path),
-      }
-    }
+    const dockerfile = readDockerfile(candidate, context)
+    if (dockerfile !== undefined) return { dockerfile, ...ignoreOf(context, path) }
   }
   throw new SlipwayError({
     code: 'ERR_DOCKERFILE_MISSING',
     message: `open Dockerfile ${path}: no such file`,
     hint: hintFor(context, request),
   })
+}
+
+/** The Dockerfile at an absolute path, or undefined when there is none. `context` is the directory whose links are not to lead out of it. */
+export function readDockerfile(path: string, context?: string): SourceFile | undefined {
+  const bytes = readRegular(path, maxDockerfileBytes, 'Dockerfile', context)
+  if (bytes === undefined) return undefined
+  return { name: basename(path), text: decodeText(bytes, 'Dockerfile', path) }
 }
 
 /** Where the Dockerfile may be instead: --file counts from the working directory, which people forget. */
@@ -117,7 +102,9 @@ function checkContext(context: string): void {
   throw new SlipwayError({
     code: 'ERR_CONTEXT_UNSUPPORTED',
     message: `open context ${context}: not a directory`,
-    hint: 'give the Dockerfile with --file and the directory as argument',
+    hint: /\.(?:tar|t[bgxz]z2?|tar\.\w+)$/.test(context)
+      ? `give an archive on standard input: slipway build - < ${context}`
+      : 'give the Dockerfile with --file and the directory as argument',
   })
 }
 
@@ -134,8 +121,7 @@ export function readIgnoreFile(request: Omit<InputRequest, 'stdin'>): SourceFile
  * `<Dockerfile>.dockerignore` beside the Dockerfile wins over `.dockerignore` in the context, even when it is empty. As in
  * BuildKit the name that was asked for counts, not that of a `dockerfile` found instead.
  */
-function ignoreOf(context: string | undefined, dockerfile?: string): { ignoreFile?: SourceFile } {
-  if (context === undefined) return {}
+function ignoreOf(context: string, dockerfile?: string): { ignoreFile?: SourceFile } {
   for (const path of [
     ...(dockerfile ? [`${dockerfile}.dockerignore`] : []),
     join(context, '.dockerignore'),
@@ -155,7 +141,7 @@ export function readRegular(
   path: string,
   limitBytes: number,
   what: string,
-  context: string,
+  context?: string,
 ): Buffer | undefined {
   let fd: number
   try {
@@ -176,9 +162,12 @@ export function readRegular(
   }
 }
 
-function openInside(path: string, what: string, context: string): number {
-  const inside = realpathSync.native(context)
-  const isOfContext = isBelow(path, context) || isBelow(`${realpathSync.native(dirname(path))}/`, inside)
+function openInside(path: string, what: string, context: string | undefined): number {
+  const inside = context === undefined ? undefined : realpathSync.native(context)
+  const isOfContext =
+    context !== undefined &&
+    inside !== undefined &&
+    (isBelow(path, context) || isBelow(`${realpathSync.native(dirname(path))}/`, inside))
   if (!isOfContext) return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   const real = realpathSync.native(path)
   if (!isBelow(real, inside)) throw unreadable(what, path, 'a link leads out of the build context')
@@ -195,12 +184,4 @@ function isBelow(path: string, directory: string): boolean {
 
 function unreadable(what: string, path: string, reason: string, cause?: unknown): SlipwayError {
   return new SlipwayError({ code: 'ERR_FILE_UNREADABLE', message: `read ${what} ${path}: ${reason}`, cause })
-}
-
-function looksLikeArchive(bytes: Buffer): boolean {
-  const magics = ['1f8b', '28b52ffd', 'fd377a58', '425a68']
-  return (
-    magics.some((magic) => bytes.subarray(0, magic.length / 2).toString('hex') === magic) ||
-    bytes.subarray(257, 262).toString('latin1') === 'ustar'
-  )
 }

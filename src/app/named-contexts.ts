@@ -5,8 +5,8 @@ import { errnoOf, redact, SlipwayError } from '../core/error.ts'
 import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
 import type { NamedContext } from '../plan/types.ts'
 import { decodeText } from './decode-text.ts'
+import { fetchedSource } from './fetched-context.ts'
 import { readRegular } from './input.ts'
-import { fetchedSource } from './remote-context.ts'
 
 export interface NamedContexts {
   readonly plan: Readonly<Record<string, NamedContext>>

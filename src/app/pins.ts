@@ -31,7 +31,8 @@ export function resolvePin(host: Host, request: PinRequest, pull: boolean, cx: C
   }
 }
 
-async function resolveHttpPin(host: Host, { url, span }: HttpRequest, cx: Context): Promise<HttpPin> {
+/** What is at a URL now; it is in the store then. Throws ERR_HTTP_*. */
+export async function resolveHttpPin(host: Host, { url, span }: HttpRequest, cx: Context): Promise<HttpPin> {
   const step = `fetch:${digestOf(url)}`
   return task(cx, step, `[internal] load ${redact(url)}`, async () => {
     try {

@@ -53,7 +53,7 @@ export function planOptionsFrom(
     noCacheFilter: request.noCache === 'all' ? [] : request.noCache,
     hosts: request.hosts,
     contexts,
-    ...(input.remote === undefined ? {} : { remote: input.remote.source }),
+    ...(input.fetched === undefined ? {} : { mainContext: input.fetched.source }),
     ignore: ignorePatterns(input),
     allow: request.allow.flatMap((name) => (name === 'security.insecure' ? [name] : [])),
   }

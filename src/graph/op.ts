@@ -24,7 +24,7 @@ export interface LocalOp {
   readonly ignore: readonly string[]
 }
 
-/** A file of the web, known by its content: alone in a directory, mode 0600. Where it can be had stands in the note. */
+/** A file of the web, known by its content: alone in a directory, mode 0600. Where it can be had stands in the note; if nowhere, it is in the store. */
 export interface HttpOp {
   readonly kind: 'http'
   readonly inputs: readonly []

@@ -1,8 +1,9 @@
 // The driver of files of the web: one file in a layer of its own. Fetching it is the fetcher's business.
 import { bytesOf } from '../core/byte-string.ts'
 import { digestOfJson } from '../core/canonical-json.ts'
-import { invariant } from '../core/error.ts'
-import type { HttpFetcher } from '../fetch/http.ts'
+import { parseDigest } from '../core/digest.ts'
+import { SlipwayError } from '../core/error.ts'
+import type { FetchedFile, HttpFetcher } from '../fetch/http.ts'
 import type { OpOf } from '../graph/op.ts'
 import type { Snapshotter } from '../snapshot/types.ts'
 import type { OpDriver } from '../solve/types.ts'
@@ -14,7 +15,7 @@ import { snapshotLayer } from './layers.ts'
 export interface HttpDependencies {
   readonly native: Native
   readonly snapshotter: Pick<Snapshotter, 'prepare'>
-  readonly store: Pick<ContentStore, 'path'>
+  readonly store: Pick<ContentStore, 'path' | 'sizeOf'>
   readonly fetcher: () => Promise<Pick<HttpFetcher, 'fetch'>>
 }
 
@@ -28,9 +29,13 @@ export function httpDriver({
   return {
     async run(op, _inputs, note, cx) {
       const { checksum, filename } = op
-      invariant(note.remote, 'an http op has no URL in its note')
-      const fetched = await (await fetcher()).fetch({ url: note.remote.url, checksum }, digestOfJson(op), cx)
-      const { digest, size, modified = 0 } = fetched
+      const {
+        digest,
+        size,
+        modified = 0,
+      } = note.remote === undefined
+        ? await stored(store, checksum)
+        : await (await fetcher()).fetch({ url: note.remote.url, checksum }, digestOfJson(op), cx)
       await using active = await snapshotter.prepare([])
       const mtimeNs = BigInt(op.modified ?? modified) * 1_000_000_000n
       const path = bytesOf(filename)
@@ -43,4 +48,16 @@ export function httpDriver({
       return [snapshotLayer(await active.commit(), cx)]
     },
   }
+}
+
+/** A file that nobody can be asked for again. */
+async function stored(store: Pick<ContentStore, 'sizeOf'>, checksum: string): Promise<FetchedFile> {
+  const digest = parseDigest(checksum)
+  const size = await store.sizeOf(digest)
+  if (size !== undefined) return { digest, size }
+  throw new SlipwayError({
+    code: 'ERR_BLOB_MISSING',
+    message: `read build context ${digest}: it is not in the local store any more`,
+    hint: 'run the build again',
+  })
 }

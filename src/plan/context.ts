@@ -31,6 +31,11 @@ export function addContext(
     }
     case 'git':
       return addGit({ reference: source.reference }, use)
+    case 'archive': {
+      const file = { kind: 'http', inputs: [], checksum: source.digest, filename: contextFile } as const
+      const op = use.graph.add(file, noteOf(name, slot, 'load build context'))
+      return addUnpacked(op, noteOf(name, slot, 'unpack build context'), use.graph)
+    }
     case 'http': {
       const { op } = addHttp({ url: source.url, filename: contextFile }, use)
       return source.isArchive ? addUnpacked(op, noteOf(name, slot, 'unpack build context'), use.graph) : op

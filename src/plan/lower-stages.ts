@@ -80,7 +80,8 @@ export function lowerStages(
       targetPlatform,
       pins: input.pins,
       report,
-      context: () => contextSource('context', options.remote ?? { kind: 'local', ignore: options.ignore }),
+      context: () =>
+        contextSource('context', options.mainContext ?? { kind: 'local', ignore: options.ignore }),
       checkSource: sourceCheck,
       sourceOf: (from) => sourceOf(from, origins.get(from)),
     }

@@ -24,7 +24,16 @@ export type ContextSource =
       /** Lines of its own `.dockerignore`. */
       readonly ignore: readonly string[]
     }
-  | RemoteContext
+  | MainContext
+
+/** The main context where it is no directory of the caller: no ignore file applies to it. */
+export type MainContext = RemoteContext | ArchiveContext
+
+/** An archive in the store, whose files are the context. */
+export interface ArchiveContext {
+  readonly kind: 'archive'
+  readonly digest: Digest
+}
 
 /** A build context that is fetched; no ignore file applies to it. */
 export type RemoteContext =
@@ -64,8 +73,8 @@ export interface PlanOptions {
   /** `--add-host`. */
   readonly hosts: readonly { readonly name: string; readonly ip: string }[]
   readonly contexts: Readonly<Record<string, NamedContext>>
-  /** The main context, where it is no directory of the caller. */
-  readonly remote?: RemoteContext
+  /** Absent: a directory of the caller. */
+  readonly mainContext?: MainContext
   /** Lines of the main context's ignore file. */
   readonly ignore: readonly string[]
   /** As RFC 3339, the time of every history entry; the build arg SOURCE_DATE_EPOCH wins. */

@@ -126,7 +126,7 @@ describe.skipIf(lacking !== undefined)(`the command line (needs ${lacking ?? 'no
       expect(without).toMatchObject({
         status: 1,
         stderr: expect.stringMatching(
-          /<stdin>:2\n[\s\S]*only a Dockerfile on standard input\n {2}help: .*-f - DIRECTORY/,
+          /<stdin>:2\n[\s\S]*not found in the build context\n {2}help: only a Dockerfile.*-f - DIRECTORY/,
         ),
       })
       expect(spawned(['build', '-'], { input: 'FORM base\n' }).stderr).toMatch(/--> <stdin>:1:1\n/)

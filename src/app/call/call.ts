@@ -1,7 +1,6 @@
 // `slipway build --call`: answers questions about a Dockerfile. Nothing is built; of base images only the configuration is
 // asked for, and no privileges are needed.
 import type { Context } from '../../core/context.ts'
-import { task } from '../../core/context.ts'
 import type { Diagnostic } from '../../core/diagnostic.ts'
 import { diagnosticsData } from '../../core/diagnostic-data.ts'
 import { SlipwayError } from '../../core/error.ts'
@@ -15,12 +14,11 @@ import { standInPin } from '../../plan/remote-pins.ts'
 import { targetsOf } from '../../plan/targets.ts'
 import type { Pin, PinRequest, Pins } from '../../plan/types.ts'
 import { type HostOptions, type HostSlot, hostSlot } from '../host.ts'
-import { readInput } from '../input.ts'
 import { namedContexts } from '../named-contexts.ts'
 import { otherFailure, resolvePin, unresolved } from '../pins.ts'
 import { withProxyArgs } from '../proxy-args.ts'
+import { readInput } from '../read-input.ts'
 import { readStages } from '../read-stages.ts'
-import { readRemoteInput, remoteContextOf } from '../remote-context.ts'
 import { type BuildRequest, planOptionsFrom } from '../request.ts'
 import { describeMethods } from './describe.ts'
 import {
@@ -57,13 +55,7 @@ export async function call(
   cx: Context,
 ): Promise<Called> {
   await using slot = hostSlot({ ...options, secrets: asked.secrets, agents: asked.agents }, cx)
-  const remote = remoteContextOf(asked)
-  const input =
-    remote !== undefined
-      ? await readRemoteInput(asked, remote, await slot.open(), cx)
-      : await task(cx, 'internal:definition', '[internal] load build definition', async () =>
-          readInput(asked),
-        )
+  const input = await readInput(asked, slot, cx)
   const { dockerfile } = input
   const proxied = await withProxyArgs(asked.buildArgs, options.environment)
   const request = { ...asked, buildArgs: proxied.value }

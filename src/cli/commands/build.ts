@@ -1,6 +1,5 @@
 // `slipway build`: docker buildx build's flags, with their meaning.
 
-import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Option } from 'commander'
 import type { Called } from '../../app/call/call.ts'
@@ -73,9 +72,9 @@ function defineFlags(command: DockerCommand): void {
     .usage('[OPTIONS] PATH | -')
     .argument(
       '[path...]',
-      'build context: a directory, git repository or URL; - for a Dockerfile on standard input',
+      'build context: a directory, git repository or URL; - for an archive or a Dockerfile on standard input',
     )
-    .option('-f, --file <path>', 'Dockerfile (default: PATH/Dockerfile; - for standard input)')
+    .option('-f, --file <path>', 'Dockerfile (default: PATH/Dockerfile): a path, a URL, - for standard input')
     .option('-t, --tag <name>', 'name of the image, name[:tag] (repeatable)', collect)
     .option('-o, --output <spec>', 'type=oci|docker|local|tar|registry|image,dest=… (repeatable)', collect)
     .option('--push', 'push the image to its registry: -o type=registry')
@@ -251,10 +250,8 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
   return {
     ...(path === '-' ? {} : { context: resolve(path) }),
     contextName: path,
-    ...(flags.file === undefined
-      ? {}
-      : { file: flags.file === '-' ? '-' : resolve(flags.file), fileName: flags.file }),
-    stdin: () => readFileSync(0),
+    ...(!flags.file ? {} : { file: flags.file === '-' ? '-' : resolve(flags.file), fileName: flags.file }),
+    stdin: () => process.stdin,
     tags: flags.tag ?? [],
     outputs: [...(flags.output ?? []), ...(flags.push ? ['type=registry'] : [])],
     ...(flags.target === undefined ? {} : { target: flags.target }),

@@ -18,8 +18,8 @@ import { openStatCache, type StatCache } from './stat-cache.ts'
 export interface SourcesOptions {
   readonly native: Native
   readonly layers: LayerSource
-  /** The path of the local directory an op calls `name` (`context`, a named context). */
-  directoryOf(name: string): string
+  /** The path of the local directory an op calls `name` (`context`, a named context); undefined for one without files. */
+  directoryOf(name: string): string | undefined
   /** Where digests of local files are remembered between builds: `<root>/stat-cache`. */
   readonly statCacheDirectory: string
 }
@@ -67,14 +67,24 @@ async function openSource(
 }
 
 async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<Source> {
-  const path = await realPath(options.directoryOf(local.name), local.name)
+  const directory = options.directoryOf(local.name)
+  const description =
+    local.name === 'context' ? 'build context' : `build context ${JSON.stringify(local.name)}`
+  if (directory === undefined) return source(emptyTree(description, options.native))
+  const path = await realPath(directory, local.name)
   const tree = localTree({
     root: bytesOf(path),
-    description: local.name === 'context' ? 'build context' : `build context ${JSON.stringify(local.name)}`,
+    description,
     ...(local.ignore.length === 0 ? {} : { ignore: ignoreMatcher(local.ignore, { asTransfer: true }) }),
     native: options.native,
   })
   return source(tree, openStatCache(options.statCacheDirectory, path))
+}
+
+/** As BuildKit has it: a Dockerfile that comes alone has a context, but nothing is in it. */
+function emptyTree(description: string, native: Native): SourceTree {
+  const nothing = 'only a Dockerfile came on standard input; name the directory: slipway build -f - DIRECTORY'
+  return { ...imageTree(mergedTree([], { native })), description, whyMissing: async () => nothing }
 }
 
 function source(tree: SourceTree, statCache?: StatCache): Source {

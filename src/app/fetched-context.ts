@@ -1,29 +1,29 @@
-// Main contexts that are fetched: which names mean one, and the Dockerfile in it. Their files are what the context's op makes,
-// here as in every step that copies of them.
+// Main contexts that are no directory of this machine: which names mean one, and the Dockerfile in it. Their files are what the
+// context's op makes, here as in every step that copies of them.
 import { statSync } from 'node:fs'
 import { openLocalCache } from '../cache/local-cache.ts'
+import { bytesOf, textOf } from '../core/byte-string.ts'
 import type { Context } from '../core/context.ts'
 import { nearest } from '../core/diagnostic.ts'
 import { redact, SlipwayError } from '../core/error.ts'
 import { readGitReference } from '../core/git-reference.ts'
 import { parseBoolean } from '../core/go-values.ts'
+import type { SourceFile } from '../core/span.ts'
 import { graphBuilder } from '../graph/builder.ts'
-import type { OpRef } from '../graph/op.ts'
+import type { Graph, OpRef } from '../graph/op.ts'
 import { addContext, contextFile } from '../plan/context.ts'
 import { keyOfRequest } from '../plan/pin-key.ts'
 import { remotePins } from '../plan/remote-pins.ts'
-import type { Pin, Pins, RemoteContext } from '../plan/types.ts'
+import type { MainContext, Pin, RemoteContext } from '../plan/types.ts'
 import { type MergedTree, mergedTree } from '../snapshot/merged-tree.ts'
 import { solve } from '../solve/solver.ts'
 import { beginsAsArchive } from './archive-start.ts'
 import { decodeText } from './decode-text.ts'
 import { openDrivers } from './drivers.ts'
 import type { Host } from './host.ts'
-import type { BuildInput, InputRequest } from './input.ts'
+import { type BuildInput, type InputRequest, maxDockerfileBytes } from './input.ts'
 import { resolvePin } from './pins.ts'
 import { stepsOf } from './steps.ts'
-
-const maxDockerfileBytes = 16 << 20
 
 /** The context that is to be fetched, or undefined for a directory and for standard input. Throws ERR_CONTEXT_INVALID. */
 export function remoteContextOf({
@@ -58,72 +58,89 @@ export function fetchedSource(text: string): RemoteContext | undefined {
   return /^https?:\/\//.test(text) ? { kind: 'http', url: text, isArchive: false } : undefined
 }
 
-/** The Dockerfile of a context that is fetched for it, and what planning with it needs. Throws ERR_DOCKERFILE_MISSING, ERR_GIT_*, ERR_HTTP_*. */
-export async function readRemoteInput(
-  request: InputRequest,
-  named: RemoteContext,
+/** The main context that is no directory, and the Dockerfile if that is not in it. */
+export interface FetchedInput {
+  readonly request: Pick<InputRequest, 'contextName' | 'fileName'>
+  readonly source: MainContext
+  readonly dockerfile: SourceFile | undefined
+}
+
+/** The Dockerfile of a context, which is fetched for it, and what planning with it needs. Throws ERR_DOCKERFILE_MISSING, ERR_GIT_*, ERR_HTTP_*. */
+export async function readFetchedInput(
+  { request, source: named, dockerfile }: FetchedInput,
   host: Host,
   cx: Context,
 ): Promise<BuildInput> {
-  const { source, pins, tree } = await load(named, request, host, cx)
-  const remote = { source, pins }
-  if (request.file === '-') {
-    const text = decodeText(request.stdin(), 'Dockerfile', 'from standard input')
-    return { dockerfile: { name: '<stdin>', text }, remote }
-  }
+  const { source, pins, root, graph } = await pinned(named, host, cx)
+  const fetched = { source, pins }
+  if (dockerfile !== undefined) return { dockerfile, fetched }
+  const tree = await load(graph, root, redact(request.contextName), host, cx)
   const isAlone = source.kind === 'http' && !source.isArchive
   const wanted = isAlone ? contextFile : (request.fileName ?? 'Dockerfile')
-  const names = wanted === 'Dockerfile' ? [wanted, 'dockerfile'] : [wanted]
+  const names = /^(?:.*\/)?Dockerfile$/.test(wanted)
+    ? [wanted, `${wanted.slice(0, -'Dockerfile'.length)}dockerfile`]
+    : [wanted]
   for (const name of names) {
-    const bytes = tree.readFile(name, maxDockerfileBytes)
+    const bytes = tree.readFile(bytesOf(name), maxDockerfileBytes)
     if (bytes === undefined) continue
-    const where = `${name} in ${redact(request.contextName)}`
+    const where = `${name} in ${shownName(request)}`
     const base = isAlone ? 'Dockerfile' : name.slice(name.lastIndexOf('/') + 1)
-    return { dockerfile: { name: base, text: decodeText(bytes, 'Dockerfile', where) }, remote }
+    return { dockerfile: { name: base, text: decodeText(bytes, 'Dockerfile', where) }, fetched }
   }
-  throw missing(request, wanted, tree)
+  throw missing({ request, source }, wanted, tree)
 }
 
-function missing({ contextName }: InputRequest, wanted: string, tree: MergedTree): SlipwayError {
+function shownName({ contextName }: FetchedInput['request']): string {
+  return contextName === '-' ? 'the archive on standard input' : redact(contextName)
+}
+
+function missing(
+  { request, source }: Pick<FetchedInput, 'request' | 'source'>,
+  wanted: string,
+  tree: MergedTree,
+): SlipwayError {
   const root = tree.lookup('', { follow: false })
-  const names = root === undefined ? [] : tree.list(root).map(({ path }) => path)
+  const names = root === undefined ? [] : tree.list(root).map(({ path }) => textOf(path))
+  // What could not be unpacked is left as the one file it is.
+  if (source.kind !== 'git' && names.length === 1 && names[0] === contextFile) {
+    return new SlipwayError({
+      code: 'ERR_CONTEXT_INVALID',
+      message: `open context: ${shownName(request)} is compressed, but what is in it is no tar archive, or it is damaged`,
+      hint: 'a Dockerfile alone is given uncompressed',
+    })
+  }
   const close = nearest(wanted, names) ?? names.find((name) => /dockerfile|containerfile/i.test(name))
   return new SlipwayError({
     code: 'ERR_DOCKERFILE_MISSING',
-    message: `open Dockerfile ${wanted} in ${redact(contextName)}: no such file`,
+    message: `open Dockerfile ${wanted} in ${shownName(request)}: no such file`,
     hint:
       close === undefined
-        ? 'with a context that is fetched, --file is a path in it'
+        ? 'with a context that is no directory of this machine, --file is a path in it'
         : `name it with --file: ${close}`,
   })
 }
 
-async function load(
-  named: RemoteContext,
-  request: InputRequest,
-  host: Host,
-  cx: Context,
-): Promise<{ readonly source: RemoteContext; readonly pins: Pins; readonly tree: MergedTree }> {
-  const { source, pins, root, graph } = await pinned(named, host, cx)
+/** The files of the context. */
+async function load(graph: Graph, root: OpRef, name: string, host: Host, cx: Context): Promise<MergedTree> {
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: [] })
-  const { drivers, layers } = openDrivers(host, { directoryOf: (name) => name })
+  const { drivers, layers } = openDrivers(host, { directoryOf: () => undefined })
   const cache = await openLocalCache(host.directory, {
     native: host.native,
-    buildName: `context ${redact(request.contextName)}`,
+    buildName: `context ${name}`,
     hasSnapshot: (id) => host.snapshotter.has(id),
     sync: () => host.snapshotter.flush(),
   })
   try {
     const result = await solve(graph, root, { cache, drivers, cx, jobs: 1 })
     const directories = await layers.directories(result?.layers ?? [], cx)
-    return { source, pins, tree: mergedTree(directories, { native: host.native }) }
+    return mergedTree(directories, { native: host.native })
   } finally {
     await cache.flush()
   }
 }
 
 /** The op of the context with everything it stands for known, a graph of it alone, and the pins it was made with. */
-async function pinned(named: RemoteContext, host: Host, cx: Context) {
+async function pinned(named: MainContext, host: Host, cx: Context) {
   const pins: Record<string, Pin> = {}
   let source = named
   for (;;) {
