@@ -27,7 +27,7 @@ export async function* decompress(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const { what, maxBytes = defaultMaxBytes } = options
+  const { native, what, maxBytes = defaultMaxBytes, signal = new AbortController().signal } = options
   const { start, whole } = await peek(source, magicBytes)
   const compression = sniffCompression(start)
   const plain =
@@ -35,10 +35,10 @@ export async function* decompress(
       ? whole
       : compression === 'gzip'
         ? gunzip(whole, what)
-        : runDecoder(compression, whole, what)
+        : runDecoder(compression, whole, { native, what, signal })
   let size = 0
   for await (const chunk of plain) {
-    options.signal?.throwIfAborted()
+    signal.throwIfAborted()
     size += chunk.length
     if (size > maxBytes) {
       throw new SlipwayError({

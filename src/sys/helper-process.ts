@@ -45,10 +45,15 @@ export interface HelperOptions {
 export type Stdio = 'ignore' | 'pipe' | 'inherit' | number
 
 /** Starts `slipway-helper <mode>` with an empty environment, the request on fd 3 and status on fd 4. */
-export function spawnHelper(native: Native, mode: 'files' | 'run', options: HelperOptions): HelperProcess {
+export function spawnHelper(
+  native: Native,
+  mode: 'files' | 'run' | 'decompress',
+  options: HelperOptions,
+  ...args: readonly string[]
+): HelperProcess {
   options.signal.throwIfAborted()
   const stdio: StdioOptions = [...options.stdio, 'pipe', 'pipe']
-  const child = spawn(native.helper, [mode, String(process.pid)], { stdio, env: {} })
+  const child = spawn(native.helper, [mode, String(process.pid), ...args], { stdio, env: {} })
   const request = child.stdio[3] as Writable
   const status = child.stdio[4] as Readable
   request.on('error', () => undefined)
