@@ -1,9 +1,9 @@
-// The highest memory of slipway when one layer is 1 GiB.
+// The highest memory of slipway when one layer is 1 GiB, and when it is 30,000 files.
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { context } from './contexts.mjs'
+import { context, manyFiles } from './contexts.mjs'
 import { run } from './peers.mjs'
 
 /** Megabytes (10^6 bytes) of each way a large layer can go. */
@@ -14,8 +14,11 @@ export async function largeLayer({ work, registry, slipway }) {
   const env = slipway.root('gib-1')
   const to = (type) => slipway.build(directory, ['-o', `type=${type},dest=${join(work, `gib.${type}.tar`)}`])
   const user = context(join(work, 'gib-user'), `FROM ${name}\nWORKDIR /x\n`)
+  const many = context(join(work, 'many'), 'FROM scratch\nCOPY . /many\n')
+  manyFiles(many, 30_000, 8533)
   return {
     build: await peak(slipway.build(directory, ['-t', name]), env),
+    '30,000 files': await peak(slipway.build(many, []), env),
     push: await peak(slipway.push(name), env),
     'OCI archive': await peak(to('oci'), env),
     'docker archive': await peak(to('docker'), env),

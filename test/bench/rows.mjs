@@ -1,5 +1,5 @@
 // What is measured against the peers. `setup` prepares once; `turn` prepares one run of one peer, untimed, and
-// returns the command line that is timed.
+// returns the command line that is timed. `yardstick` is a plain command that does the least such work can be.
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { context, manyFiles, variant } from './contexts.mjs'
@@ -10,9 +10,19 @@ export function rows({ work, base, registry, slipway }) {
   const at = (name) => join(work, name)
   const build = (peer, directory, flags) => run(peer.build(directory, flags), { env: peer.env })
   const copied = new Map()
+  const sh = (script, ...values) => ['sh', '-c', script, 'sh', ...values]
   const bigContext = () => {
     const big = context(at('big'), `FROM ${base}\nCOPY . /app\n`)
     manyFiles(join(big, 'files'), 30_000, 8533)
+  }
+  // The context of each peer, built by it if no row before did that.
+  const builtOnce = (peers) => {
+    if (copied.size > 0) return
+    bigContext()
+    for (const peer of peers) {
+      copied.set(peer, variant(at('big'), at(`big-${peer.name}`), peer.name))
+      build(peer, copied.get(peer), ['-t', 'big'])
+    }
   }
   return [
     {
@@ -39,25 +49,37 @@ export function rows({ work, base, registry, slipway }) {
     },
     {
       name: 'COPY of 30,000 files, 250 MB',
-      goal: 0.6,
-      runs: 3,
+      goal: 0.5,
+      runs: 5,
       setup: bigContext,
+      yardstick: {
+        name: '`cp -a`',
+        goal: 2,
+        turn: (turn) => ['cp', '-a', at('big'), at(`big-cp-${turn}`)],
+      },
       turn: (peer, turn) => {
         copied.set(peer, variant(at('big'), at(`big-${peer.name}-${turn}`), turn))
         return peer.build(copied.get(peer), ['-t', 'big'])
       },
     },
     {
-      name: 'rebuild after 1 of 30,000 files changed',
-      runs: 3,
-      setup: (peers) => {
-        if (copied.size > 0) return
-        bigContext()
-        for (const peer of peers) {
-          copied.set(peer, variant(at('big'), at(`big-${peer.name}`), peer.name))
-          build(peer, copied.get(peer), ['-t', 'big'])
-        }
+      name: 'no-op rebuild of 30,000 files',
+      goal: 0.4,
+      runs: 7,
+      discard: 1,
+      setup: builtOnce,
+      yardstick: {
+        name: '`find -printf`',
+        goal: 2,
+        turn: () => ['find', at('big'), '-printf', '%p %y %m %U %G %s %T@ %C@ %D %i\\n'],
       },
+      turn: (peer) => peer.build(copied.get(peer), ['-t', 'big']),
+    },
+    {
+      name: 'rebuild after 1 of 30,000 files changed',
+      goal: 0.4,
+      runs: 5,
+      setup: builtOnce,
       turn: (peer) => {
         appendFileSync(join(copied.get(peer), 'files/d0/f1'), 'changed\n')
         run(['sync'])
@@ -78,6 +100,26 @@ export function rows({ work, base, registry, slipway }) {
       turn: (peer, turn) => {
         writeFileSync(join(at('ignored'), 'files/d7/f700'), `${peer.name} ${turn}\n`)
         return peer.build(at('ignored'), ['-t', 'ignored'])
+      },
+    },
+    {
+      name: 'COPY of one file of 1 GiB',
+      runs: 3,
+      setup: () => {
+        context(at('one'), `FROM ${base}\nCOPY blob /blob\n`)
+        run(sh('head -c 1073741824 /dev/urandom > "$1"', at('one/blob')))
+      },
+      yardstick: {
+        name: '`sha256sum` and `cp`',
+        goal: 1.3,
+        turn: (turn) => sh('sha256sum "$1" && cp "$1" "$2"', at('one/blob'), at(`one-cp-${turn}`)),
+      },
+      turn: (peer, turn) => {
+        // Another first byte: no builder has seen the file.
+        run(
+          sh('printf "\\\\$1" | dd of="$2" conv=notrunc status=none && sync', `${turn + 1}`, at('one/blob')),
+        )
+        return peer.build(at('one'), ['-t', 'one'])
       },
     },
     {

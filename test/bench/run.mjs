@@ -1,5 +1,5 @@
-// Builds the same Dockerfiles with slipway and the peers that are installed, in turns, and prints medians and ratios
-// as Markdown. usage: npm run bench [-- --only TEXT,TEXT] [--peers slipway,docker] [--work DIRECTORY]
+// Builds the same Dockerfiles with slipway and the peers that are installed, in turns, and prints medians, and ratios
+// of the fastest runs (others work on the machine, too), as Markdown. usage: npm run bench [-- --only TEXT,TEXT] [--peers slipway,docker] [--work DIRECTORY]
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,6 +31,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, () => void cleanUp().finally(() => process.exit(1)))
 }
 
+const fastest = (list) => Math.min(...list)
 const median = (list) => list.toSorted((a, b) => a - b)[list.length >> 1]
 const shown = (seconds) => `${seconds.toFixed(seconds < 1 ? 3 : 2)} s`
 const goals = []
@@ -69,16 +70,28 @@ async function compare(row, peers) {
     // No goal depends on it, and it would take most of the time.
     isSlow: peer.name === 'buildah',
   }))
+  const { yardstick } = row
+  if (yardstick !== undefined) competitors.push({ prepare: yardstick.turn })
   const times = await interleave(competitors, row.runs, row.discard)
-  const cells = times.map((list) => {
+  const cells = times.slice(0, peers.length).map((list) => {
     const range = list.length > 1 ? ` (${Math.min(...list).toFixed(2)}–${Math.max(...list).toFixed(2)})` : ''
     return `${shown(median(list))}${range}`
   })
   const against = peers.findIndex((peer) => peer.name === 'docker')
-  const ratio = against === -1 ? undefined : median(times[0]) / median(times[against])
+  const ratio = against === -1 ? undefined : fastest(times[0]) / fastest(times[against])
   const last =
     ratio === undefined ? ['–', '–'] : [`${ratio.toFixed(2)} ×`, judge(row.name, ratio, row.goal, ' ×')]
-  return `| ${[row.name, ...cells, ...last].join(' | ')} |`
+  return [`| ${[row.name, ...cells, ...last].join(' | ')} |`, ...measured(row, times)]
+}
+
+/** The line about the row's plain command. */
+function measured({ name, yardstick }, times) {
+  if (yardstick === undefined) return []
+  const [ours, plain] = [fastest(times[0]), fastest(times.at(-1))]
+  const verdict = judge(`${name} by ${yardstick.name}`, ours / plain, yardstick.goal, ' ×')
+  return [
+    `${name}: ${shown(ours)}, ${yardstick.name} ${shown(plain)}: ${(ours / plain).toFixed(2)} × (${verdict})`,
+  ]
 }
 
 async function startUp(us) {
@@ -140,14 +153,15 @@ async function main() {
   const table = []
   for (const row of rows({ work, base, registry: reg.host, slipway: us })) {
     if (!isWanted(row.name)) continue
-    table.push(await compare(row, present))
-    say(table.at(-1))
+    const [line, ...further] = await compare(row, present)
+    table.push(line)
+    say(line, ...further)
   }
   if (isWanted('memory')) {
     const peaks = await largeLayer({ work, registry: reg.host, slipway: us })
     const cells = Object.entries(peaks).map(([what, mb]) => `${what} ${mb} MB`)
     const most = Math.max(...Object.values(peaks))
-    say(`Peak memory with a layer of 1 GiB: ${cells.join(', ')} (${judge('memory', most, 250, ' MB')}).`)
+    say(`Peak memory with a layer of 1 GiB: ${cells.join(', ')} (${judge('memory', most, 200, ' MB')}).`)
   }
   print(present, table, report)
 }
@@ -157,7 +171,7 @@ function print(peers, table, report) {
   const minutes = ((performance.now() - started) / 60_000).toFixed(1)
   const missed = goals.filter((goal) => !goal.isMet).map((goal) => goal.name)
   const lines = [
-    `${availableParallelism()} CPUs, node ${process.version}, ${minutes} minutes. Medians of runs in turns (fastest–slowest).`,
+    `${availableParallelism()} CPUs, node ${process.version}, ${minutes} minutes. Medians of runs in turns (fastest–slowest); ratios of the fastest.`,
     '',
     `| | ${titles.join(' | ')} | slipway ÷ docker | goal |`,
     `|---|${titles.map(() => '---|').join('')}---|---|`,
