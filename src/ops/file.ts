@@ -12,8 +12,8 @@ import type { LayerRef, OpDriver, Result } from '../solve/types.ts'
 import type { FileOperation } from '../sys/file-operation.ts'
 import { applyFileOperations } from '../sys/files.ts'
 import type { Native } from '../sys/native.ts'
-import { contentDigest, entriesOf } from './copy/content-digest.ts'
-import { asContextChange, hashFiles } from './copy/hash-files.ts'
+import { entriesOf } from './copy/content-digest.ts'
+import { asContextChange } from './copy/hash-files.ts'
 import { type OnUnknownName, resolveOwner } from './copy/owner.ts'
 import { type CopyStyle, destinationOf, planCopy } from './copy/plan-copy.ts'
 import { planMkdir, planMkfile } from './copy/plan-make.ts'
@@ -52,12 +52,11 @@ async function contentOf(
   cx: Context,
 ): Promise<Digest | undefined> {
   if (index === op.base) return undefined
-  const { select, statCache } = await sources(input, cx)
+  const { digest } = await sources(input, cx)
   const digests: Digest[] = []
   for (const action of op.actions) {
     if (action.kind !== 'copy' || action.from !== index) continue
-    const selected = await select(action)
-    digests.push(contentDigest(selected, await hashFiles(entriesOf(selected), statCache, cx.signal)))
+    digests.push(await digest(action, cx.signal))
   }
   const [only] = digests
   return digests.length === 1 ? only : digestOfJson(digests)
@@ -134,7 +133,8 @@ async function* planSources(
   action: CopyAction,
   style: CopyStyle,
 ): AsyncGenerator<FileOperation, void, undefined> {
-  const { tree, select } = await sources(inputAt(inputs, action.from), cx)
+  const { tree, select, confirm } = await sources(inputAt(inputs, action.from), cx)
+  await confirm(action, cx.signal)
   const selected = await select(action)
   copied.push({ tree, selected })
   const destination = destinationOf(selected, action.destination)

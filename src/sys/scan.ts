@@ -1,5 +1,6 @@
 // Directory trees as lists of entries, read in one native call. Which entries matter (ignore files,
 // whiteouts, sockets) is for the callers.
+import { createHash } from 'node:crypto'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import { shownPath } from './files-error.ts'
 import type { Native } from './native.ts'
@@ -54,6 +55,25 @@ export async function scanTree(directory: string | Buffer, options: ScanOptions)
   }
 }
 
+/** A scan as the kernel gave it; entries are made only when they are wanted. */
+export interface Listing {
+  /** sha256 (hex) of everything but attributes: an attribute that changes changes its entry's ctime. */
+  readonly signature: string
+  /** The latest ctime of all entries; undefined when there are none. */
+  readonly newestNs: bigint | undefined
+  entries(): TreeEntry[]
+}
+
+/** As `scanTree`. */
+export async function listTree(directory: string | Buffer, options: ScanOptions): Promise<Listing> {
+  const [path, flags, maxEntries] = rawArguments(directory, options)
+  try {
+    return listingOf(await options.native.addon().scanTree(path, flags, maxEntries))
+  } catch (cause) {
+    throw scanError(directory, cause)
+  }
+}
+
 /** As `scanTree`, on this thread. */
 export function scanTreeSync(directory: string | Buffer, options: ScanOptions): TreeEntry[] {
   const [path, flags, maxEntries] = rawArguments(directory, options)
@@ -68,15 +88,15 @@ export function scanTreeSync(directory: string | Buffer, options: ScanOptions): 
  * The entries at `paths` (byte strings relative to `directory`), in their order, without what is in them; what is gone or
  * is reached through a link is left out.
  */
-export async function scanPaths(
+export async function listPaths(
   directory: string | Buffer,
   paths: readonly string[],
   options: Omit<ScanOptions, 'maxEntries'>,
-): Promise<TreeEntry[]> {
+): Promise<Listing> {
   const [path, flags] = rawArguments(directory, options)
   const list = Buffer.from(paths.map((name) => `${name}\0`).join(''), 'latin1')
   try {
-    return decodeTree(await options.native.addon().scanPaths(path, flags, list))
+    return listingOf(await options.native.addon().scanPaths(path, flags, list))
   } catch (cause) {
     throw scanError(directory, cause)
   }
@@ -162,6 +182,49 @@ function decodeTree(packed: Buffer): TreeEntry[] {
     at += word(w)
   }
   return entries
+}
+
+function listingOf(packed: Buffer): Listing {
+  const plain = withoutXattrs(packed)
+  const integers = new BigInt64Array(plain.buffer, plain.byteOffset, plain.length >> 3)
+  const words = new Uint32Array(plain.buffer, plain.byteOffset, plain.length >> 2)
+  let newestNs: bigint | undefined
+  for (let at = 0; at < plain.length; at += words[at >> 2] ?? 0) {
+    const ctimeNs = integers[(at >> 3) + 9] ?? 0n
+    if (newestNs === undefined || ctimeNs > newestNs) newestNs = ctimeNs
+  }
+  return {
+    signature: createHash('sha256').update(plain).digest('hex'),
+    newestNs,
+    entries: () => decodeTree(packed),
+  }
+}
+
+/** The rows as a scan that asked for no attributes gives them. */
+function withoutXattrs(packed: Buffer): Buffer {
+  const words = new Uint32Array(packed.buffer, packed.byteOffset, packed.length >> 2)
+  let hasXattrs = false
+  let bytes = 0
+  const plainLength = (w: number): number => align(rowBytes + (words[w + 7] ?? 0) + (words[w + 8] ?? 0))
+  for (let at = 0; at < packed.length; at += words[at >> 2] ?? 0) {
+    bytes += plainLength(at >> 2)
+    hasXattrs ||= words[(at >> 2) + 9] !== 0
+  }
+  if (!hasXattrs) return packed
+  const plain = Buffer.alloc(bytes)
+  const plainWords = new Uint32Array(plain.buffer, plain.byteOffset, bytes >> 2)
+  for (let at = 0, to = 0; at < packed.length; at += words[at >> 2] ?? 0) {
+    const w = at >> 2
+    packed.copy(plain, to, at, at + rowBytes + (words[w + 7] ?? 0) + (words[w + 8] ?? 0))
+    plainWords[to >> 2] = plainLength(w)
+    plainWords[(to >> 2) + 9] = 0
+    to += plainLength(w)
+  }
+  return plain
+}
+
+function align(length: number): number {
+  return (length + 7) & ~7
 }
 
 interface Writable {

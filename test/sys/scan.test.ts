@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { applyFileOperations, type FileOperation } from '../../src/sys/files.ts'
-import { readXattrs, scanPaths, scanTree, scanTreeSync, type TreeEntry } from '../../src/sys/scan.ts'
+import { listPaths, readXattrs, scanTree, scanTreeSync, type TreeEntry } from '../../src/sys/scan.ts'
 import { isRoot, testNative, withDirectory } from './native.ts'
 
 const native = testNative()
@@ -195,7 +195,7 @@ describe('scanTree', () => {
   })
 })
 
-describe('scanPaths', () => {
+describe('listPaths', () => {
   test('is what scanTree says of those paths, in their order', async () => {
     await withDirectory(async (top) => {
       mkdirSync(join(top, 'd/e'), { recursive: true })
@@ -204,8 +204,8 @@ describe('scanPaths', () => {
       const all = await scanTree(top, { native, xattrs: true })
       const paths = ['d/e/c', 'd', 'd/link', 'a', 'd/b', 'd/e']
       const wanted = paths.map((path) => all.find((entry) => entry.path === path))
-      expect(await scanPaths(top, paths, { native, xattrs: true })).toEqual(wanted)
-      expect(await scanPaths(top, [], { native })).toEqual([])
+      expect((await listPaths(top, paths, { native, xattrs: true })).entries()).toEqual(wanted)
+      expect((await listPaths(top, [], { native })).entries()).toEqual([])
     })
   })
 
@@ -216,10 +216,12 @@ describe('scanPaths', () => {
       symlinkSync('d', join(top, 'link'))
       symlinkSync('/etc', join(top, 'out'))
       const paths = ['gone', 'd/gone', 'd/f/x', 'link/f', 'out/passwd']
-      expect(await scanPaths(top, paths, { native })).toEqual([])
-      expect((await scanPaths(top, [...paths, 'd/f'], { native })).map(({ path }) => path)).toEqual(['d/f'])
-      await expect(scanPaths(top, ['../x/y'], { native })).rejects.toMatchObject({ code: 'ERR_SCAN_FAILED' })
-      await expect(scanPaths(join(top, 'gone'), ['f'], { native })).rejects.toMatchObject({
+      expect((await listPaths(top, paths, { native })).entries()).toEqual([])
+      expect((await listPaths(top, [...paths, 'd/f'], { native })).entries().map(({ path }) => path)).toEqual(
+        ['d/f'],
+      )
+      await expect(listPaths(top, ['../x/y'], { native })).rejects.toMatchObject({ code: 'ERR_SCAN_FAILED' })
+      await expect(listPaths(join(top, 'gone'), ['f'], { native })).rejects.toMatchObject({
         code: 'ERR_SCAN_MISSING',
       })
     })

@@ -7,7 +7,15 @@ import { cleanPath, joinPath, parentOf } from '../../core/path.ts'
 import type { IgnoreMatcher } from '../../dockerfile/ignore-matcher.ts'
 import { isWrittenXattr } from '../../layer/layer-xattrs.ts'
 import type { Native } from '../../sys/native.ts'
-import { readXattrs, scanPaths, scanTree, splitDevice, type TreeEntry, typeOfMode } from '../../sys/scan.ts'
+import {
+  type Listing,
+  listPaths,
+  listTree,
+  readXattrs,
+  splitDevice,
+  type TreeEntry,
+  typeOfMode,
+} from '../../sys/scan.ts'
 import { changed, unreadable } from './hash-files.ts'
 import type { SourceEntry, SourceTree } from './source-tree.ts'
 
@@ -25,15 +33,14 @@ const maxLinks = 40
 
 /** The source over a local directory. Every subtree is listed once, so that all readers of it see the same state. */
 export function localTree(options: LocalTreeOptions): SourceTree {
-  const walks = new Map<string, Promise<readonly SourceEntry[]>>()
-  const walk = (directory: string): Promise<readonly SourceEntry[]> => {
-    let found = walks.get(directory)
-    if (found === undefined) {
-      found = walkVisible(options, directory)
-      walks.set(directory, found)
-    }
+  const walks = new Map<string, Promise<Walk>>()
+  const walkOnce = (directory: string): Promise<Walk> => {
+    const found = walks.get(directory) ?? walkVisible(options, directory)
+    walks.set(directory, found)
     return found
   }
+  const walk = async (directory: string): Promise<readonly SourceEntry[]> =>
+    (await walkOnce(directory)).entries
   const verdictOf = (entry: SourceEntry) =>
     entry.path === '' ? undefined : options.ignore?.(entry.path, entry.type === 'directory')
   const isVisible = async (entry: SourceEntry): Promise<boolean> => {
@@ -67,6 +74,8 @@ export function localTree(options: LocalTreeOptions): SourceTree {
       return entries
     },
     walk: (directory) => walk(directory.path),
+    listing: async ({ path }) =>
+      (await walks.get(path))?.listing ?? (await listVisible(options, path, { xattrs: false })),
     async whyMissing(path) {
       const found = resolveInside(look, () => false, cleanPath(path), true)
       return found === undefined
@@ -182,16 +191,40 @@ function readNames(options: LocalTreeOptions, path: string): string[] {
   }
 }
 
+interface Walk {
+  readonly entries: readonly SourceEntry[]
+  readonly listing: Pick<Listing, 'signature' | 'newestNs'>
+}
+
 /** Everything visible below a directory. */
-async function walkVisible(options: LocalTreeOptions, directory: string): Promise<SourceEntry[]> {
+async function walkVisible(options: LocalTreeOptions, directory: string): Promise<Walk> {
+  const listing = await listVisible(options, directory, { xattrs: true })
+  const { signature, newestNs } = listing
+  const entries: SourceEntry[] = []
+  // What a whole directory holds is listed by names relative to it, and begins with itself.
+  const top = options.ignore === undefined ? directory : ''
+  for (const found of listing.entries()) {
+    if (found.path === '') continue
+    const path = joinPath(top, found.path)
+    entries.push(sourceEntry(path, `${options.root}/${path}`, found))
+  }
+  return { entries, listing: { signature, newestNs } }
+}
+
+function listVisible(
+  options: LocalTreeOptions,
+  directory: string,
+  { xattrs }: { readonly xattrs: boolean },
+): Promise<Listing> {
   const { ignore, native, root } = options
-  if (ignore === undefined) return scanBelow(options, directory)
+  const reading = { native, xattrs, noLinks: true }
+  if (ignore === undefined) {
+    const hostPath = directory === '' ? root : `${root}/${directory}`
+    return scanned(options, () => listTree(fsPath(hostPath), reading))
+  }
   const paths: string[] = []
   collectVisible(options, directory, ignore, paths)
-  const found = await scanned(options, () =>
-    scanPaths(fsPath(root), paths, { native, xattrs: true, noLinks: true }),
-  )
-  return found.map((entry) => sourceEntry(entry.path, `${root}/${entry.path}`, entry))
+  return scanned(options, () => listPaths(fsPath(root), paths, reading))
 }
 
 /**
@@ -235,22 +268,7 @@ function readDirectory(options: LocalTreeOptions, path: string): Name[] {
   }
 }
 
-async function scanBelow(options: LocalTreeOptions, directory: string): Promise<SourceEntry[]> {
-  const hostPath = directory === '' ? options.root : `${options.root}/${directory}`
-  const entries: SourceEntry[] = []
-  const { native } = options
-  const list = () => scanTree(fsPath(hostPath), { native, xattrs: true, noLinks: true })
-  for (const found of await scanned(options, list)) {
-    if (found.path === '') continue
-    entries.push(sourceEntry(joinPath(directory, found.path), `${hostPath}/${found.path}`, found))
-  }
-  return entries
-}
-
-async function scanned(
-  options: LocalTreeOptions,
-  scan: () => Promise<readonly TreeEntry[]>,
-): Promise<readonly TreeEntry[]> {
+async function scanned(options: LocalTreeOptions, scan: () => Promise<Listing>): Promise<Listing> {
   try {
     return await scan()
   } catch (thrown) {

@@ -1,6 +1,6 @@
 // What COPY and ADD copy from: a directory tree, be it a local directory or the file system of another
 // stage or image. Names, paths and link targets are byte strings; paths are relative to the tree's root.
-import type { EntryType } from '../../sys/scan.ts'
+import type { EntryType, Listing } from '../../sys/scan.ts'
 import type { FileState } from './stat-cache.ts'
 
 export interface SourceEntry {
@@ -39,6 +39,11 @@ export interface SourceTree {
   list(directory: SourceEntry): Promise<readonly SourceEntry[]>
   /** Everything below a directory, each directory before its children, children in byte order. */
   walk(directory: SourceEntry): Promise<readonly SourceEntry[]>
+  /**
+   * What `walk` lists or, if it was not asked yet, would list if it were now; only of local directories. Costs no look
+   * at attributes or contents.
+   */
+  listing?(directory: SourceEntry): Promise<Pick<Listing, 'signature' | 'newestNs'>>
   /** Why a path that a person may expect to be there is not, if that is known. */
   whyMissing(path: string): Promise<string | undefined>
   /** Throws ERR_CONTEXT_CHANGED if a file of these is not any more what it was when it was listed. */

@@ -3,17 +3,20 @@
 import { realpath } from 'node:fs/promises'
 import { bytesOf } from '../../core/byte-string.ts'
 import type { Context } from '../../core/context.ts'
+import type { Digest } from '../../core/digest.ts'
 import { errnoOf, SlipwayError } from '../../core/error.ts'
 import { ignoreMatcher } from '../../dockerfile/ignore-matcher.ts'
 import { mergedTree } from '../../snapshot/merged-tree.ts'
 import type { LayerRef, Result } from '../../solve/types.ts'
 import type { Native } from '../../sys/native.ts'
 import type { LayerSource } from '../layers.ts'
+import { confirmSelection, digestSelection, type Selection } from './digest-selection.ts'
 import { imageTree } from './image-tree.ts'
 import { localTree } from './local-tree.ts'
 import { type CopyAction, type Selected, select } from './select.ts'
 import type { SourceTree } from './source-tree.ts'
 import { openStatCache, type StatCache } from './stat-cache.ts'
+import { openTreeCache, type TreeCache } from './tree-cache.ts'
 
 export interface SourcesOptions {
   readonly native: Native
@@ -27,9 +30,11 @@ export interface SourcesOptions {
 /** One input as a source. */
 export interface Source {
   readonly tree: SourceTree
-  /** Only of local directories: what images hold is immutable and hashed once per key. */
-  readonly statCache?: StatCache
   select(action: CopyAction): Promise<readonly Selected[]>
+  /** The digest of the content that `action` selects. */
+  digest(action: CopyAction, signal: AbortSignal): Promise<Digest>
+  /** Throws ERR_CONTEXT_CHANGED unless `select` gives what `digest` stood for; for local directories, where that may differ. */
+  confirm(action: CopyAction, signal: AbortSignal): Promise<void>
 }
 
 /** The source behind an input; the same one for every caller with the same context. */
@@ -78,7 +83,11 @@ async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<
     ...(local.ignore.length === 0 ? {} : { ignore: ignoreMatcher(local.ignore, { asTransfer: true }) }),
     native: options.native,
   })
-  return source(tree, openStatCache(options.statCacheDirectory, path))
+  const { statCacheDirectory } = options
+  return source(tree, {
+    statCache: openStatCache(statCacheDirectory, path),
+    treeCache: openTreeCache(statCacheDirectory, [path, local.ignore]),
+  })
 }
 
 /** As BuildKit has it: a Dockerfile that comes alone has a context, but nothing is in it. */
@@ -87,17 +96,44 @@ function emptyTree(description: string, native: Native): SourceTree {
   return { ...imageTree(mergedTree([], { native })), description, whyMissing: async () => nothing }
 }
 
-function source(tree: SourceTree, statCache?: StatCache): Source {
+/** Only of local directories: what images hold is immutable and hashed once per key. */
+interface Caches {
+  readonly statCache: StatCache
+  readonly treeCache: TreeCache
+}
+
+function source(tree: SourceTree, caches?: Caches): Source {
   const selections = new Map<string, Promise<readonly Selected[]>>()
+  const recalled = new Map<string, Digest>()
+  const nameOf = ({ sources, exclude, parents, instruction }: CopyAction): string =>
+    JSON.stringify([sources, exclude, parents, instruction])
+  const selectOnce = (action: CopyAction): Promise<readonly Selected[]> => {
+    const name = nameOf(action)
+    const found = selections.get(name) ?? select(tree, action)
+    selections.set(name, found)
+    return found
+  }
+  const selectionOf = (action: CopyAction): Selection => ({
+    tree,
+    action,
+    name: nameOf(action),
+    select: () => selectOnce(action),
+    statCache: caches?.statCache,
+    treeCache: caches?.treeCache,
+  })
   return {
     tree,
-    ...(statCache === undefined ? {} : { statCache }),
-    select(action) {
-      const { sources, exclude, parents, instruction } = action
-      const key = JSON.stringify([sources, exclude, parents, instruction])
-      const found = selections.get(key) ?? select(tree, action)
-      selections.set(key, found)
-      return found
+    select: selectOnce,
+    async digest(action, signal) {
+      const selection = selectionOf(action)
+      const { digest, isRecalled } = await digestSelection(selection, signal)
+      if (isRecalled) recalled.set(selection.name, digest)
+      return digest
+    },
+    async confirm(action, signal) {
+      const selection = selectionOf(action)
+      const digest = recalled.get(selection.name)
+      if (digest !== undefined) await confirmSelection(selection, digest, signal)
     },
   }
 }

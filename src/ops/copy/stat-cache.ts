@@ -1,19 +1,11 @@
 // Remembers the digests of a local directory's files between builds, so that an unchanged file is not read
 // again: path → (dev, ino, size, mtime, ctime) → sha256. What is hashed is decided elsewhere.
-import { createHash, randomBytes } from 'node:crypto'
-import {
-  closeSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { createHash } from 'node:crypto'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { digestOf, hexOf } from '../../core/digest.ts'
 import { errnoOf } from '../../core/error.ts'
+import { draftPath, isSettled, storageTime } from './storage-time.ts'
 
 /** What tells one state of a file from another without reading it; times in nanoseconds. */
 export interface FileState {
@@ -42,13 +34,14 @@ const recordWords = 9
 const recordBytes = recordWords * 8
 const trailerBytes = 32
 
-/** A file whose change time is this close to the moment of reading may change again unseen (git's "racily clean"). */
-const racyNs = 2_000_000_000n
-
 /** The cache for the directory at `contextPath`, kept in `directory`; a damaged or absent file counts as empty. */
 export function openStatCache(directory: string, contextPath: string): StatCache {
   const file = join(directory, hexOf(digestOf(contextPath)))
-  const known = load(file)
+  let loaded: Known | undefined
+  const known = (): Known => {
+    loaded ??= load(file)
+    return loaded
+  }
   const used = new Set<string>()
   const added = new Map<string, Added>()
   let startNs: bigint | undefined
@@ -57,7 +50,7 @@ export function openStatCache(directory: string, contextPath: string): StatCache
     find(path, state) {
       const fresh = added.get(path)
       if (fresh !== undefined && isSame(fresh.state, state)) return fresh.sha256
-      const sha256 = known.find(path, state)
+      const sha256 = known().find(path, state)
       if (sha256 !== undefined) used.add(path)
       return sha256
     },
@@ -65,7 +58,7 @@ export function openStatCache(directory: string, contextPath: string): StatCache
       startNs ??= storageTime(directory)
     },
     add(path, state, sha256) {
-      if (startNs === undefined || state.ctimeNs > startNs - racyNs) return
+      if (startNs === undefined || !isSettled(state.ctimeNs, startNs)) return
       added.set(path, { state, sha256 })
       isSaved = false
     },
@@ -74,7 +67,7 @@ export function openStatCache(directory: string, contextPath: string): StatCache
       isSaved = true
       const draft = draftPath(directory)
       try {
-        writeFileSync(draft, encode(known, used, added), { flag: 'wx', mode: 0o600 })
+        writeFileSync(draft, encode(known(), used, added), { flag: 'wx', mode: 0o600 })
         renameSync(draft, file)
       } catch (thrown) {
         rmSync(draft, { force: true })
@@ -87,31 +80,6 @@ export function openStatCache(directory: string, contextPath: string): StatCache
 interface Added {
   readonly state: FileState
   readonly sha256: string
-}
-
-/**
- * What the file system says the time is: the build's clock may be pinned, and network file systems have their own.
- * Undefined when it cannot be written to; nothing is remembered then.
- */
-function storageTime(directory: string): bigint | undefined {
-  const path = draftPath(directory)
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
-    const fd = openSync(path, 'wx', 0o600)
-    try {
-      return fstatSync(fd, { bigint: true }).ctimeNs
-    } finally {
-      closeSync(fd)
-      rmSync(path, { force: true })
-    }
-  } catch (thrown) {
-    if (errnoOf(thrown) === undefined) throw thrown
-    return undefined
-  }
-}
-
-function draftPath(directory: string): string {
-  return join(directory, `${randomBytes(8).toString('hex')}.tmp`)
 }
 
 function isSame(a: FileState, b: FileState): boolean {
