@@ -37,12 +37,14 @@ export interface BuildReport {
 /** Builds. Mistakes in the Dockerfile come back in a failed report, all of them; what the world does wrong is thrown. */
 export async function build(asked: BuildRequest, options: HostOptions, cx: Context): Promise<BuildReport> {
   const outputs = await openOutputs(asked)
-  await using slot = hostSlot({ ...options, secrets: asked.secrets, agents: asked.agents }, cx)
+  const { value: contexts, diagnostics: doubts } = await namedContexts(asked.contexts)
+  const { secrets, agents } = asked
+  await using slot = hostSlot({ ...options, secrets, agents, layouts: contexts.layouts }, cx)
   const input = await readInput(asked, slot, cx)
   const proxied = await withProxyArgs(asked.buildArgs, options.environment)
   const request = { ...asked, buildArgs: proxied.value }
   const { parsed, stages, diagnostics: read, files, show } = readStages(input, request.buildArgs)
-  const diagnostics = [...proxied.diagnostics, ...read]
+  const diagnostics = [...doubts, ...proxied.diagnostics, ...read]
   const platform = platformOfHost(options.os, options.architecture)
   const further = (): readonly Diagnostic[] =>
     furtherMistakes(parsed, planOptionsFrom(request, input, files, platform, {}))
@@ -52,7 +54,6 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   }
 
   const host = await slot.open()
-  const contexts = namedContexts(request.contexts)
   const planOptions = planOptionsFrom(request, input, files, platform, contexts.plan)
   const resolve = (pin: PinRequest): Promise<Pin> => resolvePin(host, pin, request.pull, cx)
   const planned = await planWithPins(stages, planOptions, resolve, input.fetched?.pins).catch(

@@ -28,6 +28,8 @@ export interface HostOptions {
   readonly secrets?: readonly SecretSource[]
   /** Sockets of `--ssh`. */
   readonly agents?: readonly { readonly id: string; readonly socket: string }[]
+  /** Directories of OCI layouts by the references of images in them. */
+  readonly layouts?: Readonly<Record<string, string>>
   readonly cpus: number
   /** As Node names them. */
   readonly os: string

@@ -1,30 +1,54 @@
 // `--build-context name=source`: what each means to the plan, and where the local ones are.
 import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { Diagnostic, Outcome } from '../core/diagnostic.ts'
 import { errnoOf, redact, SlipwayError } from '../core/error.ts'
+import { familiarReference, parseReference } from '../core/reference.ts'
 import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
 import type { NamedContext } from '../plan/types.ts'
 import { decodeText } from './decode-text.ts'
 import { fetchedSource } from './fetched-context.ts'
 import { readRegular } from './input.ts'
+import { findLayoutImage, isLayoutName } from './layout-images.ts'
 
 export interface NamedContexts {
   readonly plan: Readonly<Record<string, NamedContext>>
   /** Absolute paths of the local ones. */
   readonly directories: Readonly<Record<string, string>>
+  /** Directories of OCI layouts by the references of images in them. */
+  readonly layouts: Readonly<Record<string, string>>
 }
 
 const imageSchemes = ['docker-image://', 'container-image://']
 const maxIgnoreFileBytes = 16 << 20
 
-/** Throws ERR_CONTEXT_MISSING, ERR_CONTEXT_UNSUPPORTED and ERR_PATTERN_INVALID, naming the context. */
-export function namedContexts(sources: Readonly<Record<string, string>>): NamedContexts {
+/** Throws ERR_CONTEXT_*, ERR_LAYOUT_* and ERR_PATTERN_INVALID, naming the context. */
+export async function namedContexts(
+  sources: Readonly<Record<string, string>>,
+): Promise<Outcome<NamedContexts>> {
   const plan: Record<string, NamedContext> = {}
   const directories: Record<string, string> = {}
-  for (const [name, source] of Object.entries(sources)) {
+  const layouts: Record<string, string> = {}
+  const diagnostics: Diagnostic[] = []
+  for (const [typed, source] of Object.entries(sources)) {
+    const name = nameOf(typed)
+    if (name === 'scratch' || name === 'context') {
+      // Differs: BuildKit does not say so.
+      const message = `build context ${name} has no effect: the name means something else`
+      diagnostics.push({ code: 'IgnoredBuildContext', severity: 'warning', message })
+      continue
+    }
     const scheme = imageSchemes.find((s) => source.startsWith(s))
     if (scheme !== undefined) {
       plan[name] = { kind: 'image', reference: source.slice(scheme.length) }
+      continue
+    }
+    if (isLayoutName(source)) {
+      const found = await findLayoutImage(name, source)
+      const { reference, directory } = found.value
+      diagnostics.push(...found.diagnostics)
+      plan[name] = { kind: 'image', reference }
+      layouts[reference] = directory
       continue
     }
     // Differs: BuildKit takes `github.com/…` for a repository and then fails; here it is the directory of that name.
@@ -33,11 +57,11 @@ export function namedContexts(sources: Readonly<Record<string, string>>): NamedC
       plan[name] = fetched
       continue
     }
-    if (/^[a-z][a-z0-9+.-]*:/i.test(source)) {
+    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(source) || source.startsWith('target:')) {
       throw new SlipwayError({
         code: 'ERR_CONTEXT_UNSUPPORTED',
-        message: `open context ${name}: ${redact(source)} is not supported yet`,
-        hint: 'give a directory, docker-image://REFERENCE, a git repository or a URL',
+        message: `open context ${name}: unsupported context source ${redact(source)}`,
+        hint: 'give a directory, docker-image://REFERENCE, oci-layout://DIRECTORY[:TAG|@DIGEST], a git repository or a URL',
       })
     }
     const directory = resolve(source)
@@ -45,7 +69,22 @@ export function namedContexts(sources: Readonly<Record<string, string>>): NamedC
     plan[name] = { kind: 'local', ignore: ignoreOf(name, directory) }
     directories[name] = directory
   }
-  return { plan, directories }
+  return { value: { plan, directories, layouts }, diagnostics }
+}
+
+/** As the names of images are compared: `alpine:latest` and `docker.io/library/alpine` are `alpine`. */
+function nameOf(typed: string): string {
+  try {
+    return familiarReference(parseReference(typed)).replace(/:latest$/, '')
+  } catch (thrown) {
+    if (!(thrown instanceof SlipwayError)) throw thrown
+    throw new SlipwayError({
+      code: 'ERR_CONTEXT_INVALID',
+      message: `invalid context name ${JSON.stringify(typed)}: ${thrown.message}`,
+      ...(thrown.hint === undefined ? {} : { hint: thrown.hint }),
+      cause: thrown,
+    })
+  }
 }
 
 function ignoreOf(name: string, directory: string): readonly string[] {

@@ -17,6 +17,7 @@ import type {
   PinRequest,
 } from '../plan/types.ts'
 import type { Host } from './host.ts'
+import { layoutSource } from './layout-images.ts'
 import { readImage, referenceIn } from './local-images.ts'
 
 /** The pin of a request. `pull` asks the registry even when the store knows an image's name. Throws ERR_REGISTRY_*, ERR_PLATFORM_MISSING, ERR_HTTP_*, ERR_GIT_*. */
@@ -87,8 +88,9 @@ async function resolveImagePin(
     async () => {
       const { resolveImage } = await import('../registry/resolve.ts')
       try {
+        const layout = host.options.layouts?.[reference]
         const found = await resolveImage(
-          await host.registry(),
+          layout === undefined ? await host.registry() : { repository: () => layoutSource(layout) },
           { ref: parseReference(reference), platform, store: host.store },
           cx,
         )

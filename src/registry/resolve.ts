@@ -11,7 +11,7 @@ import type { ImageConfig, Manifest } from '../image/types.ts'
 import { readSmall } from '../store/collect.ts'
 import type { ContentStore } from '../store/types.ts'
 import { choosePlatform } from './choose-platform.ts'
-import type { Registry, Repository } from './types.ts'
+import type { ImageSource } from './types.ts'
 
 export interface ImageRequest {
   readonly ref: ImageRef
@@ -38,7 +38,7 @@ export interface ResolvedImage {
  * HEAD when its manifest is known. Throws ERR_PLATFORM_MISSING, ERR_REGISTRY_*.
  */
 export async function resolveImage(
-  registry: Registry,
+  registry: { repository(ref: ImageRef): ImageSource },
   request: ImageRequest,
   cx: Pick<Context, 'signal'>,
 ): Promise<ResolvedImage> {
@@ -60,9 +60,9 @@ export async function resolveImage(
   }
   const manifest = parseManifest(current.bytes, current.descriptor.mediaType)
   const config = parseConfig(await documents.read(manifest.config, maxConfigBytes))
-  if (documents.hasFetched()) {
+  const origin = repository.name
+  if (documents.hasFetched() && origin !== undefined) {
     // A push can then mount or fetch layers that no step has needed here (see push.ts).
-    const origin = repository.name
     await Promise.all(manifest.layers.map((layer) => store.addOrigin(layer.digest, origin)))
   }
   const { os, architecture, variant } = config
@@ -90,7 +90,7 @@ interface Documents {
 }
 
 /** Small contents of a repository, kept in the store: read there first, and put there when they were fetched. */
-function openDocuments(repository: Repository, store: ContentStore, signal: AbortSignal): Documents {
+function openDocuments(repository: ImageSource, store: ContentStore, signal: AbortSignal): Documents {
   let hasFetched = false
   const readStored = async (descriptor: Descriptor, limitBytes: number): Promise<Buffer | undefined> => {
     if (!(await store.has(descriptor))) return undefined

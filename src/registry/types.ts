@@ -59,6 +59,12 @@ export interface Access {
   mountFrom?(digest: Digest): Promise<readonly string[]>
 }
 
+/** Where images are read by name. */
+export interface ImageSource extends Pick<Repository, 'head' | 'resolve' | 'open'> {
+  /** The name of a repository of a registry; absent for what is none. */
+  readonly name?: string
+}
+
 /** A client for all registries; connections, tokens and credentials are shared. Closed by who opened it. */
 export interface Registry {
   /** Slots for transfers: all pulls and pushes of this client share them. */

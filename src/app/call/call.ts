@@ -54,7 +54,9 @@ export async function call(
   options: HostOptions,
   cx: Context,
 ): Promise<Called> {
-  await using slot = hostSlot({ ...options, secrets: asked.secrets, agents: asked.agents }, cx)
+  const { value: contexts } = await namedContexts(asked.contexts)
+  const { secrets, agents } = asked
+  await using slot = hostSlot({ ...options, secrets, agents, layouts: contexts.layouts }, cx)
   const input = await readInput(asked, slot, cx)
   const { dockerfile } = input
   const proxied = await withProxyArgs(asked.buildArgs, options.environment)
@@ -69,7 +71,7 @@ export async function call(
   })
   if (method === 'subrequests.describe') return done({ method, json: describeMethods() }, [])
   const planOptions = (): ReturnType<typeof planOptionsFrom> =>
-    planOptionsFrom(request, input, files, platform, namedContexts(request.contexts).plan)
+    planOptionsFrom(request, input, files, platform, contexts.plan)
   if (method === 'lint') {
     const report = await withImages(request, slot, cx, (resolve) => checkFile(parsed, planOptions(), resolve))
     const errors = errorsOf(report)

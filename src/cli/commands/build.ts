@@ -83,7 +83,7 @@ function defineFlags(command: DockerCommand): void {
     .option('--build-arg <name=value>', 'value of an ARG; without =value from the environment', collect)
     .option(
       '--build-context <name=source>',
-      'additional context: directory, docker-image://ref, git repository or URL',
+      'additional context: directory, docker-image://ref, oci-layout://path, git repository or URL',
       collect,
     )
     .option('--label <name=value>', 'label of the image', collect)
