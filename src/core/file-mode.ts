@@ -3,6 +3,16 @@
 /** What a file's permission bits (07777) become; `isDirectory` matters for `X` only. */
 export type ModeChange = (mode: number, isDirectory: boolean) => number
 
+/**
+ * The mode of directories that are made for what gets the mode `text` (one that parseFileMode reads): that of an
+ * octal one without its set-id and sticky bits, as in BuildKit, undefined for a symbolic one.
+ */
+export function octalPermissions(text: string): number | undefined {
+  return octal.test(text) ? Number.parseInt(text, 8) & 0o777 : undefined
+}
+
+const octal = /^[0-7]+$/
+
 /** One thing done to the bits, in order. */
 type Step =
   | { readonly kind: 'set' | 'clear'; readonly bits: number }
@@ -27,7 +37,7 @@ const shifts: Readonly<Record<string, number>> = { u: 6, g: 3, o: 0 }
 /** The change that `text` (`755`, `u=rwX,go=rX`) describes; undefined when it is no mode. */
 export function parseFileMode(text: string): ModeChange | undefined {
   if (/^[0-9]/.test(text)) {
-    const fixed = /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number.POSITIVE_INFINITY
+    const fixed = octal.test(text) ? Number.parseInt(text, 8) : Number.POSITIVE_INFINITY
     return fixed > 0o7777 ? undefined : () => fixed
   }
   const parts = text.split(',')

@@ -165,11 +165,12 @@ export type FileAction =
     }
   | {
       readonly kind: 'mkfile'
-      /** Absolute; a trailing `/` never occurs here. Missing parents are made (0755, `owner`). */
+      /** Absolute; a trailing `/` never occurs here. Missing parents are made (`parentMode` or 0755, `owner`). */
       readonly path: string
       /** The file's name inside `path`, should that exist as a directory (`COPY <<EOF /etc`). */
       readonly name?: string
       readonly mode: number
+      readonly parentMode?: number
       readonly owner?: Owner
       readonly content: string
     }

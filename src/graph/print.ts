@@ -112,7 +112,7 @@ function describeAction(action: FileAction, input: (index: number) => string): s
     case 'mkdir':
       return `mkdir ${quote(action.path)} mode=${octal(action.mode)}${owner}`
     case 'mkfile':
-      return `mkfile ${quote(action.path)}${action.name === undefined ? '' : ` name=${quote(action.name)}`} mode=${octal(action.mode)}${owner} content=${JSON.stringify(action.content)}`
+      return `mkfile ${quote(action.path)}${action.name === undefined ? '' : ` name=${quote(action.name)}`} mode=${octal(action.mode)}${action.parentMode === undefined ? '' : ` parents=${octal(action.parentMode)}`}${owner} content=${JSON.stringify(action.content)}`
     case 'copy':
       return [
         `${action.instruction.toLowerCase()} ${input(action.from)} ${action.sources.map(quoteWord).join(' ')} -> ${quoteWord(action.destination)}${owner}`,

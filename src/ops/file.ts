@@ -1,10 +1,11 @@
 // The driver of COPY, ADD, WORKDIR and here-documents: one new layer, made by one run of the native helper.
 // What is selected and where it goes is decided in copy/; here the parts meet.
+import { textOf } from '../core/byte-string.ts'
 import { digestOfJson } from '../core/canonical-json.ts'
 import type { Context } from '../core/context.ts'
 import type { Digest } from '../core/digest.ts'
 import { invariant } from '../core/error.ts'
-import { type ModeChange, parseFileMode } from '../core/file-mode.ts'
+import { type ModeChange, octalPermissions, parseFileMode } from '../core/file-mode.ts'
 import type { FileAction, OpOf } from '../graph/op.ts'
 import { type MergedTree, mergedTree } from '../snapshot/merged-tree.ts'
 import type { Snapshotter } from '../snapshot/types.ts'
@@ -15,7 +16,7 @@ import type { Native } from '../sys/native.ts'
 import { entriesOf } from './copy/content-digest.ts'
 import { asContextChange } from './copy/hash-files.ts'
 import { type OnUnknownName, resolveOwner } from './copy/owner.ts'
-import { type CopyStyle, destinationOf, planCopy } from './copy/plan-copy.ts'
+import { type CopyStyle, planCopy } from './copy/plan-copy.ts'
 import { planMkdir, planMkfile } from './copy/plan-make.ts'
 import type { CopyAction, Selected } from './copy/select.ts'
 import type { SourceTree } from './copy/source-tree.ts'
@@ -128,7 +129,7 @@ async function* planActions(planning: Planning): AsyncGenerator<FileOperation, v
 }
 
 async function* planSources(
-  { inputs, sources, native, copied, cx }: Planning,
+  { op, inputs, sources, native, copied, cx }: Planning,
   target: TargetTree,
   action: CopyAction,
   style: CopyStyle,
@@ -137,7 +138,8 @@ async function* planSources(
   await confirm(action, cx.signal)
   const selected = await select(action)
   copied.push({ tree, selected })
-  const destination = destinationOf(selected, action.destination)
+  const { destination } = action
+  const placed = new Map<string, Selected>()
   for (const item of selected) {
     const isFile = action.unpack && item.entry.type === 'file'
     if (isFile && (await isArchive(item.entry, { style, native, signal: cx.signal }))) {
@@ -145,10 +147,15 @@ async function* planSources(
       continue
     }
     const planned: FileOperation[] = []
-    await planCopy(target, item, destination, style, (operation) => {
+    const place = await planCopy(target, item, destination, style, (operation) => {
       planned.push(operation)
     })
     yield* planned
+    if (item.entry.type === 'directory') continue
+    const before = placed.get(place)
+    if (before !== undefined && before.entry.path !== item.entry.path)
+      warn(overwritten(before, item, place), op, cx)
+    placed.set(place, item)
   }
 }
 
@@ -157,27 +164,43 @@ async function styleOf(action: FileAction, { op, base, cx }: Planning): Promise<
   // USER may name one whom a later step creates: then a WORKDIR before that is root's, as in BuildKit, but not in silence.
   const onUnknown = action.kind === 'mkdir' ? [reportUnknown(op, action.path, cx)] : []
   const owner = action.owner === undefined ? undefined : await resolveOwner(action.owner, read, ...onUnknown)
-  const mode = action.kind === 'copy' && action.mode !== undefined ? modeOf(action.mode) : undefined
+  const { mode, parentMode } = modesOf(action)
   return {
     instruction: action.kind === 'copy' ? action.instruction : action.kind === 'mkdir' ? 'WORKDIR' : 'COPY',
     ...(owner === undefined ? {} : { owner }),
     ...(mode === undefined ? {} : { mode }),
+    parentMode: parentMode ?? 0o755,
     nowNs: nanoseconds(op.epoch ?? cx.now()),
   }
 }
 
 /** Says in the step's output that a directory is made for somebody the image does not know. */
 function reportUnknown(op: OpOf<'file'>, path: string, cx: Context): OnUnknownName {
-  return ({ message }) => {
-    const text = `warning: ${message}: ${path} belongs to 0\n`
-    cx.emit({ type: 'log', step: digestOfJson(op), stream: 'stderr', text })
-  }
+  return ({ message }) => warn(`${message}: ${path} belongs to 0`, op, cx)
 }
 
-function modeOf(text: string): ModeChange {
-  const mode = parseFileMode(text)
-  invariant(mode, `a file op has the mode ${text}`)
-  return mode
+/** Differs: BuildKit writes one file over the other in silence (`COPY *.txt /to`, where /to is no directory). */
+function overwritten(before: Selected, after: Selected, place: string): string {
+  const [first, second, path] = [before.entry.path, after.entry.path, `/${place}`].map((text) =>
+    JSON.stringify(textOf(text)),
+  )
+  return `${first} and ${second} both become ${path}: only the last one stays`
+}
+
+function warn(text: string, op: OpOf<'file'>, cx: Context): void {
+  cx.emit({ type: 'log', step: digestOfJson(op), stream: 'stderr', text: `warning: ${text}\n` })
+}
+
+function modesOf(action: FileAction): {
+  readonly mode?: ModeChange
+  readonly parentMode?: number | undefined
+} {
+  if (action.kind === 'mkdir') return { parentMode: action.mode }
+  if (action.kind === 'mkfile') return { parentMode: action.parentMode }
+  if (action.mode === undefined) return {}
+  const mode = parseFileMode(action.mode)
+  invariant(mode, `a file op has the mode ${action.mode}`)
+  return { mode, parentMode: octalPermissions(action.mode) }
 }
 
 /** An RFC 3339 time in nanoseconds since 1970. */

@@ -17,6 +17,8 @@ export interface CopyStyle {
   readonly instruction: string
   readonly owner?: UserIds
   readonly mode?: ModeChange
+  /** The mode of directories that have no source. */
+  readonly parentMode: number
   /** The time of directories that have no source. */
   readonly nowNs: bigint
 }
@@ -24,24 +26,17 @@ export interface CopyStyle {
 /** Receives operations in order. */
 export type Emit = (operation: FileOperation) => void
 
-/**
- * The destination of every item of an instruction: with a trailing slash when it must be a directory. Differs: when
- * a wildcard means several files, BuildKit writes all of them to one file if the slash is missing.
- */
-export function destinationOf(selected: readonly Selected[], written: string): string {
-  const files = selected.filter(({ entry }) => entry.type !== 'directory')
-  return files.length > 1 && !written.endsWith('/') ? `${written}/` : written
-}
-
-/** The operations that copy `item` to `destination` (absolute, see destinationOf). Throws ERR_COPY_*. */
+/** The operations that copy `item` to `destination` (absolute). Returns the path of what it becomes. Throws ERR_COPY_*. */
 export async function planCopy(
   target: TargetTree,
   item: Selected,
   destination: string,
   style: CopyStyle,
   emit: Emit,
-): Promise<void> {
-  await planItem(target, item, await planDestination(target, item, destination, style, emit), style, emit)
+): Promise<string> {
+  const place = await planDestination(target, item, destination, style, emit)
+  await planItem(target, item, place, style, emit)
+  return place
 }
 
 /** The resolved path of what `item` becomes; its parent directories are planned. */
@@ -58,7 +53,7 @@ async function planDestination(
   const place = await target.resolve(cleanPath(written))
   const existing = await target.entry(place)
   if (isDirectory) {
-    if (existing === undefined) await planDirectories(target, place, style, emit, style.mode)
+    if (existing === undefined) await planDirectories(target, place, style, emit)
     return place
   }
   const file = existing?.type === 'directory' ? joinPath(place, item.name) : place
@@ -67,18 +62,15 @@ async function planDestination(
 }
 
 /**
- * Makes what is missing of a directory path, 0755 and owned by the flag's owner (root without one); `top` changes
- * the mode of the last one. Returns the resolved path. BuildKit 20.10 gives 0755 whatever --chmod says, newer ones
- * an octal --chmod to every missing parent, which takes the `x` away from directories with --chmod=644.
- * Differs: here --chmod is for the directory that stands for a copied one, not for its parents.
+ * Makes what is missing of a directory path, also when it stands for a copied directory: with the style's parentMode and
+ * owned by the flag's owner (root without one). Returns the resolved path. As in BuildKit an octal --chmod counts for these
+ * directories, too (so that --chmod=644 makes them unreadable; not yet in its 0.8), a symbolic one never does.
  */
 export async function planDirectories(
   target: TargetTree,
   path: string,
-  style: Pick<CopyStyle, 'owner' | 'nowNs' | 'instruction'>,
+  style: Pick<CopyStyle, 'owner' | 'parentMode' | 'nowNs' | 'instruction'>,
   emit: Emit,
-  top?: ModeChange,
-  mode = 0o755,
 ): Promise<string> {
   const resolved = await target.resolve(path)
   const missing: string[] = []
@@ -90,10 +82,10 @@ export async function planDirectories(
   }
   const owner = style.owner ?? { uid: 0, gid: 0 }
   for (const at of missing.reverse()) {
-    const own = at === resolved && top !== undefined ? top(mode, true) : mode
+    const mode = style.parentMode
     checkName(at, style)
-    emit({ op: 'directory', path: at, mode: own, ...owner, mtimeNs: style.nowNs })
-    target.put(at, { type: 'directory', mode: own, ...owner })
+    emit({ op: 'directory', path: at, mode, ...owner, mtimeNs: style.nowNs })
+    target.put(at, { type: 'directory', mode, ...owner })
   }
   return resolved
 }
@@ -153,8 +145,13 @@ function planEntry(
     if (entry.type === 'directory') {
       if (found !== undefined && found.type !== 'directory')
         throw notDirectory(path, style, 'cannot copy to non-directory')
-      // Differs: BuildKit gives an existing directory on the way to a --parents match the mode of the source's.
-      if (found !== undefined && below?.implied === true) return
+      if (found !== undefined && below?.implied === true) {
+        // Of a directory on the way to a --parents match that exists already, only the mode changes.
+        const { uid, gid } = found
+        emit({ op: 'directory', path, mode: entry.mode, uid, gid, mtimeNs: style.nowNs })
+        target.put(path, { ...found, mode: entry.mode })
+        return
+      }
     } else if (found?.type === 'directory') {
       throw overDirectory(path, style)
     }

@@ -16,7 +16,7 @@ export async function planMkdir(
   style: CopyStyle,
   emit: Emit,
 ): Promise<void> {
-  await planDirectories(target, cleanPath(bytesOf(action.path)), style, emit, undefined, action.mode)
+  await planDirectories(target, cleanPath(bytesOf(action.path)), style, emit)
 }
 
 /** A file with the action's content, inside `path` under `name` if `path` is a directory; links at `path` are followed. */

@@ -54,7 +54,8 @@ async function selectPlain(
     const entry = await tree.find(path, true)
     if (entry === undefined) throw await notFound(tree, path, action)
     if (entry.type !== 'directory') {
-      // The pattern is judged against the file's own name: there is no directory it could be relative to.
+      // Differs: the documentation says so, but BuildKit judges only what is in directories (moby/buildkit#5489). The
+      // pattern is judged against the file's own name: there is no directory it could be relative to.
       if (exclude?.(name, false).excluded === true) continue
       if (isCopied(entry)) selected.push({ entry, name, below: [] })
       else if (!swept) throw specialFile(entry, tree, path, action)
@@ -75,15 +76,16 @@ async function selectParents(
   const at = source.indexOf('/./')
   const pivotPattern = at === -1 ? '' : source.slice(0, at)
   const pattern = cleanPath(bytesOf(at === -1 ? source : source.slice(at + 3)))
+  if (pattern === '') throw noPattern(source, action)
   const required = !hasGlob(pivotPattern) && !hasGlob(textOf(pattern))
-  const include = pattern === '' ? undefined : matcherOf([textOf(pattern)], action)
+  const include = matcherOf([textOf(pattern)], action)
   const selected: Selected[] = []
   for (const { path, name } of await expand(tree, pivotPattern, action)) {
     const pivot = await tree.find(path, true)
     if (pivot === undefined) throw await notFound(tree, path, action)
     if (pivot.type !== 'directory') continue
     const below = await belowOf(tree, pivot, exclude, include)
-    if (required && pattern !== '' && (await tree.find(joinPath(pivot.path, pattern), false)) === undefined) {
+    if (required && (await tree.find(joinPath(pivot.path, pattern), false)) === undefined) {
       throw await notFound(tree, joinPath(path, pattern), action)
     }
     selected.push({ entry: pivot, name, below })
@@ -143,9 +145,11 @@ async function expand(
     return [{ path, name: baseOf(path) }]
   }
   if (!isGlob(source)) throw badPattern(source, action)
-  const start = await tree.find(components.slice(0, firstWild).join('/'), true)
+  const prefix = components.slice(0, firstWild).join('/')
+  const start = await tree.find(prefix, true)
+  if (start === undefined) throw await notFound(tree, prefix, action)
   // As in BuildKit (AllowEmptyWildcard), a pattern may match nothing.
-  if (start === undefined || start.type !== 'directory') return []
+  if (start.type !== 'directory') return []
   let matches = [start]
   for (const component of components.slice(firstWild)) {
     const pattern = textOf(component)
@@ -175,6 +179,15 @@ function badPattern(pattern: string, action: CopyAction, cause?: unknown): Slipw
     message: `${action.instruction} failed: syntax error in pattern ${JSON.stringify(pattern)}`,
     hint: 'write [[] for a literal bracket',
     cause,
+  })
+}
+
+/** BuildKit says that the pivot is not found. */
+function noPattern(source: string, { instruction }: CopyAction): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_COPY_NOT_FOUND',
+    message: `${instruction} failed: ${JSON.stringify(`/${cleanPath(source)}`)}: with --parents it names nothing to copy`,
+    hint: 'leave --parents out to copy all of the directory, or end the source in *',
   })
 }
 

@@ -44,7 +44,12 @@ export async function* unpackArchive(
   const { style } = options
   const made: FileOperation[] = []
   const emit = (operation: FileOperation): void => void made.push(operation)
-  const root = await planDirectories(target, cleanPath(bytesOf(destination)), style, emit)
+  const root = await planDirectories(
+    target,
+    cleanPath(bytesOf(destination)),
+    { ...style, parentMode: 0o755 },
+    emit,
+  )
   for await (const member of readTar(archiveBytes(entry, options))) {
     await planMember(target, root, member, style, emit)
     yield* made.splice(0)
@@ -65,7 +70,8 @@ async function planMember(
   if (name === '') return
   // As after chroot(destination): links in the archive and below the destination cannot lead out of it.
   const parent = await target.resolve(parentOf(name), root)
-  await planDirectories(target, parent, { instruction: style.instruction, nowNs: style.nowNs }, emit)
+  const { instruction, nowNs } = style
+  await planDirectories(target, parent, { instruction, nowNs, parentMode: 0o755 }, emit)
   const path = joinPath(parent, baseOf(name))
   checkName(path, style)
   const existing = await target.entry(path)

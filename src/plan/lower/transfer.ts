@@ -1,6 +1,6 @@
 // What COPY and ADD share: sources and here-documents become the actions of one file op, on top of the
 // root or (--link) beside it.
-import { type ModeChange, parseFileMode } from '../../core/file-mode.ts'
+import { type ModeChange, octalPermissions, parseFileMode } from '../../core/file-mode.ts'
 import type { Add, Copy, Heredoc, Word } from '../../dockerfile/ast.ts'
 import type { FileAction, FileOp, OpRef, Owner } from '../../graph/op.ts'
 import { expandContent, expandIn } from '../expand.ts'
@@ -167,12 +167,14 @@ function withoutZeros(mode: string): string {
 }
 
 function fileOf(wish: Wish, { name }: Heredoc, content: string): FileAction {
-  const { owner, mode, destination } = wish
+  const { owner, chmod, mode, destination } = wish
+  const parentMode = octalPermissions(chmod)
   const isInside = destination.endsWith('/') || wish.sources.length + wish.heredocs.length > 1
   return {
     kind: 'mkfile',
     ...(isInside ? { path: `${destination.replace(/\/$/, '')}/${name}` } : { path: destination, name }),
     mode: mode === undefined ? 0o644 : mode(0o644, false),
+    ...(parentMode === undefined ? {} : { parentMode }),
     ...(owner === '' ? {} : { owner }),
     content,
   }
