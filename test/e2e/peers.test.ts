@@ -43,12 +43,14 @@ describe.skipIf(tools !== undefined)(`the same as BuildKit (needs ${tools ?? 'no
   afterAll(() => all?.[Symbol.dispose]())
 
   /** Everything about a build that the newest BuildKit must share. */
-  const exact = async (result: PeerResult, { pinnedTime, peerCase: { differs } }: Case) => {
+  const exact = async (result: PeerResult, { pinnedTime, peerCase }: Case) => {
     if (result.kind === 'refused') return { refused: true }
     const config = exactConfig(result.archive, pinnedTime !== undefined)
-    const layers = exactLayers(result.archive, await all.base(), {
+    const { differs, received } = peerCase
+    const layers = exactLayers(result.archive, await all.bases(peerCase), {
       since: all.since,
       ...(differs === undefined ? {} : { apart: differs }),
+      ...(received === undefined ? {} : { received }),
     })
     return { config, layers }
   }
@@ -64,7 +66,10 @@ describe.skipIf(tools !== undefined)(`the same as BuildKit (needs ${tools ?? 'no
 
     it.for(cases.filter(({ isNewer }) => !isNewer))('$title', async (test, { expect }) => {
       const { slug, peerCase, hasTrees } = test
-      const [mine, other] = await Promise.all([all.ours(slug, peerCase), all.theirs(docker, slug, peerCase)])
+      const [mine, other] = await Promise.all([
+        all.ours(slug, peerCase),
+        all.theirs(docker, slug, peerCase, hasTrees === true),
+      ])
       if (mine.kind === 'refused' || other.kind === 'refused') {
         expect(mine.kind, JSON.stringify([mine, other], undefined, 1)).toBe(other.kind)
         return
@@ -122,7 +127,7 @@ describe.skipIf(tools !== undefined)(`the same as BuildKit (needs ${tools ?? 'no
         const { slug, peerCase, isLocal, isRefused } = test
         const [mine, other] = await Promise.all([
           all.ours(slug, peerCase),
-          all.theirs(buildkit, slug, peerCase),
+          all.theirs(buildkit, slug, peerCase, true),
         ])
         const theirs = await exact(other, test)
         expect(other.kind, 'message' in other ? other.message : '').toBe(isRefused ? 'refused' : 'built')

@@ -12,6 +12,8 @@ export interface PeerCase {
   readonly apart?: RegExp
   /** Files on which slipway differs from the newest BuildKit on purpose; each use says why. Left out of the comparison with that one. */
   readonly differs?: RegExp
+  /** Directories whose times are not compared: BuildKit may give one the time at which it received or made what is in it. */
+  readonly received?: RegExp
   /** Images the build can name, made by slipway and given to the peer: Dockerfiles by reference. */
   readonly images?: Readonly<Record<string, string>>
 }

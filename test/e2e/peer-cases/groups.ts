@@ -2,6 +2,7 @@
 import type { PeerGroup } from './case.ts'
 import { configCases } from './config.ts'
 import { copyCases } from './copy.ts'
+import { copyNewerCases, copyPlainCases } from './copy-small.ts'
 import { refusalCases } from './refusals.ts'
 import { runCases } from './run.ts'
 import { smallCases } from './small.ts'
@@ -20,8 +21,6 @@ const newerMore = {
   'COPY --exclude twice': timedWithin,
   'COPY --exclude with a pattern': timedWithin,
   'ADD --exclude': timedWithin,
-  // BuildKit gives a directory that stands for a copied one an octal mode, but none in letters.
-  'COPY --chmod in letters for a directory': { differs: /^to$/ },
   // BuildKit mounts the script below /dev, so that this directory is not one the step made.
   'heredoc with an interpreter': { differs: /^dev$/ },
   // BuildKit pins the last directory of a WORKDIR, not its parents nor those of a COPY or an archive.
@@ -40,6 +39,8 @@ export const groups: Readonly<Record<string, PeerGroup>> = {
   stages: { cases: smallCases('stages') },
   files: { cases: smallCases('files', filesMore) },
   newer: { cases: smallCases('newer', newerMore), isNewer: true },
+  copy: { cases: copyPlainCases },
+  'copy newer': { cases: copyNewerCases, isNewer: true },
   older: { cases: smallCases('older'), isOlder: true },
   refusals: { cases: refusalCases, isRefused: true },
 }

@@ -59,7 +59,7 @@ export interface ExactLayer {
 }
 
 /**
- * The layers over the shared base, bottom first: what each one changes, and its digest if no time in it is one of the
+ * The layers over the shared bases, bottom first: what each one changes, and its digest if no time in it is one of the
  * build, as a step's own files and missing parents of a destination have.
  *
  * Levelled, because slipway says more: the new time of a directory that is otherwise as it was; the other names of a
@@ -68,15 +68,17 @@ export interface ExactLayer {
  */
 export function exactLayers(
   { config, layers }: Archive,
-  base: Archive,
+  bases: readonly Archive[],
   options: ComparableOptions,
 ): ExactLayer[] {
   const local = new Set(
-    base.layers.flat().flatMap(({ path, content }) => (path === 'bin/busybox' ? content : [])),
+    bases
+      .flatMap((base) => base.layers.flat())
+      .flatMap(({ path, content }) => (path === 'bin/busybox' ? content : [])),
   )
   return layers.flatMap((layer, index) => {
     const diffId = config.rootfs.diff_ids[index]
-    if (diffId === undefined || base.config.rootfs.diff_ids[index] === diffId) return []
+    if (diffId === undefined || bases.some((base) => base.config.rootfs.diff_ids[index] === diffId)) return []
     const lower = new Map(mergeLayers(layers.slice(0, index)).map((entry) => [entry.path, entry]))
     const upper = new Set(mergeLayers(layers.slice(0, index + 1)).map(({ path }) => path))
     const parents = new Set(layer.map(({ path }) => parentOf(path)))
@@ -92,8 +94,9 @@ export function exactLayers(
     const isFixed =
       changed.length === layer.length &&
       changed.every(
-        ({ path, mtime, content, xattrs }, at) =>
+        ({ path, type, mtime, content, xattrs }, at) =>
           mtime < options.since &&
+          !(type === 'directory' && options.received?.test(path) === true) &&
           !local.has(content) &&
           options.apart?.test(path) !== true &&
           xattrs.length === named[at]?.xattrs.length,
@@ -157,6 +160,8 @@ export interface ComparableOptions {
   readonly since: number
   /** Paths that are left out. */
   readonly apart?: RegExp
+  /** Directories without a time. */
+  readonly received?: RegExp
   /** Whether directories have times. 0.8 lost those of a context's when it wrote what is in them (kept since 0.11). */
   readonly directoryTimes?: boolean
 }
@@ -171,7 +176,11 @@ export function comparableEntries(entries: readonly Entry[], options: Comparable
         type,
         mode.toString(8).padStart(4, '0'),
         owner,
-        type === 'directory' && options.directoryTimes !== true ? '' : mtime >= options.since ? 'now' : mtime,
+        type === 'directory' && (options.directoryTimes !== true || options.received?.test(path) === true)
+          ? ''
+          : mtime >= options.since
+            ? 'now'
+            : mtime,
         content,
         ...xattrs,
         names.length > 0 ? `= ${names.map((name) => JSON.stringify(name)).join(' ')}` : '',

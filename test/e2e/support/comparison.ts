@@ -11,13 +11,14 @@ export interface Comparison {
   readonly ws: Workspace
   /** Seconds since 1970; what has a later time was made by a build. */
   readonly since: number
-  base(): Promise<Archive>
+  /** The shared images that a case can stand on, base first. */
+  bases(peerCase: PeerCase): Promise<readonly Archive[]>
   /** Gives an image that slipway has as `reference` to a peer. */
   share(reference: string, peer: Peer): Promise<void>
   /** What slipway makes of a case. */
   ours(slug: string, peerCase: PeerCase): Promise<PeerResult>
-  /** What a peer makes of it. */
-  theirs(peer: Peer, slug: string, peerCase: PeerCase): Promise<PeerResult>
+  /** What a peer makes of it; the tree costs a second build. */
+  theirs(peer: Peer, slug: string, peerCase: PeerCase, hasTree: boolean): Promise<PeerResult>
   [Symbol.dispose](): void
 }
 
@@ -27,8 +28,9 @@ export function comparison(): Comparison {
   const reader = archiveReader()
   const slipway = (...args: readonly string[]) => finish(executable, args, ws.env)
   const exported = new Map<string, Promise<{ archive: string; layout: string }>>()
-  const prepared = new Map<string, Promise<PeerBuild>>()
+  const prepared = new Map<string, Promise<Omit<PeerBuild, 'hasTree'>>>()
   const built = new Map<string, Promise<PeerResult>>()
+  const sharedWith = new WeakMap<Peer, Map<string, Promise<void>>>()
 
   const ok = async (...args: readonly string[]): Promise<void> => {
     const { status, stderr } = await slipway(...args)
@@ -49,17 +51,20 @@ export function comparison(): Comparison {
     return { archive, layout }
   })
 
-  const prepare = once(prepared, async (slug: string, peerCase: PeerCase): Promise<PeerBuild> => {
-    const { dockerfile, files, prepare, args = [], images = {} } = peerCase
-    for (const [reference, text] of Object.entries(images)) await exportImage(reference, text)
-    const context = ws.context(`context-${slug}`, { ...files, Dockerfile: dockerfile })
-    const script = `cd ${context}; ${prepare ?? ':'}; find . -exec touch -h -d @1500000000 {} +`
-    const { status, stderr } = await finish('sh', ['-ec', script])
-    if (status !== 0) throw new Error(`prepare ${slug}: ${stderr}`)
-    const directory = join(ws.directory, 'results')
-    mkdirSync(directory, { recursive: true })
-    return { slug, context, args, images: ['base', ...Object.keys(images)], hasTree: true, directory, reader }
-  })
+  const prepare = once(
+    prepared,
+    async (slug: string, peerCase: PeerCase): Promise<Omit<PeerBuild, 'hasTree'>> => {
+      const { dockerfile, files, prepare, args = [], images = {} } = peerCase
+      for (const [reference, text] of Object.entries(images)) await exportImage(reference, text)
+      const context = ws.context(`context-${slug}`, { ...files, Dockerfile: dockerfile })
+      const script = `cd ${context}; ${prepare ?? ':'}; find . -exec touch -h -d @1500000000 {} +`
+      const { status, stderr } = await finish('sh', ['-ec', script])
+      if (status !== 0) throw new Error(`prepare ${slug}: ${stderr}`)
+      const directory = join(ws.directory, 'results')
+      mkdirSync(directory, { recursive: true })
+      return { slug, context, args, images: ['base', ...Object.keys(images)], directory, reader }
+    },
+  )
 
   const buildOurs = once(built, async (slug: string, peerCase: PeerCase): Promise<PeerResult> => {
     const { context, args, directory } = await prepare(slug, peerCase)
@@ -80,22 +85,28 @@ export function comparison(): Comparison {
     return reader.archive(archive)
   })
 
+  const share = async (reference: string, peer: Peer): Promise<void> => {
+    const known = sharedWith.get(peer) ?? new Map<string, Promise<void>>()
+    sharedWith.set(peer, known)
+    const shared = known.get(reference) ?? give(reference, peer)
+    known.set(reference, shared)
+    await shared
+  }
+  const give = async (reference: string, peer: Peer): Promise<void> => {
+    const { archive, layout } = await exportImage(reference)
+    await peer.share(reference, archive, layout)
+  }
+
   return {
     ws,
     since: Math.floor(Date.now() / 1000),
-    base: () => readBase('base'),
-    async share(reference, peer) {
-      const { archive, layout } = await exportImage(reference)
-      await peer.share(reference, archive, layout)
-    },
+    bases: ({ images = {} }) => Promise.all(['base', ...Object.keys(images)].map((name) => readBase(name))),
+    share,
     ours: buildOurs,
-    async theirs(peer, slug, peerCase) {
+    async theirs(peer, slug, peerCase, hasTree) {
       const build = await prepare(slug, peerCase)
-      for (const reference of Object.keys(peerCase.images ?? {})) {
-        const { archive, layout } = await exportImage(reference)
-        await peer.share(reference, archive, layout)
-      }
-      return peer.build(build)
+      for (const reference of Object.keys(peerCase.images ?? {})) await share(reference, peer)
+      return peer.build({ ...build, hasTree })
     },
     [Symbol.dispose]() {
       tool('rm', ['-rf', join(ws.directory, 'results')])
