@@ -1,4 +1,5 @@
 // slipway.node: system calls Node lacks, in-process. Functions and their types are listed in src/sys/addon.ts.
+#include "addon-read.h"
 #include "addon-scan.h"
 #define NAPI_VERSION 8
 #include <node_api.h>
@@ -81,6 +82,11 @@ struct task {
 	size_t paths_length;
 	struct scan_result scan;
 	int fd, error;
+	// Of a reading: two Buffers, kept alive by the references.
+	napi_ref items_ref, into_ref;
+	unsigned char *items, *into;
+	size_t items_length, into_length;
+	struct read_failure failure;
 };
 
 static napi_value start(napi_env env, struct task *task, napi_async_execute_callback execute, napi_async_complete_callback complete)
@@ -256,6 +262,56 @@ static napi_value lock_file(napi_env env, napi_callback_info info)
 	return result;
 }
 
+static void read_execute(napi_env env, void *data)
+{
+	(void)env;
+	struct task *task = data;
+	task->failure = read_files(task->items, task->items_length, task->into, task->into_length);
+}
+
+// undefined, or { index, code }: which file, and the errno's name or CHANGED.
+static napi_value read_value(napi_env env, const struct read_failure *failure)
+{
+	napi_value value, index;
+	if (!failure->error) {
+		MUST(napi_get_undefined(env, &value));
+		return value;
+	}
+	const char *code = failure->error == READ_CHANGED ? "CHANGED" : failure->error == READ_MALFORMED ? "EINVAL" : strerrorname_np(failure->error);
+	MUST(napi_create_object(env, &value));
+	MUST(napi_create_uint32(env, failure->index, &index));
+	MUST(napi_set_named_property(env, value, "index", index));
+	set_text(env, value, "code", code ? code : "EUNKNOWN");
+	return value;
+}
+
+static void read_complete(napi_env env, napi_status status, void *data)
+{
+	struct task *task = data;
+	if (status == napi_ok) MUST(napi_resolve_deferred(env, task->deferred, read_value(env, &task->failure)));
+	napi_delete_reference(env, task->items_ref);
+	napi_delete_reference(env, task->into_ref);
+	napi_delete_async_work(env, task->work);
+	free(task);
+}
+
+// (items, into): Buffers that nobody may touch until the promise settles
+static napi_value read_files_async(napi_env env, napi_callback_info info)
+{
+	napi_value values[2];
+	if (!arguments(env, info, 2, values)) return throw_usage(env);
+	struct task *task = calloc(1, sizeof *task);
+	if (!task) return throw_errno(env, ENOMEM, "malloc");
+	if (napi_get_buffer_info(env, values[0], (void **)&task->items, &task->items_length) != napi_ok ||
+	    napi_get_buffer_info(env, values[1], (void **)&task->into, &task->into_length) != napi_ok) {
+		free(task);
+		return throw_usage(env);
+	}
+	MUST(napi_create_reference(env, values[0], 1, &task->items_ref));
+	MUST(napi_create_reference(env, values[1], 1, &task->into_ref));
+	return start(env, task, read_execute, read_complete);
+}
+
 static void sync_execute(napi_env env, void *data)
 {
 	(void)env;
@@ -301,6 +357,7 @@ napi_value napi_register_module_v1(napi_env env, napi_value exports)
 	define(env, exports, "scanTree", scan_tree_async);
 	define(env, exports, "scanTreeSync", scan_tree_sync);
 	define(env, exports, "scanPaths", scan_paths_async);
+	define(env, exports, "readFiles", read_files_async);
 	define(env, exports, "readXattrs", read_xattrs);
 	define(env, exports, "flock", lock_file);
 	define(env, exports, "syncfs", sync_file_system);

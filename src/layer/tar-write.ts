@@ -1,148 +1,246 @@
-// Writes an archive through tar-stream, with headers of our own and bodies read synchronously in large pieces:
-// for many small files that is several times faster than a stream per file.
-import { closeSync, constants, openSync, readSync } from 'node:fs'
-import type { Pack } from 'tar-stream'
+// Writes an archive in large pieces, each made while those before it are being consumed: headers in place, the bodies
+// of small files read into it by one native call, large files read piece by piece.
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { quoted } from '../core/byte-string.ts'
-import { invariant, SlipwayError } from '../core/error.ts'
+import { errnoOf, SlipwayError } from '../core/error.ts'
+import type { Native } from '../sys/native.ts'
+import { FileBatch, type ReadState } from '../sys/read-files.ts'
 import { encodeHeader } from './tar-encode.ts'
-import type { TarEntry } from './tar-entry.ts'
-import { encodeHeadersWith, type PackHeader } from './tar-stream-headers.ts'
+import { blockSize, type TarEntry } from './tar-entry.ts'
 
 /** An entry and where its body comes from; `entry.size` decides how much of it is read. */
 export interface TarInput {
   readonly entry: TarEntry
-  /** A regular file (byte path, never followed if a link), or the bytes themselves. Only for files with a size. */
-  readonly body?: Buffer | { readonly path: Buffer }
+  readonly body?: TarBody
+}
+
+/**
+ * The bytes themselves, or a regular file (never followed if a link). A file with a `state` is checked before and after
+ * it is read, and must have the entry's size. Only for files with a size.
+ */
+export type TarBody = Buffer | { readonly path: Buffer; readonly state?: ReadState }
+
+export interface TarOptions {
+  /** Reads small files faster; their paths must then be absolute and hold no link anywhere, their sizes be exact. */
+  readonly native?: Native
 }
 
 const slabBytes = 1024 * 1024
+/** A longer body gets pieces of its own. */
+const smallBytes = 256 * 1024
+/** How many pieces are made at the same time. */
+const ahead = 3
 
-/** The archive's bytes, end mark included; each chunk belongs to the receiver. Throws ERR_TAR_SOURCE when a file is shorter than its entry says. */
+/**
+ * The archive's bytes, end mark included; each chunk belongs to the receiver. Throws ERR_TAR_SOURCE (`data.path` the
+ * entry, `data.errno` if a call failed) when a file cannot be read or is not what its entry says.
+ */
 export async function* writeTar(
   inputs: Iterable<TarInput> | AsyncIterable<TarInput>,
+  options: TarOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { pack } = await import('tar-stream')
-  const archive = pack({ highWaterMark: slabBytes })
-  // Whoever reads the archive has it already.
-  archive.on('error', () => undefined)
-  const entries = new WeakMap<PackHeader, TarEntry>()
-  encodeHeadersWith(archive, (header) => {
-    const entry = entries.get(header)
-    invariant(entry, 'tar-stream asked for the header of an entry it was not given')
-    return encodeHeader(entry)
-  })
-  let failure: unknown
-  const feeding = feed(archive, entries, inputs).catch((thrown: unknown) => {
-    failure = thrown
-    archive.destroy()
-  })
-  try {
-    yield* slabs(archive)
-  } catch (thrown) {
-    // The library reports its own end; why it ended is the feeder's to say.
-    throw failure ?? thrown
-  } finally {
-    archive.destroy()
-    await feeding
+  const waiting: Promise<Buffer>[] = []
+  const later = (piece: Promise<Buffer>): void => {
+    // Whoever takes the pieces meets the failure in its turn.
+    piece.catch(() => undefined)
+    waiting.push(piece)
   }
-  if (failure !== undefined) throw failure
-}
-
-async function feed(
-  archive: Pack,
-  entries: WeakMap<PackHeader, TarEntry>,
-  inputs: Iterable<TarInput> | AsyncIterable<TarInput>,
-): Promise<void> {
+  const take = async (): Promise<Buffer> => (await waiting.shift()) ?? Buffer.alloc(0)
+  let slab = new Slab(options)
+  const next = (atLeast = 0): void => {
+    if (!slab.isEmpty) later(slab.close())
+    slab = new Slab(options, atLeast)
+  }
   for await (const { entry, body } of inputs) {
-    // Only the size and whether there is a body matter to the library; the header is ours.
-    const header: PackHeader = {
-      name: entry.path,
-      size: entry.size,
-      type: entry.size > 0 ? 'file' : 'directory',
+    const header = encodeHeader(entry)
+    const isLarge = entry.size > smallBytes && body !== undefined && !Buffer.isBuffer(body)
+    const needed = header.length + (isLarge ? 0 : padded(entry.size))
+    if (slab.room < needed) {
+      next(needed)
+      while (waiting.length > ahead) yield take()
     }
-    entries.set(header, entry)
-    await new Promise<void>((resolve, reject) => {
-      const sink = archive.entry(header, (error) => (error ? reject(error) : resolve()))
-      // The callback has it already.
-      sink.on('error', () => undefined)
-      if (entry.size > 0) fill(sink, entry, body).catch((thrown: unknown) => sink.destroy(asError(thrown)))
-    })
-  }
-  archive.finalize()
-}
-
-type Sink = ReturnType<Pack['entry']>
-
-async function fill(sink: Sink, entry: TarEntry, body: TarInput['body']): Promise<void> {
-  const reader = openBody(entry, body)
-  try {
-    for (let at = 0; at < entry.size; ) {
-      const part = Buffer.allocUnsafeSlow(Math.min(slabBytes, entry.size - at))
-      reader.read(part, at)
-      at += part.length
-      const isFull = !sink.write(part)
-      if (isFull && at < entry.size) await drained(sink)
-    }
-    sink.end(null)
-  } finally {
-    reader.close()
-  }
-}
-
-function drained(sink: Sink): Promise<void> {
-  return new Promise((resolve, reject) => {
-    sink.once('drain', resolve)
-    sink.once('close', () => reject(new Error('the archive was given up')))
-  })
-}
-
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown))
-}
-
-/** The same bytes in chunks of about a slab: headers and paddings alone would be a write each. */
-async function* slabs(archive: Pack): AsyncGenerator<Buffer, void, undefined> {
-  let parts: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of archive as AsyncIterable<Buffer>) {
-    parts.push(chunk)
-    bytes += chunk.length
-    if (bytes < slabBytes) continue
-    yield parts.length === 1 ? chunk : Buffer.concat(parts, bytes)
-    parts = []
-    bytes = 0
-  }
-  if (bytes > 0) yield Buffer.concat(parts, bytes)
-}
-
-interface BodyReader {
-  /** Fills `target` with the bytes from `position` on. */
-  read(target: Buffer, position: number): void
-  close(): void
-}
-
-function openBody(entry: TarEntry, body: TarInput['body']): BodyReader {
-  if (body === undefined) throw shortBody(entry)
-  if (Buffer.isBuffer(body)) {
-    if (body.length < entry.size) throw shortBody(entry)
-    return { read: (target, position) => void body.copy(target, 0, position), close: () => undefined }
-  }
-  const fd = openSync(body.path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  return {
-    read(target, position) {
-      for (let done = 0; done < target.length; ) {
-        const count = readSync(fd, target, done, target.length - done, position + done)
-        if (count === 0) throw shortBody(entry)
-        done += count
+    slab.bytes(header)
+    if (isLarge) {
+      next()
+      const file = await openLarge(entry, body)
+      try {
+        for (let at = 0; at < entry.size; at += slabBytes) {
+          later(file.piece(at, Math.min(slabBytes, entry.size - at)))
+          while (waiting.length > ahead) yield take()
+        }
+        while (waiting.length > 0) yield take()
+        await file.check()
+      } finally {
+        await file.close()
       }
-    },
-    close: () => closeSync(fd),
+      slab.zeros(padded(entry.size) - entry.size)
+    } else if (entry.size > 0) {
+      slab.body(entry, body)
+      slab.zeros(padded(entry.size) - entry.size)
+    }
+  }
+  if (slab.room < 2 * blockSize) next()
+  slab.zeros(2 * blockSize)
+  next()
+  while (waiting.length > 0) yield take()
+}
+
+function padded(size: number): number {
+  return Math.ceil(size / blockSize) * blockSize
+}
+
+/** A piece of the archive that is being put together. */
+class Slab {
+  readonly #buffer: Buffer
+  readonly #batch: FileBatch | undefined
+  readonly #entries: TarEntry[] = []
+  readonly #slow: (() => Promise<void>)[] = []
+  #at = 0
+
+  constructor({ native }: TarOptions, atLeast = 0) {
+    this.#buffer = Buffer.allocUnsafeSlow(Math.max(slabBytes, atLeast + 2 * blockSize))
+    this.#batch = native && new FileBatch(native)
+  }
+
+  get isEmpty(): boolean {
+    return this.#at === 0
+  }
+
+  get room(): number {
+    return this.#buffer.length - this.#at
+  }
+
+  bytes(bytes: Buffer): void {
+    bytes.copy(this.#buffer, this.#at)
+    this.#at += bytes.length
+  }
+
+  zeros(count: number): void {
+    this.#buffer.fill(0, this.#at, this.#at + count)
+    this.#at += count
+  }
+
+  body(entry: TarEntry, body: TarInput['body']): void {
+    if (body === undefined) throw notAsListed(entry)
+    if (Buffer.isBuffer(body)) {
+      if (body.length < entry.size) throw notAsListed(entry)
+      body.copy(this.#buffer, this.#at, 0, entry.size)
+    } else if (this.#batch !== undefined) {
+      const { path, state } = body
+      this.#entries.push(entry)
+      this.#batch.add(
+        { path: path.toString('latin1'), size: entry.size, ...(state ? { state } : {}) },
+        this.#at,
+      )
+    } else {
+      const into = this.#buffer.subarray(this.#at, this.#at + entry.size)
+      this.#slow.push(() => readSmall(entry, body, into))
+    }
+    this.#at += entry.size
+  }
+
+  /** The piece when all bodies are in it. */
+  async close(): Promise<Buffer> {
+    const failure = this.#entries.length === 0 ? undefined : await this.#batch?.read(this.#buffer)
+    if (failure !== undefined) {
+      const entry = this.#entries[failure.index]
+      throw entry === undefined ? new Error(`readFiles: ${failure.code}`) : cannotRead(entry, failure.code)
+    }
+    for (const read of this.#slow) await read()
+    return this.#buffer.subarray(0, this.#at)
   }
 }
 
-function shortBody(entry: TarEntry): SlipwayError {
+type FileBody = Exclude<TarBody, Buffer>
+
+async function readSmall(entry: TarEntry, body: FileBody, into: Buffer): Promise<void> {
+  const file = await openLarge(entry, body)
+  try {
+    await file.fill(into, 0)
+    await file.check()
+  } finally {
+    await file.close()
+  }
+}
+
+async function openLarge(entry: TarEntry, body: FileBody): Promise<LargeFile> {
+  try {
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+    const file = new LargeFile(await open(body.path, flags), entry, body.state)
+    await file.check()
+    return file
+  } catch (thrown) {
+    throw asTarSource(entry, thrown)
+  }
+}
+
+class LargeFile {
+  readonly #handle: FileHandle
+  readonly #entry: TarEntry
+  readonly #state: ReadState | undefined
+
+  constructor(handle: FileHandle, entry: TarEntry, state: ReadState | undefined) {
+    this.#handle = handle
+    this.#entry = entry
+    this.#state = state
+  }
+
+  async piece(position: number, length: number): Promise<Buffer> {
+    const piece = Buffer.allocUnsafeSlow(length)
+    await this.fill(piece, position)
+    return piece
+  }
+
+  async fill(into: Buffer, position: number): Promise<void> {
+    try {
+      for (let done = 0; done < into.length; ) {
+        const { bytesRead } = await this.#handle.read(into, done, into.length - done, position + done)
+        if (bytesRead === 0) throw notAsListed(this.#entry)
+        done += bytesRead
+      }
+    } catch (thrown) {
+      throw asTarSource(this.#entry, thrown)
+    }
+  }
+
+  /** Whether the file is what it was listed as. */
+  async check(): Promise<void> {
+    if (this.#state === undefined) return
+    const { dev, ino, times } = this.#state
+    const stat = await this.#handle.stat({ bigint: true })
+    const isSame =
+      stat.isFile() &&
+      stat.size === BigInt(this.#entry.size) &&
+      stat.dev === dev &&
+      stat.ino === BigInt.asUintN(64, ino) &&
+      (times === undefined || (stat.mtimeNs === times.mtimeNs && stat.ctimeNs === times.ctimeNs))
+    if (!isSame) throw notAsListed(this.#entry)
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close()
+  }
+}
+
+function asTarSource(entry: TarEntry, thrown: unknown): unknown {
+  const errno = errnoOf(thrown)
+  return errno === undefined || thrown instanceof SlipwayError ? thrown : cannotRead(entry, errno)
+}
+
+function cannotRead(entry: TarEntry, code: string): SlipwayError {
+  if (code === 'CHANGED') return notAsListed(entry)
   return new SlipwayError({
     code: 'ERR_TAR_SOURCE',
-    message: `write tar: file ${quoted(entry.path)} is shorter than ${entry.size} bytes`,
+    message: `write tar: read file ${quoted(entry.path)}: ${code}`,
+    data: { path: entry.path, errno: code },
+  })
+}
+
+function notAsListed(entry: TarEntry): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_TAR_SOURCE',
+    message: `write tar: file ${quoted(entry.path)} is not any more what it was, or shorter than ${entry.size} bytes`,
+    data: { path: entry.path },
   })
 }

@@ -39,7 +39,7 @@ export interface WrittenLayer {
 export async function writeLayer(upper: string, options: WriteLayerOptions): Promise<WrittenLayer> {
   const { native, signal, store } = options
   const entries = await scanTree(upper, { native, xattrs: true })
-  const archive = Readable.from(writeTar(layerInputs(entries, upper, options)), {
+  const archive = Readable.from(writeTar(layerInputs(entries, upper, options), { native }), {
     objectMode: false,
     highWaterMark: 1024 * 1024,
   })

@@ -7,6 +7,14 @@ export interface Addon {
   scanTreeSync(directory: Buffer, flags: number, maxEntries: number): Buffer
   /** As scanTree, of the paths alone; `paths` is each with a NUL behind it. */
   scanPaths(directory: Buffer, flags: number, paths: Buffer): Promise<Buffer>
+  /**
+   * Reads the files of native/addon-read.h's list into `into`, on libuv's pool; nobody may touch the Buffers meanwhile.
+   * Undefined, or which item failed first and why (`CHANGED` or the errno's name).
+   */
+  readFiles(
+    items: Buffer,
+    into: Buffer,
+  ): Promise<{ readonly index: number; readonly code: string } | undefined>
   /** Name and value by turns, of the path itself (links are not followed). */
   readXattrs(path: Buffer): Buffer[]
   /** false: somebody else holds it and `wait` is false. `wait` blocks the thread. */

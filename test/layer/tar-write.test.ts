@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import {
+  appendFileSync,
   chmodSync,
   lstatSync,
   mkdirSync,
@@ -16,6 +17,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { TarEntry, TarEntryType } from '../../src/layer/tar-entry.ts'
 import { readTar } from '../../src/layer/tar-read.ts'
 import { type TarInput, writeTar } from '../../src/layer/tar-write.ts'
+import { testNative } from '../sys/native.ts'
 import { collect, inPieces } from './tar-fixture.ts'
 
 let directory: string
@@ -174,12 +176,49 @@ describe('what is written', () => {
     expect(cut.toString('latin1', 512, 520)).toBe('hell\0\0\0\0')
   })
 
+  test('is the same by native reads, file by file and from memory', async () => {
+    const sizes = [1, 511, 512, 513, 8000, 256 * 1024, 256 * 1024 + 1, 1024 * 1024, 2_500_000]
+    const bodies = [...sizes, 0, ...Array.from({ length: 400 }, (_, i) => 40 * i + 1)].map((size, i) =>
+      Buffer.alloc(size, `${i} `),
+    )
+    const inputs = (bodyOf: (bytes: Buffer, i: number) => TarInput['body']): TarInput[] =>
+      bodies.map((bytes, i) => {
+        const body = bytes.length === 0 ? undefined : bodyOf(bytes, i)
+        return { entry: entry(`f${i}`, { size: bytes.length }), ...(body ? { body } : {}) }
+      })
+    bodies.forEach((bytes, i) => {
+      writeFileSync(join(directory, `f${i}`), bytes)
+    })
+    const path = (i: number) => Buffer.from(join(directory, `f${i}`))
+    const state = (i: number) => {
+      const { dev, ino, mtimeNs, ctimeNs } = lstatSync(path(i), { bigint: true })
+      return { dev, ino, times: { mtimeNs, ctimeNs } }
+    }
+    const fromMemory = await collect(writeTar(inputs((bytes) => bytes)))
+    const byFile = await collect(writeTar(inputs((_, i) => ({ path: path(i) }))))
+    const native = testNative()
+    const checked = inputs((_, i) => ({ path: path(i), state: state(i) }))
+    expect(fromMemory.equals(byFile)).toBe(true)
+    expect(fromMemory.equals(await collect(writeTar(checked, { native })))).toBe(true)
+    expect(fromMemory.equals(await collect(writeTar(checked)))).toBe(true)
+    // Small and large ones alike must be what they were.
+    for (const i of [3, 8]) {
+      appendFileSync(path(i), '!')
+      for (const options of [{}, { native }]) {
+        await expect(collect(writeTar(checked.slice(i, i + 1), options))).rejects.toMatchObject({
+          code: 'ERR_TAR_SOURCE',
+          data: { path: `f${i}` },
+        })
+      }
+    }
+  })
+
   test('a link in place of the file is not followed', async () => {
     execFileSync('ln', ['-s', '/etc/passwd', join(directory, 'l')])
     const path = Buffer.from(join(directory, 'l'))
     await expect(
       collect(writeTar([{ entry: entry('l', { size: 1 }), body: { path } }])),
-    ).rejects.toMatchObject({ code: 'ELOOP' })
+    ).rejects.toMatchObject({ code: 'ERR_TAR_SOURCE', data: { path: 'l', errno: 'ELOOP' } })
   })
 })
 

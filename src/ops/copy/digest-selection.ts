@@ -6,6 +6,7 @@ import type { Digest } from '../../core/digest.ts'
 import { SlipwayError } from '../../core/error.ts'
 import { cleanPath } from '../../core/path.ts'
 import { hasGlob } from '../../dockerfile/path-glob.ts'
+import type { Native } from '../../sys/native.ts'
 import { contentDigest, entriesOf } from './content-digest.ts'
 import { hashFiles } from './hash-files.ts'
 import type { CopyAction, Selected } from './select.ts'
@@ -19,6 +20,7 @@ export interface Selection {
   /** What the action is called in `treeCache`. */
   readonly name: string
   select(): Promise<readonly Selected[]>
+  readonly native: Native
   readonly statCache: StatCache | undefined
   readonly treeCache: TreeCache | undefined
 }
@@ -57,9 +59,10 @@ export async function confirmSelection(
   })
 }
 
-async function readSelection({ select, statCache }: Selection, signal: AbortSignal): Promise<Digest> {
+async function readSelection({ select, native, statCache }: Selection, signal: AbortSignal): Promise<Digest> {
   const selected = await select()
-  return contentDigest(selected, await hashFiles(entriesOf(selected), statCache, signal))
+  const sha256 = await hashFiles(entriesOf(selected), { native, signal, cache: statCache })
+  return contentDigest(selected, sha256)
 }
 
 /** Undefined where files are named one by one (looking at each is all there is to do) or cannot be found. */

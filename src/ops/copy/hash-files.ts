@@ -1,87 +1,164 @@
-// sha256 of file contents, many small files at full speed: synchronous reads (a promise per system call
-// costs more than the call), with the event loop let in every few milliseconds.
+// sha256 of file contents, many small files at full speed: read by the batch in native code, while the batch before
+// is hashed here; large ones piece by piece. What changes meanwhile is an error, never a digest of two halves.
 import { createHash, hash } from 'node:crypto'
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
-import { setImmediate } from 'node:timers/promises'
+import { type BigIntStats, constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { fsPath, textOf } from '../../core/byte-string.ts'
 import { errnoOf, SlipwayError } from '../../core/error.ts'
+import type { Native } from '../../sys/native.ts'
+import { FileBatch } from '../../sys/read-files.ts'
 import type { SourceEntry } from './source-tree.ts'
 import type { StatCache } from './stat-cache.ts'
 
-const sliceMs = 10
-const bufferBytes = 1 << 20
+export interface HashOptions {
+  readonly native: Native
+  readonly signal: AbortSignal
+  /** Spares reading what did not change. */
+  readonly cache?: StatCache | undefined
+}
+
+const batchBytes = 1 << 20
+const batchFiles = 512
+/** Larger files are not read in batches. */
+const smallBytes = 256 << 10
+/** How many batches are being read or waiting to be hashed. */
+const ahead = 3
 
 /**
- * The sha256 (hex) of every file among `entries`, in order; undefined for what is no file. `cache` spares
- * reading what did not change. Throws ERR_CONTEXT_UNREADABLE, ERR_CONTEXT_CHANGED.
+ * The sha256 (hex) of every file among `entries`, in order; undefined for what is no file.
+ * Throws ERR_CONTEXT_UNREADABLE, ERR_CONTEXT_CHANGED.
  */
 export async function hashFiles(
   entries: readonly SourceEntry[],
-  cache: StatCache | undefined,
-  signal: AbortSignal,
+  { native, signal, cache }: HashOptions,
 ): Promise<(string | undefined)[]> {
-  const digests: (string | undefined)[] = []
-  const buffer = { bytes: Buffer.alloc(0) }
-  let sliceEnd = performance.now() + sliceMs
-  for (const entry of entries) {
-    if (entry.type !== 'file') {
-      digests.push(undefined)
-      continue
-    }
+  const digests: (string | undefined)[] = new Array(entries.length).fill(undefined)
+  const note = (index: number, entry: SourceEntry, digest: string): void => {
+    digests[index] = digest
+    if (entry.state) cache?.add(entry.path, entry.state, digest)
+  }
+  const running: Promise<void>[] = []
+  // Used again and again: left to the garbage collector, they would pile up.
+  const buffers: Buffer[] = []
+  let batch = new HashBatch(native, note)
+  const launch = async (): Promise<void> => {
+    if (batch.isEmpty) return
+    const buffer = buffers.pop() ?? Buffer.allocUnsafeSlow(batchBytes)
+    const flight = batch.finish(buffer, signal).then(() => {
+      buffers.push(buffer)
+    })
+    // Met when its turn comes, or not at all when an earlier one failed.
+    flight.catch(() => undefined)
+    running.push(flight)
+    batch = new HashBatch(native, note)
+    if (running.length >= ahead) await running.shift()
+  }
+  for (const [index, entry] of entries.entries()) {
+    if (entry.type !== 'file') continue
     const known = entry.state && cache?.find(entry.path, entry.state)
     if (known !== undefined) {
-      digests.push(known)
+      digests[index] = known
       continue
     }
-    if (performance.now() > sliceEnd) {
-      signal.throwIfAborted()
-      await setImmediate()
-      sliceEnd = performance.now() + sliceMs
-    }
     cache?.startReading()
-    if (buffer.bytes.length === 0) buffer.bytes = Buffer.allocUnsafeSlow(bufferBytes)
-    const digest = await hashFile(entry, buffer.bytes, signal)
-    if (entry.state) cache?.add(entry.path, entry.state, digest)
-    digests.push(digest)
+    if (entry.size > smallBytes) {
+      note(index, entry, await hashLarge(entry, signal))
+      continue
+    }
+    if (!batch.takes(entry)) await launch()
+    batch.add(index, entry)
   }
+  await launch()
+  for (const flight of running) await flight
   cache?.save()
   return digests
 }
 
-async function hashFile(entry: SourceEntry, buffer: Buffer, signal: AbortSignal): Promise<string> {
+type Note = (index: number, entry: SourceEntry, digest: string) => void
+
+/** Small files that are read together. */
+class HashBatch {
+  readonly #files: FileBatch
+  readonly #note: Note
+  readonly #entries: { readonly index: number; readonly entry: SourceEntry; readonly start: number }[] = []
+  #bytes = 0
+
+  constructor(native: Native, note: Note) {
+    this.#files = new FileBatch(native)
+    this.#note = note
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries.length === 0
+  }
+
+  takes({ size }: SourceEntry): boolean {
+    return this.#bytes + size <= batchBytes && this.#entries.length < batchFiles
+  }
+
+  add(index: number, entry: SourceEntry): void {
+    const { hostPath, size, state } = entry
+    const identity = state === undefined ? {} : { state: { dev: state.dev, ino: state.ino } }
+    this.#files.add({ path: hostPath, size, ...identity }, this.#bytes)
+    this.#entries.push({ index, entry, start: this.#bytes })
+    this.#bytes += size
+  }
+
+  /** Hashes the files by way of `bytes`, which is long enough for all of them. */
+  async finish(bytes: Buffer, signal: AbortSignal): Promise<void> {
+    const failure = await this.#files.read(bytes)
+    signal.throwIfAborted()
+    const failed = failure && this.#entries[failure.index]?.entry
+    if (failed !== undefined)
+      throw failure?.code === 'CHANGED' ? changed(failed) : unreadable(failed, failure)
+    for (const { index, entry, start } of this.#entries) {
+      this.#note(index, entry, hash('sha256', bytes.subarray(start, start + entry.size), 'hex'))
+    }
+  }
+}
+
+async function hashLarge(entry: SourceEntry, signal: AbortSignal): Promise<string> {
   // Neither a link nor a FIFO put in the file's place since the listing may be followed or waited for.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-  let fd: number
+  let handle: FileHandle | undefined
   try {
-    fd = openSync(fsPath(entry.hostPath), flags)
-  } catch (thrown) {
-    throw unreadable(entry, thrown)
-  }
-  try {
-    const stat = fstatSync(fd, { bigint: true })
-    if (!stat.isFile() || !isListed(entry, stat)) throw changed(entry)
-    // One byte more than the file should have: a file that grew must not pass for its beginning.
-    const first = readSync(fd, buffer, 0, Math.min(buffer.length, entry.size + 1), null)
-    if (first <= entry.size && entry.size < buffer.length) {
-      if (first !== entry.size) throw changed(entry)
-      return hash('sha256', buffer.subarray(0, first), 'hex')
-    }
-    const sum = createHash('sha256').update(buffer.subarray(0, first))
-    let total = first
-    for (let n = first; n > 0; ) {
-      n = readSync(fd, buffer, 0, buffer.length, null)
-      sum.update(buffer.subarray(0, n))
-      total += n
-      await setImmediate()
-      signal.throwIfAborted()
-    }
-    if (total !== entry.size) throw changed(entry)
-    return sum.digest('hex')
+    handle = await open(fsPath(entry.hostPath), flags)
+    const before = await handle.stat({ bigint: true })
+    if (!before.isFile() || !isListed(entry, before)) throw changed(entry)
+    const digest = await hashHandle(handle, entry, signal)
+    const after = await handle.stat({ bigint: true })
+    if (after.mtimeNs !== before.mtimeNs || after.ctimeNs !== before.ctimeNs) throw changed(entry)
+    return digest
   } catch (thrown) {
     throw unreadable(entry, thrown)
   } finally {
-    closeSync(fd)
+    await handle?.close()
   }
+}
+
+async function hashHandle(handle: FileHandle, entry: SourceEntry, signal: AbortSignal): Promise<string> {
+  const sum = createHash('sha256')
+  // Two by turns: while one is hashed the other is filled.
+  const buffers = [Buffer.allocUnsafeSlow(batchBytes), Buffer.allocUnsafeSlow(batchBytes)] as const
+  const readNext = (turn: number) => {
+    const buffer = buffers[turn % 2 === 0 ? 0 : 1]
+    const reading = handle.read(buffer, 0, buffer.length, null)
+    reading.catch(() => undefined)
+    return reading
+  }
+  let total = 0
+  let reading = readNext(0)
+  for (let turn = 1; ; turn++) {
+    const { bytesRead, buffer } = await reading
+    // A file that grows for ever must not be read for ever.
+    if (bytesRead === 0 || total > entry.size) break
+    reading = readNext(turn)
+    signal.throwIfAborted()
+    sum.update(buffer.subarray(0, bytesRead))
+    total += bytesRead
+  }
+  if (total !== entry.size) throw changed(entry)
+  return sum.digest('hex')
 }
 
 /** Whether an open file is the one that was listed; another one may be reached by its name when a directory was swapped. */

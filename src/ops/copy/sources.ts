@@ -68,14 +68,14 @@ async function openSource(
 ): Promise<Source> {
   if (local !== undefined) return openLocal(options, local)
   const directories = await options.layers.directories(input.layers, cx)
-  return source(imageTree(mergedTree(directories, { native: options.native })))
+  return source(options.native, imageTree(mergedTree(directories, { native: options.native })))
 }
 
 async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<Source> {
   const directory = options.directoryOf(local.name)
   const description =
     local.name === 'context' ? 'build context' : `build context ${JSON.stringify(local.name)}`
-  if (directory === undefined) return source(emptyTree(description, options.native))
+  if (directory === undefined) return source(options.native, emptyTree(description, options.native))
   const path = await realPath(directory, local.name)
   const tree = localTree({
     root: bytesOf(path),
@@ -84,7 +84,7 @@ async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<
     native: options.native,
   })
   const { statCacheDirectory } = options
-  return source(tree, {
+  return source(options.native, tree, {
     statCache: openStatCache(statCacheDirectory, path),
     treeCache: openTreeCache(statCacheDirectory, [path, local.ignore]),
   })
@@ -102,7 +102,7 @@ interface Caches {
   readonly treeCache: TreeCache
 }
 
-function source(tree: SourceTree, caches?: Caches): Source {
+function source(native: Native, tree: SourceTree, caches?: Caches): Source {
   const selections = new Map<string, Promise<readonly Selected[]>>()
   const recalled = new Map<string, Digest>()
   const nameOf = ({ sources, exclude, parents, instruction }: CopyAction): string =>
@@ -118,6 +118,7 @@ function source(tree: SourceTree, caches?: Caches): Source {
     action,
     name: nameOf(action),
     select: () => selectOnce(action),
+    native,
     statCache: caches?.statCache,
     treeCache: caches?.treeCache,
   })
