@@ -81,13 +81,26 @@ export async function readFetchedInput(
     ? [wanted, `${wanted.slice(0, -'Dockerfile'.length)}dockerfile`]
     : [wanted]
   for (const name of names) {
-    const bytes = tree.readFile(bytesOf(name), maxDockerfileBytes)
+    const bytes = readWhole(tree, name, request)
     if (bytes === undefined) continue
     const where = `${name} in ${shownName(request)}`
     const base = isAlone ? 'Dockerfile' : name.slice(name.lastIndexOf('/') + 1)
     return { dockerfile: { name: base, text: decodeText(bytes, 'Dockerfile', where) }, fetched }
   }
   throw missing({ request, source }, wanted, tree)
+}
+
+function readWhole(tree: MergedTree, name: string, request: FetchedInput['request']): Buffer | undefined {
+  try {
+    return tree.readFile(bytesOf(name), maxDockerfileBytes)
+  } catch (thrown) {
+    if (!(thrown instanceof SlipwayError) || thrown.code !== 'ERR_TREE_FILE_TOO_LARGE') throw thrown
+    throw new SlipwayError({
+      code: 'ERR_FILE_UNREADABLE',
+      message: `read Dockerfile ${name} in ${shownName(request)}: larger than ${maxDockerfileBytes >> 20} MiB`,
+      cause: thrown,
+    })
+  }
 }
 
 function shownName({ contextName }: FetchedInput['request']): string {

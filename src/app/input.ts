@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import { errnoOf, SlipwayError } from '../core/error.ts'
+import { errnoOf, redact, SlipwayError } from '../core/error.ts'
 import type { SourceFile } from '../core/span.ts'
 import type { MainContext, Pins } from '../plan/types.ts'
 import { decodeText } from './decode-text.ts'
@@ -48,7 +48,7 @@ export function readLocalInput(
   request: InputRequest,
   elsewhere: SourceFile | undefined,
 ): BuildInput {
-  checkContext(context)
+  checkContext(context, request.contextName)
   if (elsewhere !== undefined) return { dockerfile: elsewhere, ...ignoreOf(context) }
   const path = request.file === undefined ? join(context, 'Dockerfile') : resolve(request.file)
   const name = request.file === undefined ? 'Dockerfile' : basename(path)
@@ -88,10 +88,17 @@ function hintFor(context: string, { file, contextName }: InputRequest): string {
         .join(', ')}`
 }
 
-function checkContext(context: string): void {
+function checkContext(context: string, typed: string): void {
   try {
     if (statSync(context).isDirectory()) return
   } catch (thrown) {
+    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(typed)) {
+      throw new SlipwayError({
+        code: 'ERR_CONTEXT_UNSUPPORTED',
+        message: `open context ${redact(typed)}: it is no directory, and fetched are only http, https, git and ssh addresses`,
+        hint: 'a repository on this machine is given as a directory',
+      })
+    }
     throw new SlipwayError({
       code: 'ERR_CONTEXT_MISSING',
       message: `open context ${context}: ${errnoOf(thrown) === 'ENOENT' ? 'no such directory' : errnoOf(thrown)}`,
@@ -112,7 +119,7 @@ function checkContext(context: string): void {
 export function readIgnoreFile(request: Omit<InputRequest, 'stdin'>): SourceFile | undefined {
   const { context, file } = request
   if (context === undefined) return undefined
-  checkContext(context)
+  checkContext(context, request.contextName)
   const dockerfile = file === undefined ? join(context, 'Dockerfile') : resolve(file)
   return ignoreOf(context, file === '-' ? undefined : dockerfile).ignoreFile
 }

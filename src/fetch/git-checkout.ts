@@ -49,8 +49,8 @@ export async function checkOut(tree: GitTree, place: CheckoutPlace): Promise<voi
   }
   await git(['checkout', '--quiet', '--force', '--detach', commit])
   if (tree.submodules && (await exists(`${top}/.gitmodules`))) await addSubmodules(top, keeps, place)
-  const seconds =
-    mtime === 'commit' ? Number(await git(['show', '-s', '--format=%ct', commit, '--'])) : undefined
+  // Not with `show`: it wants the parents, which were not fetched.
+  const seconds = mtime === 'commit' ? timeOf(await git(['cat-file', 'commit', commit])) : undefined
   if (!keeps) await rm(`${top}/.git`, { recursive: true })
   const from = await inside(top, subdir, act)
   if (seconds !== undefined) await setTimes(Buffer.from(from), seconds)
@@ -61,6 +61,12 @@ export async function checkOut(tree: GitTree, place: CheckoutPlace): Promise<voi
     )
   }
   if (seconds !== undefined) await lutimes(directory, seconds, seconds)
+}
+
+/** When a commit was made, in seconds since 1970. */
+function timeOf(commit: string): number {
+  const header = commit.slice(0, commit.indexOf('\n\n'))
+  return Number(/^committer .*> (-?\d+) [-+]\d+$/m.exec(header)?.[1] ?? 0)
 }
 
 /** The commit and the name it was found by, without what was before it. */

@@ -1,6 +1,7 @@
 // One question to the web: redirects followed by hand, credentials only to the origin they are for.
 import { redact, SlipwayError } from '../core/error.ts'
 import type { Exchange, RawAnswer } from '../registry/exchange.ts'
+import { isLocalLiteral } from '../registry/host.ts'
 import type { ReadSecret } from './secret.ts'
 
 export interface UrlAsk {
@@ -46,6 +47,11 @@ function target(act: string, location: string, from: URL): URL {
   if (!isAllowed) {
     const why = to.protocol === 'http:' ? 'which is not encrypted' : 'which is no web address'
     throw redirectFailure(act, `redirect to ${redact(to.href).slice(0, 300)} refused, ${why}`)
+  }
+  // Differs: BuildKit lets any server send it to what only this machine can reach.
+  if (isLocalLiteral(to.hostname) && !isLocalLiteral(from.hostname)) {
+    const shown = redact(to.href).slice(0, 300)
+    throw redirectFailure(act, `redirect to ${shown} refused, which another machine has no business with`)
   }
   return bare(to)
 }

@@ -38,6 +38,22 @@ export function isPrivateLiteral(host: string): boolean {
   return list.check(name, family === 4 ? 'ipv4' : 'ipv6')
 }
 
+/** Whether a hostname says this machine or what answers machines of themselves (link-local: metadata of clouds). */
+export function isLocalLiteral(host: string): boolean {
+  const name = bareHost(host)
+  if (isLoopback(name) || name.endsWith('.localhost')) return true
+  const family = isIP(name)
+  if (family === 0) return false
+  const list = new BlockList()
+  list.addSubnet('0.0.0.0', 8, 'ipv4')
+  list.addSubnet('127.0.0.0', 8, 'ipv4')
+  list.addSubnet('169.254.0.0', 16, 'ipv4')
+  list.addSubnet('fe80::', 10, 'ipv6')
+  list.addAddress('::', 'ipv6')
+  // Knows the addresses of IPv4 in their IPv6 form, too.
+  return list.check(name, family === 4 ? 'ipv4' : 'ipv6')
+}
+
 function bareHost(host: string): string {
   const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(host)
   if (bracketed?.[1] !== undefined) return bracketed[1]

@@ -222,7 +222,8 @@ describe('a checkout', () => {
     }
   })
 
-  it('may have the time of the commit everywhere', async () => {
+  it('may have the time of the commit everywhere, whose parents are not there', async () => {
+    repository.commit({ f: 'before' })
     const commit = repository.commit({ 'd/f': 'x', link: '-> nowhere' }, 1_234_567_890)
     const { directory } = await tree({ commit, mtime: 'commit' })
     for (const path of ['', 'd', 'd/f', 'link']) {
