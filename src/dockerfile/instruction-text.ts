@@ -61,6 +61,9 @@ export function missingArgument(text: InstructionText): undefined {
   return undefined
 }
 
+/** What to tell of a `#` behind arguments, where it begins no comment. */
+export const noComment = 'a comment needs a line of its own'
+
 const examples: Readonly<Record<string, string>> = {
   ARG: 'NAME=default',
   ENV: 'NAME=value',

@@ -20,10 +20,18 @@ export function furtherMistakes(
   const unread = file.unread ?? []
   if (unread.includes('FROM')) return []
   const { diagnostics: planned } = plan(stages, { ...options, standIns: true }, {})
-  const mistakes = planned.filter(({ severity }) => severity === 'error')
+  const told = diagnostics.flatMap(({ span }) => (span === undefined ? [] : [span]))
+  const mistakes = planned.filter(
+    // What is said of a place that was found wrong already would only follow from that.
+    ({ severity, span }) => severity === 'error' && !told.some((other) => overlap(other, span)),
+  )
   if (!unread.includes('ARG') && !unread.includes('ENV')) return mistakes
   // Any variable may be one that the unread instruction sets.
   return mistakes.filter(({ span }) => span === undefined || !textAt(span, options).includes('$'))
+}
+
+function overlap(a: Span, b: Span | undefined): boolean {
+  return b !== undefined && a.file === b.file && a.start < b.end && b.start < a.end
 }
 
 function textAt({ file, start, end }: Span, { files }: PlanOptions): string {

@@ -151,10 +151,16 @@ function baseNameOf(stage: Stage, cx: FromContext): BaseName | undefined {
 /** What helps with the first of the variables that are not set: the name that was perhaps meant, or where it is set. */
 function helpWith(unmatched: readonly VariableUse[], { args, elsewhere }: FromContext): Elsewhere {
   const use = unmatched.find((one) => !args.names.has(one.name) && !toleratesUnset(one))
-  if (use === undefined) return {}
+  if (use === undefined) return helpWithDeclared(unmatched, elsewhere)
   const close = nearest(use.name, args.names)
   const found = elsewhere(use, undefined, close)
   return close === undefined ? found : { ...found, hint: `did you mean ${close}?` }
+}
+
+/** What helps with an ARG that is declared before the first FROM and has no value. */
+function helpWithDeclared(unmatched: readonly VariableUse[], elsewhere: FindElsewhere): Elsewhere {
+  const use = unmatched.find((one) => !toleratesUnset(one))
+  return use === undefined ? {} : { ...elsewhere(use, undefined, use.name), hint: blankHint([use]) }
 }
 
 function blankHint(unmatched: readonly VariableUse[]): string {

@@ -64,6 +64,9 @@ export function readHealthcheck(text: InstructionText): Healthcheck | undefined 
   const times = readTimes(text, flags)
   const typeSpan = spanIn(line, start, typeEnd)
   if (type !== 'CMD') {
+    // `--interval 30s CMD x`: the flag without a value was reported, and this is its value.
+    const last = flagsOf(text).at(-1)
+    if (last !== undefined && last.value === undefined && /^\d/.test(type)) return undefined
     const message = `Unknown type ${JSON.stringify(type)} in HEALTHCHECK (try CMD)`
     const close = nearest(type, ['CMD', 'NONE'])
     const hint =

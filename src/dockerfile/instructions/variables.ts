@@ -5,7 +5,14 @@ import { isBlank } from '../characters.ts'
 import { describe } from '../description.ts'
 import { flagsOf, readFlags } from '../flags.ts'
 import { instructionNames } from '../instruction-names.ts'
-import { commonOf, type InstructionText, missingArgument, swallowedBy, wordOf } from '../instruction-text.ts'
+import {
+  commonOf,
+  type InstructionText,
+  missingArgument,
+  noComment,
+  swallowedBy,
+  wordOf,
+} from '../instruction-text.ts'
 
 export function readEnv(text: InstructionText): Env | undefined {
   const flags = readFlags(text)
@@ -39,7 +46,11 @@ function readPairs(text: InstructionText): Pairs | undefined {
       const next = words[index + 1]
       // Words that follow one another are one value most likely.
       if (next === undefined || next.text.includes('=')) {
-        reportMissingEquals(text, words[index - wrong.length], wrong)
+        const before = words[index - wrong.length]
+        reportMissingEquals(text, before, wrong)
+        // Half of a `${…}` means nothing: what is wrong is told, and not that half is missing.
+        const cut = before !== undefined && /\$\{[^}]*$/.test(before.text) ? pairs.pop() : undefined
+        if (cut !== undefined) pairs.push({ ...cut, value: { ...cut.value, text: '' } })
         wrong = []
       }
       continue
@@ -71,6 +82,10 @@ function reportMissingEquals(
     const notes = [{ span: at.joint, text: 'this continues the line' }]
     const hint = `${first.text} is no instruction here: end the line above without the escape character`
     text.report.error('MissingEquals', message, span, { hint, notes })
+    return
+  }
+  if (first.text.startsWith('#')) {
+    text.report.error('MissingEquals', message, span, { hint: noComment })
     return
   }
   const value = [before, ...wrong.slice(0, 10)].map((word) => word.text).join(' ')

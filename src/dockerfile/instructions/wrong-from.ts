@@ -1,6 +1,7 @@
 // A FROM that is neither `image` nor `image AS name`: which of its words is one too many or one too few.
 import { nearest } from '../../core/diagnostic.ts'
 import type { Range } from '../characters.ts'
+import { noComment } from '../instruction-text.ts'
 
 /** What is wrong in `args`: the place in it, and what to write. */
 export interface WrongFrom {
@@ -23,7 +24,7 @@ export function wrongFrom(args: string): WrongFrom {
     return { place, hint: 'a line does not end with CR alone: save the file with LF' }
   }
   const comment = words.findIndex(({ text }) => text.startsWith('#'))
-  if (comment > 0) return { place: from(comment), hint: 'a comment needs a line of its own' }
+  if (comment > 0) return { place: from(comment), hint: noComment }
   const flag = words.findIndex(({ text }) => /^--\w/.test(text))
   if (flag > 0) {
     const hint = 'flags stand before the image: FROM --platform=<platform> image'

@@ -2,6 +2,7 @@
 // of which only the container's ports are kept.
 import type { Span } from '../../core/span.ts'
 import type { Expose, Word } from '../../dockerfile/ast.ts'
+import { noComment } from '../../dockerfile/instruction-text.ts'
 import { mappedPort } from '../../dockerfile/lint/planned/expose-invalid-format.ts'
 import { upperCaseProtocol } from '../../dockerfile/lint/planned/expose-proto-casing.ts'
 import { expandAllIn } from '../expand.ts'
@@ -10,6 +11,14 @@ import { type Lower, type LowerContext, withAddition, withHistory } from '../sta
 
 export const lowerExpose: Lower<Expose> = (state, instruction, cx) => {
   // BuildKit sorts the words as written, before variables are expanded: history texts follow that order.
+  const comment = instruction.ports.findIndex(({ text }) => text.startsWith('#'))
+  const [hash] = comment === -1 ? [] : instruction.ports.slice(comment)
+  const last = instruction.ports.at(-1)
+  if (hash !== undefined && last !== undefined) {
+    const span = { ...hash.span, end: last.span.end }
+    cx.report(invalid(`invalid containerPort: ${hash.text}`, span, noComment))
+    return state
+  }
   const words = [...instruction.ports].sort((a, b) => compareBytes(a.text, b.text))
   const ports = words.flatMap((word) =>
     expandAllIn(word, state, cx).flatMap((text) => portsOf(text, word, cx)),

@@ -1,6 +1,7 @@
 // STOPSIGNAL: the signal that asks the image's process to end, by name or number.
 import { nearest } from '../../core/diagnostic.ts'
 import type { Stopsignal } from '../../dockerfile/ast.ts'
+import { noComment } from '../../dockerfile/instruction-text.ts'
 import { expandKnown } from '../expand.ts'
 import { type Lower, withConfig, withHistory } from '../state.ts'
 
@@ -17,7 +18,11 @@ export const lowerStopsignal: Lower<Stopsignal> = (state, instruction, cx) => {
       severity: 'error',
       message: `invalid signal: ${signal}`,
       span: instruction.signal.span,
-      hint: close === undefined ? 'write a name such as SIGTERM, or a number' : `did you mean ${close}?`,
+      hint: /\s#/.test(signal)
+        ? noComment
+        : close === undefined
+          ? 'write a name such as SIGTERM, or a number'
+          : `did you mean ${close}?`,
     })
     return state
   }

@@ -15,8 +15,11 @@ export function checkKeyValueFormat({ keyword, legacy, pairs: [pair] }: Env | La
   if (!legacy || pair === undefined) return []
   const name = keyword.text
   const message = `"${name} key=value" should be used instead of legacy "${name} key value" format`
-  const isPlain = !/[\s"'\\`]/.test(pair.value.text)
-  const value = isPlain ? pair.value.text : '"…"'
-  const hint = `write ${name} ${pair.key.text}=${value}`
+  // `ENV a = b`: the value is `= b`, which nobody means.
+  const [equals = '', given = ''] = /^(=\s*)?(.*)$/s.exec(pair.value.text)?.slice(1) ?? []
+  const isPlain = !/[\s"'\\`]/.test(given)
+  const value = isPlain ? given : '"…"'
+  const why = equals === '' ? '' : 'the = is part of the value here: '
+  const hint = `${why}write ${name} ${pair.key.text}=${value}`
   return [warningOf(legacyKeyValueFormat, { span: pair.span, message, hint })]
 }
