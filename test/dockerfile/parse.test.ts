@@ -229,6 +229,7 @@ test('a printed tree reads back as the same tree', () => {
 })
 
 describe('in less than two seconds of computing, or refused', () => {
+  const numbered = Array.from({ length: 1e5 }, (_, index) => index)
   const nested = '${a:-'.repeat(1e5) + '}'.repeat(1e5)
   test.each([
     ['ten megabytes of continuation lines', `FROM a\nRUN ${'x\\\n'.repeat(3_400_000)}y`, undefined],
@@ -240,6 +241,11 @@ describe('in less than two seconds of computing, or refused', () => {
     [
       'a hundred thousand here-documents of one instruction',
       `FROM a\nRUN ${'<<E '.repeat(1e5)}\n${'E\n'.repeat(1e5)}`,
+      undefined,
+    ],
+    [
+      'a hundred thousand here-documents to copy, each with a name of its own',
+      `FROM a\nCOPY ${numbered.map((n) => `<<E${n}`).join(' ')} /d/\n${numbered.map((n) => `E${n}\n`).join('')}`,
       undefined,
     ],
     [

@@ -101,7 +101,9 @@ function readPlaces(text: InstructionText): Places | undefined {
     text.report.error('HeredocDestination', message, destination.span, { hint })
     return undefined
   }
-  const sources = words.slice(0, -1).map((word) => readSource(text, word))
+  // By name, the last one of each: there may be very many.
+  const heredocs = new Map(text.line.heredocs.map((heredoc) => [heredoc.name, heredoc]))
+  const sources = words.slice(0, -1).map((word) => readSource(text, word, heredocs))
   reportUnused(text, sources)
   return { sources, destination }
 }
@@ -127,10 +129,10 @@ function reportQuoted(text: InstructionText, words: readonly Word[]): boolean {
   return true
 }
 
-function readSource(text: InstructionText, word: Word): Source {
+function readSource(text: InstructionText, word: Word, heredocs: ReadonlyMap<string, Heredoc>): Source {
   const name = readHeredocWord(word.text)?.name
   if (name === undefined) return { kind: 'path', word }
-  const heredoc = text.line.heredocs.findLast((h) => h.name === name)
+  const heredoc = heredocs.get(name)
   if (heredoc !== undefined) return { kind: 'heredoc', heredoc }
   text.report.error('UnterminatedHeredoc', 'unterminated heredoc', word.span)
   return { kind: 'path', word }
