@@ -66,7 +66,8 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
       return { value: undefined, diagnostics: [...missing, ...further()] }
     },
   )
-  const all = show([...diagnostics, ...planned.diagnostics], cx)
+  const inContexts = planned.value === undefined ? [] : contexts.mistakes(planned.value.graph)
+  const all = show([...diagnostics, ...planned.diagnostics, ...inContexts], cx, contexts.ignoreFiles)
   if (planned.value === undefined || hasErrors(all)) return { ...report, failed: true, diagnostics: all }
   const { graph, target } = planned.value
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: graph.files })

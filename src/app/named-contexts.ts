@@ -4,7 +4,9 @@ import { join, resolve } from 'node:path'
 import type { Diagnostic, Outcome } from '../core/diagnostic.ts'
 import { errnoOf, redact, SlipwayError } from '../core/error.ts'
 import { familiarReference, parseReference } from '../core/reference.ts'
+import type { SourceFile } from '../core/span.ts'
 import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
+import type { Graph } from '../graph/op.ts'
 import type { NamedContext } from '../plan/types.ts'
 import { decodeText } from './decode-text.ts'
 import { fetchedSource } from './fetched-context.ts'
@@ -17,12 +19,16 @@ export interface NamedContexts {
   readonly directories: Readonly<Record<string, string>>
   /** Directories of OCI layouts by the references of images in them. */
   readonly layouts: Readonly<Record<string, string>>
+  /** The ignore files of local ones, called by the path that leads to them from here. */
+  readonly ignoreFiles: readonly SourceFile[]
+  /** What is wrong or doubtful in the ignore files of those that the graph reads. */
+  mistakes(graph: Graph): readonly Diagnostic[]
 }
 
 const imageSchemes = ['docker-image://', 'container-image://']
 const maxIgnoreFileBytes = 16 << 20
 
-/** Throws ERR_CONTEXT_*, ERR_LAYOUT_* and ERR_PATTERN_INVALID, naming the context. */
+/** Throws ERR_CONTEXT_* and ERR_LAYOUT_*, naming the context. */
 export async function namedContexts(
   sources: Readonly<Record<string, string>>,
 ): Promise<Outcome<NamedContexts>> {
@@ -30,6 +36,8 @@ export async function namedContexts(
   const directories: Record<string, string> = {}
   const layouts: Record<string, string> = {}
   const diagnostics: Diagnostic[] = []
+  const ignoreFiles: SourceFile[] = []
+  const inIgnoreFiles: Record<string, readonly Diagnostic[]> = {}
   for (const [typed, source] of Object.entries(sources)) {
     const name = nameOf(typed)
     if (name === 'scratch' || name === 'context') {
@@ -66,10 +74,16 @@ export async function namedContexts(
     }
     const directory = resolve(source)
     checkDirectory(name, directory)
-    plan[name] = { kind: 'local', ignore: ignoreOf(name, directory) }
+    const ignoreFile = readIgnoreFile(source, directory)
+    if (ignoreFile !== undefined) ignoreFiles.push(ignoreFile)
+    const read = parseIgnoreFile(ignoreFile?.text ?? '', ignoreFile?.name)
+    plan[name] = { kind: 'local', ignore: read.value.map(({ pattern }) => pattern) }
     directories[name] = directory
+    inIgnoreFiles[name] = read.diagnostics
   }
-  return { value: { plan, directories, layouts }, diagnostics }
+  const mistakes = ({ ops }: Graph) =>
+    Object.values(ops).flatMap((op) => (op.kind === 'local' ? (inIgnoreFiles[op.name] ?? []) : []))
+  return { value: { plan, directories, layouts, ignoreFiles, mistakes }, diagnostics }
 }
 
 /** As the names of images are compared: `alpine:latest` and `docker.io/library/alpine` are `alpine`. */
@@ -87,14 +101,13 @@ function nameOf(typed: string): string {
   }
 }
 
-function ignoreOf(name: string, directory: string): readonly string[] {
+function readIgnoreFile(source: string, directory: string): SourceFile | undefined {
   const path = join(directory, '.dockerignore')
   const bytes = readRegular(path, maxIgnoreFileBytes, 'ignore file', directory)
-  if (bytes === undefined) return []
-  const { value, diagnostics } = parseIgnoreFile(decodeText(bytes, 'ignore file', path))
-  const wrong = diagnostics.find(({ severity }) => severity === 'error')
-  if (wrong === undefined) return value.map(({ pattern }) => pattern)
-  throw new SlipwayError({ code: 'ERR_PATTERN_INVALID', message: `open context ${name}: ${wrong.message}` })
+  if (bytes === undefined) return undefined
+  // Unlike the main context's, which is `.dockerignore`: messages must tell them from each other.
+  const name = `${source.replace(/\/+$/, '')}/.dockerignore`
+  return { name, text: decodeText(bytes, 'ignore file', path) }
 }
 
 function checkDirectory(name: string, directory: string): void {

@@ -18,8 +18,8 @@ export interface ReadStages {
   /** Everything that is wrong or doubtful in it so far. */
   readonly diagnostics: readonly Diagnostic[]
   readonly files: readonly SourceFile[]
-  /** Tells the user of these and the plan's diagnostics, once a build, as far as the file's `# check=` lets them through; the answer is what was told. */
-  show(found: readonly Diagnostic[], cx: Context): readonly Diagnostic[]
+  /** Tells the user of these and the plan's diagnostics, once a build, as far as the file's `# check=` lets them through; the answer is what was told. They may have places in `moreFiles`. */
+  show(found: readonly Diagnostic[], cx: Context, moreFiles?: readonly SourceFile[]): readonly Diagnostic[]
 }
 
 /** Reads a Dockerfile that is built with these build args. */
@@ -28,9 +28,9 @@ export function readStages(input: BuildInput, buildArgs: Readonly<Record<string,
   const files = ignoreFile === undefined ? [dockerfile] : [dockerfile, ignoreFile]
   const parsed = parseDockerfile(dockerfile.text, dockerfile.name, buildArgs.BUILDKIT_SYNTAX)
   const { value: file, diagnostics } = parsed
-  const show: ReadStages['show'] = (all, cx) => {
+  const show: ReadStages['show'] = (all, cx, more = []) => {
     const shown = obeyChecks(all, { file, buildArgs })
-    if (shown.length > 0) cx.emit({ type: 'diagnostics', diagnostics: shown, files })
+    if (shown.length > 0) cx.emit({ type: 'diagnostics', diagnostics: shown, files: [...files, ...more] })
     return shown
   }
   const ignored =

@@ -1,7 +1,7 @@
 // `--call` and `--check` on the command line: the flag's value, and answers as text or JSON.
 import type { Answer, Called } from '../app/call/call.ts'
 import { type Method, methods } from '../app/call/types.ts'
-import { formatDiagnostic, nearest } from '../core/diagnostic.ts'
+import { countErrors, formatDiagnostic, nearest } from '../core/diagnostic.ts'
 import { SlipwayError } from '../core/error.ts'
 import { printable } from '../progress/model.ts'
 
@@ -69,11 +69,11 @@ export interface Printed {
 /** The answer as the user asked for it. */
 export function printCalled(called: Called, { format, ignoreStatus }: CallRequest): Printed {
   const { answer, errors, files, dockerfile } = called
-  const count = `${errors.length} error${errors.length === 1 ? '' : 's'}`
+  const count = countErrors(errors, dockerfile)
   const stderr =
     errors.length === 0
       ? ''
-      : `${errors.map((error) => `\n${formatDiagnostic(error, files)}\n`).join('')}\nERROR: failed to build: ${count} in ${dockerfile}\n`
+      : `${errors.map((error) => `\n${formatDiagnostic(error, files)}\n`).join('')}\nERROR: failed to build: ${count}\n`
   if (answer === undefined) return { stdout: '', stderr, status: 1, metadata: {} }
   const json = JSON.stringify(answer.json, undefined, 2)
   const text = textOf(answer, called)

@@ -46,6 +46,14 @@ export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
   return diagnostics.some((d) => d.severity === 'error')
 }
 
+/** How many errors there are and in which files: `2 errors in .dockerignore`; those without a place are of `dockerfile`. */
+export function countErrors(diagnostics: readonly Diagnostic[], dockerfile: string): string {
+  const errors = diagnostics.filter(({ severity }) => severity === 'error')
+  const names = [...new Set(errors.map(({ span }) => span?.file ?? dockerfile))]
+  const where = names.length === 0 ? dockerfile : names.map(oneLine).join(' and ')
+  return `${errors.length} error${errors.length === 1 ? '' : 's'} in ${where}`
+}
+
 /** The diagnostic as a person reads it: heading, place, snippet with carets, notes, hint. No trailing newline. */
 export function formatDiagnostic(diagnostic: Diagnostic, files: readonly SourceFile[]): string {
   const { severity, code, message } = diagnostic
@@ -54,10 +62,15 @@ export function formatDiagnostic(diagnostic: Diagnostic, files: readonly SourceF
   return [`${severity}[${code}]: ${readable(message)}`, ...place, ...lines].join('\n')
 }
 
-/** As `formatDiagnostic`, but headed the way docker writes a warning: `WARNING: Rule: message (line 3)`. */
+/**
+ * As `formatDiagnostic`, but headed the way docker writes a warning: `WARNING: Rule: message (line 3)`. A file that is not
+ * the first of `files` is named.
+ */
 export function formatWarning(diagnostic: Diagnostic, files: readonly SourceFile[]): string {
   const { at, lines } = snippetOf(diagnostic, files)
-  const place = at === undefined ? '' : ` (line ${at.line})`
+  const file = diagnostic.span?.file
+  const other = file === undefined || file === files[0]?.name ? '' : `${oneLine(file)}, `
+  const place = at === undefined ? '' : ` (${other}line ${at.line})`
   return [`WARNING: ${diagnostic.code}: ${readable(diagnostic.message)}${place}`, ...lines].join('\n')
 }
 

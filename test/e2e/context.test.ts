@@ -209,24 +209,52 @@ describe('a build context', () => {
       expect(readdirSync(out)).toEqual(['x'])
     })
 
-    it('obey the ignore file of a named context, and refuse one that is wrong', () => {
+    it('obey the ignore file of a named context, and show what is wrong in one', () => {
       const named = ws.context('named', { '.dockerignore': '*\n!a\n', a: '', b: '' })
       const dockerfile = join(
         ws.context('user', { Dockerfile: 'FROM scratch\nCOPY --from=n . /\n' }),
         'Dockerfile',
       )
-      expect(copied('-f', dockerfile, '--build-context', `n=${named}`)).toEqual(['a'])
-      writeFileSync(join(named, '.dockerignore'), '[a\n')
-      const { status, stderr } = ws.slipway(
-        'build',
-        '-f',
-        dockerfile,
-        '--build-context',
-        `n=${named}`,
-        context,
-      )
+      const args = ['-f', dockerfile, '--build-context', `n=${named}/`]
+      expect(copied(...args)).toEqual(['a'])
+      writeFileSync(join(named, '.dockerignore'), '#\n\n[a\n!x\\y\n')
+      const { status, stderr } = ws.slipway('build', ...args, context)
       expect(status).toBe(1)
-      expect(stderr).toContain('open context n: failed parsing .dockerignore: syntax error in pattern')
+      const file = `${named}/.dockerignore`
+      expect(stderr).toContain(`error[InvalidIgnorePattern]: failed parsing ${file}: syntax error in pattern
+  --> ${file}:3:1
+  3 | [a
+    | ^^
+`)
+      expect(stderr).toContain(`is no pattern: what it is asked about fails the build (${file}, line 4)
+  4 | !x\\y
+    | ^^^^
+`)
+      expect(stderr).toMatch(/ERROR: failed to build: 1 error in [^ ]*named\/\.dockerignore\n$/)
+      // Nobody reads it, so nobody minds, as in BuildKit.
+      ws.ok('build', '--build-context', `n=${named}`, context)
+    })
+
+    it.each(['build', 'build --check', 'build --call=outline'])('%s shows what is wrong', (command) => {
+      writeFileSync(join(context, 'Dockerfile.dockerignore'), 'ok\n[b\n! \n')
+      const { status, stderr } = ws.slipway(...command.split(' '), context)
+      expect(status).toBe(1)
+      expect(stderr).toContain(`failed parsing Dockerfile.dockerignore: syntax error in pattern
+  --> Dockerfile.dockerignore:2:1
+  2 | [b
+    | ^^
+`)
+      expect(stderr).toContain('--> Dockerfile.dockerignore:3:1\n')
+      expect(stderr).toMatch(/ERROR: failed to build: 2 errors in Dockerfile\.dockerignore\n$/)
+    })
+
+    it('show a pattern that fails where it is asked, and what was to be copied', () => {
+      writeFileSync(join(context, '.dockerignore'), 'nm\n!obj\\keep\n')
+      const { status, stderr } = ws.slipway('build', context)
+      expect(status).toBe(1)
+      expect(stderr).toContain('fails the build (.dockerignore, line 2)\n  2 | !obj\\keep\n    | ^^^^^^^^^\n')
+      expect(stderr).toContain('   2 | >>> COPY . /\n')
+      expect(stderr).toMatch(/invalid pattern "!obj\\\\keep": syntax error in pattern\n$/)
     })
   })
 })

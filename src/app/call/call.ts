@@ -74,7 +74,12 @@ export async function call(
     planOptionsFrom(request, input, files, platform, contexts.plan)
   if (method === 'lint') {
     const report = await withImages(request, slot, cx, (resolve) => checkFile(parsed, planOptions(), resolve))
-    const errors = errorsOf(report)
+    const { ignoreFile } = input
+    const inIgnoreFile = diagnostics.filter(
+      ({ severity, span }) =>
+        severity === 'error' && ignoreFile !== undefined && span?.file === ignoreFile.name,
+    )
+    const errors = [...inIgnoreFile, ...errorsOf(report)]
     const findings = report.findings.map(({ diagnostic }) => diagnostic)
     return done({ method, json: lintJson(report, errors, dockerfile, files), findings }, errors)
   }

@@ -5,6 +5,7 @@ import { Option } from 'commander'
 import type { Called } from '../../app/call/call.ts'
 import type { BuildRequest } from '../../app/request.ts'
 import type { BuildReport } from '../../build.ts'
+import { countErrors } from '../../core/diagnostic.ts'
 import { SlipwayError } from '../../core/error.ts'
 import { type ProgressMode, progressModes } from '../../progress/view.ts'
 import { type CallRequest, parseCall, printCalled } from '../call.ts'
@@ -185,10 +186,8 @@ async function runBuild(path: string, flags: Flags, progress: ProgressMode): Pro
   }
   session.finish()
   if (report.failed) {
-    const count = report.diagnostics.filter((d) => d.severity === 'error').length
-    process.stderr.write(
-      `\nERROR: failed to build: ${count} error${count === 1 ? '' : 's'} in ${report.dockerfile}\n`,
-    )
+    const count = countErrors(report.diagnostics, report.dockerfile)
+    process.stderr.write(`\nERROR: failed to build: ${count}\n`)
     return 1
   }
   writeResultFiles(flags, report)

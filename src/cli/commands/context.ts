@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { OpenContext } from '../../app/context-list.ts'
-import { formatDiagnostic } from '../../core/diagnostic.ts'
+import { countErrors, formatDiagnostic } from '../../core/diagnostic.ts'
 import { redact, SlipwayError } from '../../core/error.ts'
 import { isHttpUrl, readGitReference } from '../../core/git-reference.ts'
 import { expectArguments, oneOf } from '../command.ts'
@@ -75,9 +75,9 @@ function isFetched(path: string): boolean {
 function complaints({ diagnostics, ignoreFile, questions }: OpenContext): string {
   const files = ignoreFile === undefined ? [] : [ignoreFile]
   const text = diagnostics.map((diagnostic) => `${formatDiagnostic(diagnostic, files)}\n\n`).join('')
-  const errors = diagnostics.filter(({ severity }) => severity === 'error').length
-  if (questions !== undefined) return text
-  return `${text}ERROR: ${errors} error${errors === 1 ? '' : 's'} in ${ignoreFile?.name}\n`
+  return questions === undefined
+    ? `${text}ERROR: ${countErrors(diagnostics, ignoreFile?.name ?? '.dockerignore')}\n`
+    : text
 }
 
 async function answer(
