@@ -243,13 +243,45 @@ static bool visit(struct scan *scan)
 	return is_gone(errno) ? true : fail(scan, errno, "open");
 }
 
+// The directory at path[0..length) below `at`; the kernel takes no path of PATH_MAX bytes, so a longer one goes by pieces.
+static int open_directory(int at, const char *path, size_t length, uint64_t resolve)
+{
+	char piece[PATH_MAX];
+	int fd = at;
+	for (;;) {
+		size_t cut = length;
+		while (cut >= sizeof piece) {
+			do cut--;
+			while (cut > 0 && path[cut] != '/');
+		}
+		if (cut == 0) errno = ENAMETOOLONG;
+		struct open_how how = {
+			.flags = (cut == length ? O_RDONLY : O_PATH) | O_DIRECTORY | O_CLOEXEC,
+			.resolve = resolve,
+		};
+		memcpy(piece, path, cut);
+		piece[cut] = 0;
+		int next = cut ? (int)syscall(SYS_openat2, fd, piece, &how, sizeof how) : -1;
+		int error = errno;
+		if (fd != at) close(fd);
+		errno = error;
+		if (next < 0 || cut == length) return next;
+		fd = next;
+		while (cut < length && path[cut] == '/') cut++;
+		path += cut;
+		length -= cut;
+	}
+}
+
 static int open_top(const char *directory, unsigned flags)
 {
-	struct open_how how = {
-		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-		.resolve = flags & SCAN_NO_LINKS ? RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS : 0,
-	};
-	return (int)syscall(SYS_openat2, AT_FDCWD, directory, &how, sizeof how);
+	uint64_t resolve = flags & SCAN_NO_LINKS ? RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS : 0;
+	return open_directory(AT_FDCWD, directory, strlen(directory), resolve);
+}
+
+int scan_open(const char *directory)
+{
+	return open_top(directory, SCAN_NO_LINKS);
 }
 
 // Frees what the result does not own.
@@ -295,17 +327,7 @@ static int open_parent(struct parent *parent, int top, const char *path, size_t 
 	if (parent->fd >= 0 && parent->length == length && !memcmp(parent->path, path, length)) return parent->fd;
 	if (parent->fd >= 0) close(parent->fd);
 	*parent = (struct parent){ .fd = -1, .path = path, .length = length };
-	char *name = strndup(path, length);
-	if (!name) return -1;
-	struct open_how how = {
-		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
-	};
-	parent->fd = (int)syscall(SYS_openat2, top, name, &how, sizeof how);
-	int error = errno;
-	free(name);
-	errno = error;
-	return parent->fd;
+	return parent->fd = open_directory(top, path, length, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
 static bool look_at(struct scan *scan, struct parent *parent, int top, const char *path)

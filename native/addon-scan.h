@@ -33,4 +33,7 @@ void scan_tree(const char *directory, unsigned flags, uint64_t max_entries, stru
 // As scan_tree, but only these paths below `directory`, in this order, whatever is in them: `paths` is their
 // NUL-terminated names one behind the other. One that is gone, or is reached through a link, is left out.
 void scan_paths(const char *directory, unsigned flags, const char *paths, size_t length, struct scan_result *result);
+
+// The fd of a directory for reading its names, or -1; no link may stand anywhere in its path (ELOOP).
+int scan_open(const char *directory);
 #endif

@@ -243,6 +243,20 @@ static napi_value read_xattrs(napi_env env, napi_callback_info info)
 	return error ? throw_errno(env, error, call) : list;
 }
 
+// (directory): fd
+static napi_value open_directory(napi_env env, napi_callback_info info)
+{
+	napi_value values[1], result;
+	char *path = arguments(env, info, 1, values) ? path_argument(env, values[0]) : NULL;
+	if (!path) return throw_usage(env);
+	int fd = scan_open(path);
+	int error = errno;
+	free(path);
+	if (fd < 0) return throw_errno(env, error, "openat2");
+	MUST(napi_create_int32(env, fd, &result));
+	return result;
+}
+
 // (fd, 0 shared | 1 exclusive | 2 unlock, wait)
 static napi_value lock_file(napi_env env, napi_callback_info info)
 {
@@ -359,6 +373,7 @@ napi_value napi_register_module_v1(napi_env env, napi_value exports)
 	define(env, exports, "scanPaths", scan_paths_async);
 	define(env, exports, "readFiles", read_files_async);
 	define(env, exports, "readXattrs", read_xattrs);
+	define(env, exports, "openDirectory", open_directory);
 	define(env, exports, "flock", lock_file);
 	define(env, exports, "syncfs", sync_file_system);
 	return exports;

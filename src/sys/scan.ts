@@ -1,6 +1,8 @@
 // Directory trees as lists of entries, read in one native call. Which entries matter (ignore files,
 // whiteouts, sockets) is for the callers.
 import { createHash } from 'node:crypto'
+import { closeSync, readdirSync } from 'node:fs'
+import { compareBytes } from '../core/byte-string.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import { shownPath } from './files-error.ts'
 import type { Native } from './native.ts'
@@ -99,6 +101,25 @@ export async function listPaths(
     return listingOf(await options.native.addon().scanPaths(path, flags, list))
   } catch (cause) {
     throw scanError(directory, cause)
+  }
+}
+
+/** A name in a directory. */
+export interface Name {
+  /** Byte string. */
+  readonly name: string
+  readonly isDirectory: boolean
+}
+
+/** The names in a directory, in byte order. Fails with ELOOP if a link stands anywhere in its path, at its end, too. */
+export function readNames(directory: string | Buffer, native: Native): Name[] {
+  const fd = native.addon().openDirectory(asBuffer(directory))
+  try {
+    return readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1', withFileTypes: true })
+      .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
+      .sort((a, b) => compareBytes(a.name, b.name))
+  } finally {
+    closeSync(fd)
   }
 }
 

@@ -2,21 +2,13 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { ignoreMatcher } from '../../src/dockerfile/ignore-matcher.ts'
 import { localTree } from '../../src/ops/copy/local-tree.ts'
 import type { SourceTree } from '../../src/ops/copy/source-tree.ts'
 import { testNative } from '../sys/native.ts'
 
-const read = vi.hoisted(() => [] as string[])
-vi.mock('node:fs', async (original) => {
-  const fs = await original<typeof import('node:fs')>()
-  const readdirSync = (path: Buffer, ...rest: unknown[]): unknown => {
-    read.push(path.toString())
-    return Reflect.apply(fs.readdirSync, fs, [path, ...rest])
-  }
-  return { ...fs, readdirSync }
-})
+const read: string[] = []
 
 let root: string
 beforeEach(() => {
@@ -43,11 +35,15 @@ function open(patterns: readonly string[]): SourceTree {
   const scanTree = (): never => {
     throw new Error('the whole tree was scanned')
   }
+  const openDirectory = (path: Buffer): number => {
+    read.push(path.toString())
+    return addon.openDirectory(path)
+  }
   return localTree({
     root,
     description: 'build context',
     ignore: ignoreMatcher(patterns, { asTransfer: true }),
-    native: { ...native, addon: () => ({ ...addon, scanTree }) },
+    native: { ...native, addon: () => ({ ...addon, scanTree, openDirectory }) },
   })
 }
 

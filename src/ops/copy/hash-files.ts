@@ -196,19 +196,28 @@ const changedHint =
 export function unreadable(entry: Pick<SourceEntry, 'path'>, thrown: unknown): unknown {
   const errno = errnoOf(thrown)
   if (errno === undefined || thrown instanceof SlipwayError) return thrown
-  const path = JSON.stringify(textOf(entry.path))
+  const path = shortened(JSON.stringify(textOf(entry.path)))
   return new SlipwayError({
     code: errno === 'ENOENT' || errno === 'ELOOP' ? 'ERR_CONTEXT_CHANGED' : 'ERR_CONTEXT_UNREADABLE',
     message: `read ${path}: ${reasons[errno] ?? errno}`,
-    hint: 'make the file readable, or exclude it in .dockerignore',
+    hint:
+      errno === 'ENAMETOOLONG'
+        ? 'nest directories less deep, or exclude them in .dockerignore'
+        : 'make the file readable, or exclude it in .dockerignore',
     data: { path: textOf(entry.path), errno },
     cause: thrown,
   })
 }
 
+/** A path of thousands of directories would hide what is said about it. */
+function shortened(path: string): string {
+  return path.length <= 1000 ? path : `${path.slice(0, 200)}…${path.slice(-100)}`
+}
+
 const reasons: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'operation not permitted',
+  ENAMETOOLONG: 'its path is longer than Linux takes (4,095 bytes)',
   EIO: 'input/output error',
   ENOENT: 'the file disappeared during the build',
   ELOOP: 'the file was replaced by a link during the build',

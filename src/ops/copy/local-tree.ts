@@ -1,7 +1,7 @@
 // A local directory as a source of COPY and ADD: what `.dockerignore` lets through, links confined to the
 // directory, everything owned by root. Which of it is copied is decided in select.ts.
-import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
-import { compareBytes, fsPath, textOf } from '../../core/byte-string.ts'
+import { lstatSync } from 'node:fs'
+import { fsPath, textOf } from '../../core/byte-string.ts'
 import { errnoOf, SlipwayError } from '../../core/error.ts'
 import { cleanPath, joinPath, parentOf } from '../../core/path.ts'
 import type { IgnoreMatcher } from '../../dockerfile/ignore-matcher.ts'
@@ -11,8 +11,9 @@ import {
   type Listing,
   listPaths,
   listTree,
+  type Name,
+  readNames,
   readXattrs,
-  splitDevice,
   type TreeEntry,
   typeOfMode,
 } from '../../sys/scan.ts'
@@ -50,26 +51,24 @@ export function localTree(options: LocalTreeOptions): SourceTree {
     return entry.type === 'directory' && !verdict.skip && (await walk(entry.path)).length > 0
   }
   const isHidden = (link: SourceEntry): boolean => verdictOf(link)?.excluded === true
-  const look = (path: string): SourceEntry | undefined => {
-    try {
-      return lookAt(options, path)
-    } catch (thrown) {
-      throw unreadable({ path }, thrown)
-    }
+  const look = async (path: string): Promise<SourceEntry | undefined> => {
+    if (path === '') return rootOf(options)
+    const [found] = await lookAt(options, [path])
+    return found
   }
   return {
     description: options.description,
     isLocal: true,
     async find(path, follow) {
-      const found = resolveInside(look, isHidden, cleanPath(path), follow)
+      const found = await resolveInside(look, isHidden, cleanPath(path), follow)
       return found !== undefined && (await isVisible(found)) ? found : undefined
     },
     async list(directory) {
-      const names = readNames(options, directory.path)
+      const names = readDirectory(options, directory.path)
+      const paths = names.map(({ name }) => joinPath(directory.path, name))
       const entries: SourceEntry[] = []
-      for (const name of names.sort(compareBytes)) {
-        const entry = look(joinPath(directory.path, name))
-        if (entry !== undefined && (await isVisible(entry))) entries.push(entry)
+      for (const entry of await lookAt(options, paths)) {
+        if (await isVisible(entry)) entries.push(entry)
       }
       return entries
     },
@@ -77,7 +76,7 @@ export function localTree(options: LocalTreeOptions): SourceTree {
     listing: async ({ path }) =>
       (await walks.get(path))?.listing ?? (await listVisible(options, path, { xattrs: false })),
     async whyMissing(path) {
-      const found = resolveInside(look, () => false, cleanPath(path), true)
+      const found = await resolveInside(look, () => false, cleanPath(path), true)
       return found === undefined
         ? undefined
         : `${JSON.stringify(`/${textOf(path)}`)} exists, but .dockerignore excludes it`
@@ -90,19 +89,19 @@ export function localTree(options: LocalTreeOptions): SourceTree {
   }
 }
 
-function resolveInside(
-  look: (path: string) => SourceEntry | undefined,
+async function resolveInside(
+  look: (path: string) => Promise<SourceEntry | undefined>,
   isHidden: (link: SourceEntry) => boolean,
   path: string,
   follow: boolean,
-): SourceEntry | undefined {
-  let at = look('')
+): Promise<SourceEntry | undefined> {
+  let at = await look('')
   const rest = path.split('/').reverse()
   let links = 0
   for (let name = rest.pop(); name !== undefined && at !== undefined; name = rest.pop()) {
     if (name === '' || name === '.') continue
     if (at.type !== 'directory') return undefined
-    const next = look(name === '..' ? parentOf(at.path) : joinPath(at.path, name))
+    const next = await look(name === '..' ? parentOf(at.path) : joinPath(at.path, name))
     if (next?.type !== 'symlink' || (rest.length === 0 && !follow)) {
       at = next
       continue
@@ -110,32 +109,45 @@ function resolveInside(
     // An ignored link is not there, even if what it points to is.
     if (isHidden(next) || ++links > maxLinks) return undefined
     const target = next.linkTarget ?? ''
-    if (target.startsWith('/')) at = look('')
+    if (target.startsWith('/')) at = await look('')
     rest.push(...target.split('/').reverse())
   }
   return at
 }
 
-function lookAt(options: LocalTreeOptions, path: string): SourceEntry | undefined {
-  const hostPath = path === '' ? options.root : `${options.root}/${path}`
-  const stat = lstatSync(fsPath(hostPath), { bigint: true, throwIfNoEntry: false })
+/** Those of the paths that are there. No link in a path is followed, whoever puts it there meanwhile. */
+async function lookAt(options: LocalTreeOptions, paths: readonly string[]): Promise<SourceEntry[]> {
+  const { native, root } = options
+  const reading = { native, xattrs: true, noLinks: true }
+  // No file has a NUL in its name, but a Dockerfile may.
+  const possible = paths.filter((path) => !path.includes('\0'))
+  const listing = await scanned(options, () => listPaths(fsPath(root), possible, reading))
+  return listing.entries().map((entry) => sourceEntry(entry.path, `${root}/${entry.path}`, entry))
+}
+
+function rootOf(options: LocalTreeOptions): SourceEntry | undefined {
+  try {
+    return lookAtRoot(options)
+  } catch (thrown) {
+    throw unreadable({ path: '' }, thrown)
+  }
+}
+
+function lookAtRoot({ root, native }: LocalTreeOptions): SourceEntry | undefined {
+  const stat = lstatSync(fsPath(root), { bigint: true, throwIfNoEntry: false })
   if (stat === undefined) return undefined
-  const type = typeOfMode(Number(stat.mode))
-  const hasXattrs = type === 'file' || type === 'directory'
-  const rdev = splitDevice(stat.rdev)
-  return sourceEntry(path, hostPath, {
-    type,
+  return sourceEntry('', root, {
+    type: typeOfMode(Number(stat.mode)),
     mode: Number(stat.mode) & 0o7777,
     size: Number(stat.size),
     dev: stat.dev,
     ino: stat.ino,
     nlink: Number(stat.nlink),
-    rdevMajor: rdev.major,
-    rdevMinor: rdev.minor,
+    rdevMajor: 0,
+    rdevMinor: 0,
     mtimeNs: stat.mtimeNs,
     ctimeNs: stat.ctimeNs,
-    ...(type === 'symlink' ? { linkTarget: readlinkSync(fsPath(hostPath), 'latin1') } : {}),
-    ...(hasXattrs ? { xattrs: readXattrs(fsPath(hostPath), options.native) } : {}),
+    xattrs: readXattrs(fsPath(root), native),
   })
 }
 
@@ -181,14 +193,6 @@ function isUnchanged({ hostPath, state }: SourceEntry): boolean {
     stat.ctimeNs === state.ctimeNs &&
     stat.ino === state.ino
   )
-}
-
-function readNames(options: LocalTreeOptions, path: string): string[] {
-  try {
-    return readdirSync(fsPath(path === '' ? options.root : `${options.root}/${path}`), 'latin1')
-  } catch (thrown) {
-    throw unreadable({ path }, thrown)
-  }
 }
 
 interface Walk {
@@ -247,20 +251,10 @@ function collectVisible(
   }
 }
 
-interface Name {
-  readonly name: string
-  readonly isDirectory: boolean
-}
-
-/** The names in a directory of the tree, in byte order; none when it is gone since its own name was read. */
-function readDirectory(options: LocalTreeOptions, path: string): Name[] {
+/** The names in a directory of the tree; none when it is gone since its own name was read. */
+function readDirectory({ root, native }: LocalTreeOptions, path: string): Name[] {
   try {
-    return readdirSync(fsPath(path === '' ? options.root : `${options.root}/${path}`), {
-      encoding: 'latin1',
-      withFileTypes: true,
-    })
-      .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
-      .sort((a, b) => compareBytes(a.name, b.name))
+    return readNames(fsPath(path === '' ? root : `${root}/${path}`), native)
   } catch (thrown) {
     const errno = errnoOf(thrown)
     if (path !== '' && (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP')) return []
