@@ -1,8 +1,7 @@
 // The oci and docker exporters: an image as one tar archive, or as an OCI layout directory. The same image gives the same bytes.
 import type { Writable } from 'node:stream'
+import type { Pack } from 'tar-stream'
 import type { Context } from '../core/context.ts'
-import { encodeHeader } from '../layer/tar-encode.ts'
-import { blockSize } from '../layer/tar-entry.ts'
 import type { ContentReader } from '../store/types.ts'
 import { writeFileWhole, writeStream } from './destination.ts'
 import { writeLayoutDirectory } from './layout-directory.ts'
@@ -52,33 +51,84 @@ async function* tarOf(
   store: ContentReader,
   cx: Context,
 ): AsyncGenerator<Uint8Array> {
+  const { pack } = await import('tar-stream')
+  const archive = pack({ highWaterMark: 1024 * 1024 })
+  // Whoever reads the archive has it already.
+  archive.on('error', () => undefined)
+  let failure: unknown
+  const feeding = feed(archive, files, store, cx).catch((thrown: unknown) => {
+    failure = thrown
+    archive.destroy()
+  })
+  try {
+    yield* archive as AsyncIterable<Uint8Array>
+  } catch (thrown) {
+    // The library reports its own end; why it ended is the feeder's to say.
+    throw failure ?? thrown
+  } finally {
+    archive.destroy()
+    await feeding
+  }
+  if (failure !== undefined) throw failure
+}
+
+async function feed(
+  archive: Pack,
+  files: readonly LayoutFile[],
+  store: ContentReader,
+  cx: Context,
+): Promise<void> {
   const directories = new Set<string>()
   for (const { path, content } of files) {
     for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
       const directory = path.slice(0, slash)
-      if (!directories.has(directory)) yield header(directory, 'directory', 0)
+      if (!directories.has(directory)) {
+        await add(archive, { ...same, name: directory, type: 'directory', mode: 0o755 })
+      }
       directories.add(directory)
     }
-    const size = Buffer.isBuffer(content) ? content.byteLength : content.size
-    yield header(path, 'file', size)
-    if (Buffer.isBuffer(content)) yield content
-    else for await (const chunk of await store.open(content, { signal: cx.signal })) yield chunk
-    yield Buffer.alloc((blockSize - (size % blockSize)) % blockSize)
+    const isBytes = Buffer.isBuffer(content)
+    const size = isBytes ? content.byteLength : content.size
+    const body = isBytes ? [content] : await store.open(content, { signal: cx.signal })
+    await add(archive, { ...same, name: path, type: 'file', mode: 0o644, size }, body)
   }
-  yield Buffer.alloc(2 * blockSize)
+  archive.finalize()
 }
 
-function header(path: string, type: 'file' | 'directory', size: number): Buffer {
-  return encodeHeader({
-    path,
-    type,
-    mode: type === 'file' ? 0o644 : 0o755,
-    uid: 0,
-    gid: 0,
-    size,
-    mtimeNs: 0n,
-    devMajor: 0,
-    devMinor: 0,
-    xattrs: new Map(),
+/** What every entry has, whoever makes the archive, and whenever. */
+const same = { uid: 0, gid: 0, mtime: new Date(0) } as const
+
+function add(
+  archive: Pack,
+  header: Parameters<Pack['entry']>[0],
+  body: Iterable<Uint8Array> | AsyncIterable<Uint8Array> = [],
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const sink = archive.entry(header, (error) => (error ? reject(error) : resolve()))
+    // The callback has it already.
+    sink.on('error', () => undefined)
+    if (header.type === 'directory') return
+    fill(sink, body).catch((thrown: unknown) => {
+      reject(thrown)
+      sink.destroy()
+    })
+  })
+}
+
+async function fill(
+  sink: ReturnType<Pack['entry']>,
+  body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  for await (const chunk of body) {
+    if (sink.destroyed) return
+    if (!sink.write(chunk)) await room(sink)
+  }
+  sink.end(null)
+}
+
+function room(sink: ReturnType<Pack['entry']>): Promise<void> {
+  return new Promise((resolve) => {
+    sink.once('drain', resolve)
+    sink.once('close', resolve)
   })
 }
