@@ -175,7 +175,7 @@ static int apply_hardlink(struct files *files, const struct operation *operation
 		}
 	}
 	files->hardlinks++;
-	return 0;
+	return operation->flags & OPERATION_HAS_METADATA ? metadata_link(files, parent, leaf, operation) : 0;
 }
 
 static int make_node(struct files *files, const struct operation *operation, mode_t type, dev_t device)

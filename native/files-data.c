@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,14 +26,24 @@ static int write_all(int fd, const unsigned char *bytes, size_t length, const ch
 	return 0;
 }
 
+// Long enough to be worth a hole, and nothing but zeros.
+static bool is_hole(const unsigned char *bytes, size_t length)
+{
+	return length >= 4096 && bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0;
+}
+
 int data_inline(struct files *files, int fd, const struct operation *operation)
 {
+	bool ends_in_hole = false;
 	for (uint64_t left = operation->size; left > 0;) {
 		const unsigned char *bytes;
 		ptrdiff_t n = wire_data(&files->wire, left < PTRDIFF_MAX ? (size_t)left : PTRDIFF_MAX, &bytes);
-		if (n < 0 || write_all(fd, bytes, (size_t)n, operation->path) < 0) return -1;
+		if (n < 0) return -1;
+		ends_in_hole = is_hole(bytes, (size_t)n);
+		if (ends_in_hole ? lseek(fd, n, SEEK_CUR) < 0 : write_all(fd, bytes, (size_t)n, operation->path) < 0) return fail_errno("write", operation->path);
 		left -= (uint64_t)n;
 	}
+	if (ends_in_hole && ftruncate(fd, (off_t)operation->size) < 0) return fail_errno("write", operation->path);
 	files->bytes += (int64_t)operation->size;
 	return 0;
 }

@@ -87,9 +87,9 @@ static int set_mode(int parent, const char *leaf, const struct operation *operat
 	return result;
 }
 
-int metadata_leaf(struct files *files, int parent, const char *leaf, const struct operation *operation)
+static int leaf_metadata(struct files *files, int parent, const char *leaf, const struct operation *operation, bool has_owner, bool is_link)
 {
-	if (!owner_is_right(files, operation) && fchownat(parent, leaf, operation->uid, operation->gid, AT_SYMLINK_NOFOLLOW) < 0)
+	if (!has_owner && fchownat(parent, leaf, operation->uid, operation->gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_errno("set owner", operation->path);
 	if (record_more(&operation->xattrs)) {
 		// The kernel has no *at form for this; the parent's own fd keeps the name where it was.
@@ -97,11 +97,26 @@ int metadata_leaf(struct files *files, int parent, const char *leaf, const struc
 		snprintf(path, sizeof path, "/proc/self/fd/%d/%.255s", parent, leaf);
 		if (set_xattrs(files, -1, path, operation) < 0) return -1;
 	}
-	if (operation->opcode != OP_SYMLINK && set_mode(parent, leaf, operation) < 0) return -1;
+	if (!is_link && set_mode(parent, leaf, operation) < 0) return -1;
 	if (!(operation->flags & OPERATION_HAS_MTIME)) return 0;
 	struct timespec times[2];
 	times_of(operation->mtime, times);
 	return utimensat(parent, leaf, times, AT_SYMLINK_NOFOLLOW) < 0 ? fail_errno("set time", operation->path) : 0;
+}
+
+int metadata_leaf(struct files *files, int parent, const char *leaf, const struct operation *operation)
+{
+	return leaf_metadata(files, parent, leaf, operation, owner_is_right(files, operation), operation->opcode == OP_SYMLINK);
+}
+
+int metadata_link(struct files *files, int parent, const char *leaf, const struct operation *operation)
+{
+	struct stat status;
+	if (fstatat(parent, leaf, &status, AT_SYMLINK_NOFOLLOW) < 0) return fail_errno("set owner", operation->path);
+	if (!S_ISLNK(status.st_mode)) return leaf_metadata(files, parent, leaf, operation, false, false);
+	struct operation owner = *operation;
+	owner.flags &= ~(uint64_t)OPERATION_HAS_MTIME;
+	return leaf_metadata(files, parent, leaf, &owner, false, true);
 }
 
 int late_times_add(struct files *files, const struct operation *operation)

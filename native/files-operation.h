@@ -40,6 +40,7 @@ enum {
 	OPERATION_HAS_MTIME = 2,
 	OPERATION_HAS_SIZE = 4,
 	OPERATION_HAS_INODE = 8, // FILE_COPY: `minor` is the inode the source must be
+	OPERATION_HAS_METADATA = 16, // HARDLINK: the file takes what the record says
 };
 
 struct operation {
@@ -86,6 +87,8 @@ int data_copy(struct files *files, int fd, const struct operation *operation);
 int metadata_fd(struct files *files, int fd, const struct operation *operation);
 // For what must not be opened (links, devices). `parent` is an O_PATH directory, `leaf` is not followed.
 int metadata_leaf(struct files *files, int parent, const char *leaf, const struct operation *operation);
+// For a further name of a file: a symbolic link only takes its owner and attributes.
+int metadata_link(struct files *files, int parent, const char *leaf, const struct operation *operation);
 int late_times_add(struct files *files, const struct operation *operation);
 int late_times_apply(struct files *files);
 #endif

@@ -16,7 +16,7 @@ export interface DecoderOptions {
   readonly signal: AbortSignal
 }
 
-/** The plain bytes of `source`, which is `format`. Ends in ERR_DECOMPRESS_CORRUPT when it is damaged or cut off. */
+/** The plain bytes of `source`, which is `format`. Ends in ERR_DECOMPRESS_CORRUPT when it is damaged or cut off, in ERR_DECOMPRESS_UNSUPPORTED when it needs what is not there. */
 export async function* runDecoder(
   format: Decoded,
   source: AsyncIterable<Uint8Array>,
@@ -71,8 +71,12 @@ async function feed(
 function failureOf(end: HelperEnd, format: Decoded, what: string): SlipwayError {
   const { failure } = end
   const kind = failure?.kind
-  if (failure !== undefined && (kind === 'corrupt' || kind === 'trailing' || kind === 'unsupported')) {
+  if (failure !== undefined && (kind === 'corrupt' || kind === 'trailing')) {
     return corrupt(what, format, failure.text)
+  }
+  if (failure !== undefined && kind === 'unsupported') {
+    const message = `decompress ${what}: ${format}: ${failure.text}`
+    return new SlipwayError({ code: 'ERR_DECOMPRESS_UNSUPPORTED', message })
   }
   const reason =
     failure === undefined

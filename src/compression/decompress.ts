@@ -20,8 +20,8 @@ const defaultMaxBytes = 64 * 2 ** 30
 
 /**
  * The plain bytes of `source`, whichever compression it has; several members, streams or frames in a row are read as
- * one. Ends in ERR_DECOMPRESS_CORRUPT when the data is cut off or damaged and in ERR_DECOMPRESS_LIMIT when there is
- * more of it than allowed; failures of `source` itself come through unchanged. Whoever stops early releases everything.
+ * one. Ends in ERR_DECOMPRESS_CORRUPT when the data is cut off or damaged, in ERR_DECOMPRESS_UNSUPPORTED when it needs a
+ * dictionary or a window of more than 512 MiB, and in ERR_DECOMPRESS_LIMIT when there is more of it than allowed; failures of `source` itself come through unchanged. Whoever stops early releases everything.
  */
 export async function* decompress(
   source: AsyncIterable<Uint8Array>,

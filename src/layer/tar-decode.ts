@@ -3,7 +3,15 @@
 
 import { quoted } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
-import { blockSize, type TarEntry, type TarEntryType, tarError, xattrPrefix } from './tar-entry.ts'
+import {
+  blockSize,
+  type TarEntry,
+  type TarEntryType,
+  type TarSparse,
+  tarError,
+  xattrPrefix,
+} from './tar-entry.ts'
+import { checkPieces, type SparseRecords, sparseRecords } from './tar-sparse.ts'
 
 /** What a single 512-byte header says, before pax and GNU long-name records are merged in. */
 export interface RawHeader {
@@ -44,7 +52,7 @@ export function decodeHeader(block: Buffer): RawHeader | undefined {
   const name = field(block, 0, 100)
   const hasDevices = isUstar || isGnu
   return {
-    typeflag: block[156] === 0 ? '0' : String.fromCharCode(block[156] ?? 0),
+    typeflag: String.fromCharCode(block[156] ?? 0),
     name: prefix === '' ? name : `${prefix}/${name}`,
     linkName: field(block, 157, 100),
     mode: decodeNumber(block, 100, 8, 'mode'),
@@ -104,6 +112,7 @@ function isPadding(byte: number | undefined): boolean {
 /** The records of a pax extended header, later ones replacing earlier ones; values are byte strings. Throws ERR_TAR_INVALID. */
 export function decodePax(payload: Buffer): Map<string, string> {
   const records = new Map<string, string>()
+  const sparseMap: string[] = []
   let at = 0
   while (at < payload.length) {
     // Some writers pad the payload with NULs instead of ending it.
@@ -117,11 +126,20 @@ export function decodePax(payload: Buffer): Map<string, string> {
     const record = payload.toString('latin1', space + 1, end - 1)
     const equals = record.indexOf('=')
     if (equals <= 0) throw tarError('pax record without a key')
-    records.set(record.slice(0, equals), record.slice(equals + 1))
+    const key = record.slice(0, equals)
+    const value = record.slice(equals + 1)
+    // The first sparse format repeats two keys for every piece.
+    const part = sparseParts.indexOf(key)
+    if (part === -1) records.set(key, value)
+    else if (part === sparseMap.length % 2) sparseMap.push(value)
+    else throw tarError('malformed map of a sparse file')
     at = end
   }
+  if (sparseMap.length > 0) records.set('GNU.sparse.map', sparseMap.join(','))
   return records
 }
+
+const sparseParts = ['GNU.sparse.offset', 'GNU.sparse.numbytes']
 
 /** A pax time (`-12.000000034`) in nanoseconds; digits below a nanosecond are dropped. */
 export function parsePaxTime(text: string): bigint {
@@ -144,15 +162,15 @@ export function mergeEntry(
   longName?: string,
   longLink?: string,
 ): TarEntry {
-  const name = pax.get('path') || longName || raw.name
-  const linkName = pax.get('linkpath') || longLink || raw.linkName
+  const sparse = sparseRecords(pax)
+  const name = sparse?.name ?? (longName || pax.get('path') || raw.name)
+  const linkName = longLink || pax.get('linkpath') || raw.linkName
   if (name === '') throw tarError('entry without a name')
   if (name.includes('\0') || linkName.includes('\0'))
     throw tarError(`name ${quoted(name)} contains a NUL byte`)
   const type = entryType(raw.typeflag, name)
   let xattrs: Map<string, Uint8Array> | undefined
   for (const [key, value] of pax) {
-    if (key.startsWith('GNU.sparse.')) throw sparseError(name)
     if (key.startsWith(xattrPrefix)) {
       xattrs ??= new Map()
       xattrs.set(decodeXattrKey(key.slice(xattrPrefix.length)), Buffer.from(value, 'latin1'))
@@ -168,6 +186,7 @@ export function mergeEntry(
   // size); Go's archive/tar, which all other builders read layers with, ignores it, and so must we.
   const size = type === 'file' ? (paxInteger(pax, 'size') ?? raw.size) : 0
   if (size < 0) throw tarError(`size of ${quoted(name)} is negative`)
+  if (sparse !== undefined && type !== 'file') throw tarError(`${quoted(name)} is sparse and no file`)
   const isLink = type === 'symlink' || type === 'hardlink'
   if (isLink && linkName === '') throw tarError(`link ${quoted(name)} has no target`)
   const mtime = pax.get('mtime')
@@ -177,13 +196,20 @@ export function mergeEntry(
     mode: raw.mode & 0o7777,
     uid,
     gid,
-    size,
+    size: sparse?.realSize ?? size,
+    ...(sparse === undefined ? {} : { sparse: storedPart(sparse, size) }),
     mtimeNs: mtime ? parsePaxTime(mtime) : BigInt(raw.mtimeSeconds) * 1_000_000_000n,
     ...(isLink ? { linkTarget: linkName } : {}),
     devMajor: raw.devMajor,
     devMinor: raw.devMinor,
     xattrs: xattrs ?? noXattrs,
   }
+}
+
+function storedPart({ pieces, realSize }: SparseRecords, storedSize: number): TarSparse {
+  if (pieces === undefined) return { storedSize }
+  checkPieces(pieces, realSize ?? storedSize, storedSize)
+  return { storedSize, pieces }
 }
 
 function paxInteger(pax: ReadonlyMap<string, string>, key: string): number | undefined {
@@ -196,10 +222,14 @@ function paxInteger(pax: ReadonlyMap<string, string>, key: string): number | und
 
 function entryType(typeflag: string, name: string): TarEntryType {
   switch (typeflag) {
-    case '0':
-    case '7':
+    case '\0':
       // Before ustar a directory was a file whose name ends in a slash.
       return name.endsWith('/') ? 'directory' : 'file'
+    case '0':
+      return 'file'
+    // A contiguous file. Differs: BuildKit refuses it in an archive of ADD.
+    case '7':
+      return 'file'
     case '1':
       return 'hardlink'
     case '2':
@@ -225,7 +255,7 @@ function entryType(typeflag: string, name: string): TarEntryType {
 function sparseError(name: string): SlipwayError {
   return new SlipwayError({
     code: 'ERR_TAR_UNSUPPORTED',
-    message: `read tar: entry ${quoted(name)} is stored sparse`,
-    hint: 'write the archive without sparse files (tar without -S)',
+    message: `read tar: entry ${quoted(name)} is stored sparse in the old format of GNU tar`,
+    hint: 'write the archive with tar --format=pax, or without sparse files (tar without -S)',
   })
 }

@@ -13,8 +13,10 @@ export interface TarEntry {
   readonly mode: number
   readonly uid: number
   readonly gid: number
-  /** Bytes of body that follow; 0 for everything but files. */
+  /** Bytes of its content; 0 for everything but files. */
   readonly size: number
+  /** Of a sparse file: what is stored of it. */
+  readonly sparse?: TarSparse
   /** Since the epoch; may be negative. */
   readonly mtimeNs: bigint
   /** Symbolic links: the text, verbatim. Hard links: the archive's spelling of the other member. */
@@ -23,6 +25,14 @@ export interface TarEntry {
   readonly devMinor: number
   /** Full attribute name (`user.x`) to raw value, from `SCHILY.xattr.*` records. */
   readonly xattrs: ReadonlyMap<string, Uint8Array>
+}
+
+/** The stored part of a sparse file. */
+export interface TarSparse {
+  /** Bytes that follow the header. */
+  readonly storedSize: number
+  /** Where they belong; absent: they begin with the map that says so. */
+  readonly pieces?: readonly { readonly offset: number; readonly length: number }[]
 }
 
 export const blockSize = 512

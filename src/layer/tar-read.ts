@@ -3,7 +3,8 @@
 import { quoted } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
 import { decodeHeader, decodePax, mergeEntry, type RawHeader } from './tar-decode.ts'
-import { blockSize, type TarEntry, tarError } from './tar-entry.ts'
+import { blockSize, type TarEntry, type TarSparse, tarError } from './tar-entry.ts'
+import { checkPieces, parseNumber, piecesOf, type SparsePiece } from './tar-sparse.ts'
 
 export interface TarLimits {
   readonly entries: number
@@ -15,6 +16,8 @@ export interface TarLimits {
   readonly nameBytes: number
   /** Bytes of all names and link targets together: readers keep many of them. */
   readonly allNameBytes: number
+  /** Bytes of all sparse files together that are not stored. */
+  readonly holeBytes: number
 }
 
 export const defaultTarLimits: TarLimits = {
@@ -23,6 +26,7 @@ export const defaultTarLimits: TarLimits = {
   pendingHeaders: 1024,
   nameBytes: 32 * 1024,
   allNameBytes: 512 * 1024 * 1024,
+  holeBytes: 64 * 2 ** 30,
 }
 
 /** A member and its body. The body can be read once, before the next member is asked for; what is not read is skipped. */
@@ -48,15 +52,38 @@ export async function* readTar(
     const headers = new HeaderReader(input, limits)
     let count = 0
     let named = 0
+    let holes = 0
     for (let entry = await headers.next(); entry !== undefined; entry = await headers.next()) {
       if (++count > limits.entries) throw limitError(`more than ${limits.entries} entries`)
       named += checkedNames(entry, limits)
       if (named > limits.allNameBytes) throw limitError(`more than ${limits.allNameBytes} bytes of names`)
-      const body = new Body(input, entry)
+      holes += entry.size - (entry.sparse?.storedSize ?? entry.size)
+      if (holes > limits.holeBytes) throw limitError(`more than ${limits.holeBytes} bytes of holes`)
+      const body = new Body(input, entry, limits)
       yield body
       await body.skip()
     }
     await input.drain()
+  } finally {
+    await input.close()
+  }
+}
+
+/**
+ * Whether Go's reader, and so BuildKit, takes `source` for an archive: its first header is well-formed, whatever it
+ * says. Of the rest nothing is read. Failures of `source` itself come through.
+ */
+export async function beginsAsTar(
+  source: AsyncIterable<Uint8Array>,
+  limits: TarLimits = defaultTarLimits,
+): Promise<boolean> {
+  const input = new Input(source)
+  try {
+    return await new HeaderReader(input, limits).begins()
+  } catch (thrown) {
+    const code = thrown instanceof SlipwayError ? thrown.code : ''
+    if (code === 'ERR_TAR_INVALID' || code === 'ERR_TAR_TRUNCATED') return false
+    throw thrown
   } finally {
     await input.close()
   }
@@ -87,13 +114,15 @@ class HeaderReader {
     let pax: ReadonlyMap<string, string> = new Map()
     let longName: string | undefined
     let longLink: string | undefined
+    let isAwaited = false
     for (let pending = 0; ; pending++) {
       if (pending > this.#limits.pendingHeaders) throw limitError('too many extended headers in a row')
       const header = await this.#header()
       if (header === undefined) {
-        if (pending > 0) throw truncated()
+        if (isAwaited) throw truncated()
         return undefined
       }
+      if (header.typeflag !== 'g') isAwaited = true
       if (header.typeflag === 'x') pax = decodePax(await this.#payload(header))
       else if (header.typeflag === 'L') longName = upToNul(await this.#payload(header))
       else if (header.typeflag === 'K') longLink = upToNul(await this.#payload(header))
@@ -101,6 +130,19 @@ class HeaderReader {
       else if (header.typeflag === 'g') decodePax(await this.#payload(header))
       else return mergeEntry(header, pax, longName, longLink)
     }
+  }
+
+  /** Whether there is a header of an entry, or one for all entries. */
+  async begins(): Promise<boolean> {
+    for (let pending = 0; pending <= this.#limits.pendingHeaders; pending++) {
+      const header = await this.#header()
+      if (header === undefined) return false
+      if (header.typeflag === 'x' || header.typeflag === 'g') decodePax(await this.#payload(header))
+      else if (header.typeflag === 'L' || header.typeflag === 'K') await this.#payload(header)
+      else return true
+      if (header.typeflag === 'g') return true
+    }
+    throw limitError('too many extended headers in a row')
   }
 
   async #header(): Promise<RawHeader | undefined> {
@@ -143,25 +185,71 @@ function truncated(): SlipwayError {
 class Body implements TarMember {
   readonly entry: TarEntry
   readonly #input: Input
+  readonly #limits: TarLimits
   #left: number
   #padding: number
 
-  constructor(input: Input, entry: TarEntry) {
+  constructor(input: Input, entry: TarEntry, limits: TarLimits) {
     this.entry = entry
     this.#input = input
-    this.#left = entry.size
-    this.#padding = paddingOf(entry.size)
+    this.#limits = limits
+    this.#left = entry.sparse?.storedSize ?? entry.size
+    this.#padding = paddingOf(this.#left)
   }
 
-  async *chunks(): AsyncGenerator<Buffer, void, undefined> {
-    while (this.#left > 0) {
-      const chunk = this.#input.some(this.#left) ?? (await this.#input.someSlowly(this.#left))
+  chunks(): AsyncGenerator<Buffer, void, undefined> {
+    return this.entry.sparse === undefined ? this.#stored(this.#left) : this.#expanded(this.entry.sparse)
+  }
+
+  /** The next `length` bytes of what is stored. */
+  async *#stored(length: number): AsyncGenerator<Buffer, void, undefined> {
+    for (let left = length; left > 0; ) {
+      const chunk = this.#input.some(left) ?? (await this.#input.someSlowly(left))
+      left -= chunk.length
       this.#left -= chunk.length
       yield chunk
     }
   }
 
+  /** A sparse file with its holes. */
+  async *#expanded(sparse: TarSparse): AsyncGenerator<Buffer, void, undefined> {
+    let at = 0
+    for (const { offset, length } of sparse.pieces ?? (await this.#map())) {
+      yield* zeros(offset - at)
+      yield* this.#stored(length)
+      at = offset + length
+    }
+    yield* zeros(this.entry.size - at)
+  }
+
+  /** The map that the body begins with: decimal numbers, each with a newline behind it, filled up to whole blocks. */
+  async #map(): Promise<readonly SparsePiece[]> {
+    const numbers: string[] = []
+    let rest = ''
+    let size = 0
+    for (let wanted = 1; numbers.length < wanted; ) {
+      size += blockSize
+      if (size > this.#limits.headerBytes) throw limitError('a sparse file with too many pieces')
+      const block = await this.#input.takeSlowly(blockSize)
+      this.#left -= blockSize
+      if (block === undefined || this.#left < 0) throw truncated()
+      const lines = (rest + block.toString('latin1')).split('\n')
+      rest = lines.pop() ?? ''
+      numbers.push(...lines)
+      if (numbers[0] !== undefined) wanted = 1 + 2 * parseNumber(numbers[0])
+      if (numbers.length >= wanted) numbers.length = wanted
+    }
+    const pieces = piecesOf(numbers.slice(1))
+    checkPieces(pieces, this.entry.size, this.#left)
+    return pieces
+  }
+
   async bytes(): Promise<Buffer> {
+    if (this.entry.sparse !== undefined) {
+      const parts: Buffer[] = []
+      for await (const chunk of this.chunks()) parts.push(chunk)
+      return Buffer.concat(parts)
+    }
     const size = this.#left
     this.#left = 0
     const bytes = this.#input.take(size) ?? (await this.#input.takeSlowly(size))
@@ -176,6 +264,12 @@ class Body implements TarMember {
       this.#left -= (this.#input.some(this.#left) ?? (await this.#input.someSlowly(this.#left))).length
     }
   }
+}
+
+const zeroBlock = Buffer.alloc(256 * 1024)
+
+function* zeros(length: number): Generator<Buffer, void, undefined> {
+  for (let left = length; left > 0; left -= zeroBlock.length) yield zeroBlock.subarray(0, left)
 }
 
 const empty = Buffer.alloc(0)

@@ -45,8 +45,13 @@ export type FileOperation =
       readonly source: FileSource
     } & Metadata)
   | ({ readonly op: 'symlink'; readonly path: string; readonly target: string } & Metadata)
-  /** `target` is a path in the same root; links on the way to it stay inside. */
-  | { readonly op: 'hardlink'; readonly path: string; readonly target: string }
+  /** `target` is a path in the same root; links on the way to it stay inside. `metadata` is given to the file (a symbolic link only takes its owner). */
+  | {
+      readonly op: 'hardlink'
+      readonly path: string
+      readonly target: string
+      readonly metadata?: { readonly mode: number; readonly mtimeNs: bigint } & Metadata
+    }
   | ({
       readonly op: 'node'
       readonly path: string

@@ -33,7 +33,7 @@ const opcodes = {
   mkdirs: 13,
 } as const
 
-const flags = { keepExisting: 1, hasMtime: 2, hasSize: 4, hasInode: 8 } as const
+const flags = { keepExisting: 1, hasMtime: 2, hasSize: 4, hasInode: 8, hasMetadata: 16 } as const
 const targetFlags = { overlay: 1, reportLinks: 2 } as const
 
 /** Content at least this long is handed on as it is instead of being copied into a batch. */
@@ -96,7 +96,11 @@ export class FileEncoder {
         this.#record(opcodes.symlink, operation, { other: operation.target })
         return
       case 'hardlink':
-        this.#record(opcodes.hardlink, operation, { other: operation.target })
+        this.#record(
+          opcodes.hardlink,
+          { path: operation.path, ...operation.metadata },
+          { other: operation.target, flags: operation.metadata === undefined ? 0 : flags.hasMetadata },
+        )
         return
       case 'node':
         this.#record(opcodes[operation.type], operation, { size: operation.major, minor: operation.minor })

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { TarEntry } from '../../src/layer/tar-entry.ts'
-import { defaultTarLimits, readTar } from '../../src/layer/tar-read.ts'
+import { beginsAsTar, defaultTarLimits, readTar } from '../../src/layer/tar-read.ts'
+import { makeTar, paxRecord } from '../support/tar-maker.ts'
 import { collect, inPieces, tarBlock } from './tar-fixture.ts'
 
 const fixture = (name: string): Buffer =>
@@ -64,11 +66,114 @@ describe('archives of real tar programs', () => {
     })
   })
 
-  test.each(['gnu-sparse', 'pax-sparse'])('%s is refused by name, not unpacked as rubbish', async (name) => {
-    await expect(entriesOf(fixture(name))).rejects.toMatchObject({
+  test('sparse files of old GNU tar are refused by name, as Go does, not unpacked as rubbish', async () => {
+    await expect(entriesOf(fixture('gnu-sparse'))).rejects.toMatchObject({
       code: 'ERR_TAR_UNSUPPORTED',
       message: expect.stringContaining('sparse'),
     })
+  })
+
+  test.each([1, 700, 1 << 20])(
+    'a sparse file of pax is read with its holes, in pieces of %d',
+    async (piece) => {
+      const members: string[] = []
+      for await (const member of readTar(inPieces(fixture('pax-sparse'), piece))) {
+        const content = await collect(member.chunks())
+        const digest = createHash('sha256').update(content).digest('hex')
+        members.push(`${member.entry.path} ${member.entry.size} ${content.length} ${digest}`)
+      }
+      // What GNU tar makes of it.
+      const digest = '707f670607ede364f38f5abe09e895fa610069c9b83e7d7a87d5a9e33043be41'
+      expect(members).toEqual([`sparse 1100000 1100000 ${digest}`])
+    },
+  )
+
+  test('what is not read of a sparse file is passed over', async () => {
+    const body = `1\n1024\n512\n`.padEnd(512, '\0') + 'x'.repeat(512)
+    const pax = {
+      'GNU.sparse.major': '1',
+      'GNU.sparse.minor': '0',
+      'GNU.sparse.name': 's',
+      'GNU.sparse.realsize': '9000',
+    }
+    const entries = await entriesOf(
+      makeTar([
+        { name: 'GNUSparseFile.0/s', body, pax },
+        { name: 'b', body: 'b' },
+      ]),
+    )
+    expect(entries.map(({ path, size }) => `${path} ${size}`)).toEqual(['s 9000', 'b 1'])
+  })
+
+  test.each<[string, Record<string, string>, string]>([
+    ['a piece behind the end', { map: '100,2', size: '101' }, 'xx'],
+    ['pieces that overlap', { map: '0,2,1,2', numblocks: '2', size: '9' }, 'xxyy'],
+    ['less than the map says', { map: '0,3', size: '9' }, 'xx'],
+    ['a count that is wrong', { map: '0,2', numblocks: '2', size: '9' }, 'xx'],
+    ['numbers that are none', { map: '-1,2', size: '9' }, 'xx'],
+    ['a length without an offset', { numbytes: '2' }, 'xx'],
+  ])('a sparse file with %s is refused', async (_what, records, body) => {
+    const all = Object.entries({ numblocks: '1', ...records }).map(([key, value]) => [
+      `GNU.sparse.${key}`,
+      value,
+    ])
+    const archive = makeTar([{ name: 's', body, pax: Object.fromEntries(all) }])
+    await expect(entriesOf(archive)).rejects.toMatchObject({ code: 'ERR_TAR_INVALID' })
+  })
+
+  test.each(['0\n', '1\n0\n', `${'9'.repeat(15)}\n`, 'x\n', '\n', '1\n0\n2\n'])(
+    'a sparse file whose body begins with %j as its map is refused',
+    async (map) => {
+      const pax = { 'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.realsize': '9000' }
+      const archive = makeTar([{ name: 's', body: map.padEnd(513, '\0'), pax }])
+      const read = async (): Promise<void> => {
+        for await (const member of readTar(inPieces(archive, 700))) await collect(member.chunks())
+      }
+      await expect(read()).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_TAR_/) })
+    },
+  )
+
+  test('holes of more than the limit are refused before any of them is read', async () => {
+    const pax = { 'GNU.sparse.map': '0,1', 'GNU.sparse.numblocks': '1', 'GNU.sparse.size': String(2 ** 50) }
+    const archive = makeTar([{ name: 's', body: 'x', pax }])
+    await expect(entriesOf(archive)).rejects.toMatchObject({ code: 'ERR_TAR_LIMIT' })
+  })
+
+  test('a slash behind the name makes a directory only of what was written before ustar', async () => {
+    const entries = await entriesOf(
+      makeTar([
+        { name: 'a/', type: '\0' },
+        { name: 'b/', body: 'b' },
+      ]),
+    )
+    expect(entries.map(({ path, type }) => `${path} ${type}`)).toEqual(['a directory', 'b file'])
+  })
+
+  test('a comment for all entries says nothing about any, and may stand alone', async () => {
+    const comment = { name: 'g', type: 'g', body: paxRecord('path', 'all') }
+    expect((await entriesOf(makeTar([comment, { name: 'a' }]))).map(({ path }) => path)).toEqual(['a'])
+    expect(await entriesOf(makeTar([comment]))).toEqual([])
+  })
+})
+
+describe('what begins as an archive', () => {
+  test.each<[string, boolean, Buffer]>([
+    ['a file', true, makeTar([{ name: 'a' }])],
+    ['a comment for all', true, makeTar([{ name: 'g', type: 'g', body: paxRecord('comment', 'x') }])],
+    ['a member that cannot be', true, makeTar([{ name: '', type: 'Q', uid: -1 }])],
+    [
+      'a good header before a bad one',
+      true,
+      Buffer.concat([makeTar([{ name: 'a' }], { end: '' }), Buffer.alloc(512, 1)]),
+    ],
+    ['nothing', false, Buffer.alloc(0)],
+    ['zeros', false, Buffer.alloc(4096)],
+    ['less than a header', false, makeTar([{ name: 'a' }]).subarray(0, 511)],
+    ['text', false, Buffer.alloc(4096, 'text ')],
+    ['a pax header alone', false, makeTar([{ name: 'x', type: 'x', body: paxRecord('path', 'x') }])],
+    ['a damaged pax header', false, makeTar([{ name: 'x', type: 'x', body: 'rubbish' }, { name: 'a' }])],
+  ])('%s: %s', async (_what, begins, bytes) => {
+    for (const piece of [1, 512, 1 << 20]) expect(await beginsAsTar(inPieces(bytes, piece))).toBe(begins)
   })
 })
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Result } from '../../src/solve/types.ts'
+import { makeTar } from '../support/tar-maker.ts'
 import { type CopyInput, copy, openRig, type Rig, writeTree } from './support/rig.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -117,41 +118,27 @@ describe.skipIf(!isRoot)('ADD (needs root)', () => {
   })
 
   it('keeps whatever an archive names inside the destination', async () => {
-    write(
-      'a',
-      archive(
-        member('../../up', '0', 'u'),
-        member('/abs', '0', 'a'),
-        member('out', '2', '', '/etc'),
-        member('out/passwd', '0', 'evil'),
-        member('rel', '2', '', '../../..'),
-        member('rel/top', '0', 't'),
-        member('link/passwd', '0', 'evil'),
-        member('hard', '1', '', '../../../dst/up'),
-      ).subarray(0, -1024),
-    )
-    // `hard` names dst/up below the destination, which is not there.
+    const members = [
+      member('../../up', '0', 'u'),
+      member('/abs', '0', 'a'),
+      member('etc/', '5'),
+      member('out', '2', '', '/etc'),
+      member('out/passwd', '0', 'evil'),
+      member('rel', '2', '', '../../..'),
+      member('rel/top', '0', 't'),
+      member('link/passwd', '0', 'evil'),
+    ]
+    // The first names dst/dst/up, which is not there.
+    write('a', archive(...members, member('hard', '1', '', '../../../dst/up')).subarray(0, -1024))
     await expect(add({ destination: '/dst' }, base)).rejects.toMatchObject({
       code: 'ERR_ADD_ARCHIVE_INVALID',
     })
-    write(
-      'a',
-      archive(
-        member('../../up', '0', 'u'),
-        member('/abs', '0', 'a'),
-        member('out', '2', '', '/etc'),
-        member('out/passwd', '0', 'evil'),
-        member('rel', '2', '', '../../..'),
-        member('rel/top', '0', 't'),
-        member('link/passwd', '0', 'evil'),
-        member('hard', '1', '', '../up'),
-      ),
-    )
+    write('a', archive(...members, member('hard', '1', '', '../up')))
     const result = await add({ destination: '/dst' }, base)
     expect(rig.list(result)).toEqual([
       'dst/ 755 0:0',
       'dst/abs 644 3:4 a',
-      'dst/etc/ 755 0:0',
+      'dst/etc/ 644 3:4',
       'dst/etc/passwd 644 3:4 evil',
       'dst/hard 644 3:4 u',
       'dst/link link 0:0 -> /etc',
@@ -169,9 +156,29 @@ describe.skipIf(!isRoot)('ADD (needs root)', () => {
   it.each([
     ['a whiteout', member('.wh.x', '0'), 'ERR_COPY_RESERVED_NAME'],
     ['a whiteout device', member('w', '3'), 'ERR_FILES_DEVICE_RESERVED'],
+    [
+      'a link through which nothing is',
+      Buffer.concat([member('l', '2', '', '/no'), member('l/x', '0')]),
+      'ERR_COPY_NOT_DIRECTORY',
+    ],
+    [
+      'a file as a directory',
+      Buffer.concat([member('f', '0'), member('f/x', '0')]),
+      'ERR_COPY_NOT_DIRECTORY',
+    ],
+    ['a file in place of the destination', member('..', '0', 'x'), 'ERR_ADD_ARCHIVE_INVALID'],
+    [
+      'a hard link to itself',
+      Buffer.concat([member('x', '0'), member('x', '1', '', 'x')]),
+      'ERR_ADD_ARCHIVE_INVALID',
+    ],
+    ['an unknown type first', member('x', 'Q'), 'ERR_TAR_UNSUPPORTED'],
+    ['owners that no file can have', makeTar([{ name: 'x', uid: -1 }]), 'ERR_TAR_INVALID'],
+    ['owners beyond 32 bits', makeTar([{ name: 'x', pax: { uid: '4294967296' } }]), 'ERR_TAR_INVALID'],
+    ['a window beyond memory', Buffer.from('28b52ffd00f8010000', 'hex'), 'ERR_DECOMPRESS_UNSUPPORTED'],
     ['a cut-off archive', member('x', '0', 'x'.repeat(5000)).subarray(0, 1024), 'ERR_TAR_TRUNCATED'],
   ])('refuses %s', async (_what, bytes, code) => {
-    write('a', bytes.length === 1024 ? bytes : archive(bytes))
+    write('a', bytes.length === 1024 || bytes[0] === 0x28 ? bytes : archive(bytes))
     await expect(add({}, base)).rejects.toMatchObject({ code })
   })
 })

@@ -3,7 +3,7 @@
 /** One build; all builders see the very same files. `base` is busybox with the accounts root, daemon, app (also in extra). */
 export interface PeerCase {
   readonly dockerfile: string
-  readonly files?: Readonly<Record<string, string>>
+  readonly files?: Readonly<Record<string, string | Buffer>>
   /** A shell script that runs in the context before the builds. */
   readonly prepare?: string
   /** Flags of `docker build` and `slipway build`. */

@@ -1,4 +1,5 @@
 // All cases, by subject.
+import { archiveCases, refusedArchives } from './archives.ts'
 import type { PeerGroup } from './case.ts'
 import { configCases } from './config.ts'
 import { copyCases } from './copy.ts'
@@ -33,6 +34,8 @@ const newerMore = {
 export const groups: Readonly<Record<string, PeerGroup>> = {
   config: { cases: configCases, hasTrees: true },
   'COPY and ADD': { cases: copyCases, hasTrees: true },
+  archives: { cases: archiveCases, hasTrees: true },
+  'refused archives': { cases: refusedArchives, isRefused: true },
   RUN: { cases: runCases, hasTrees: true, isLocal: true },
   variables: { cases: smallCases('variables') },
   settings: { cases: smallCases('settings') },
