@@ -12,7 +12,9 @@ const shared = { chown: 'word', chmod: 'word', link: 'boolean', exclude: 'words'
 export function readCopy(text: InstructionText): Copy | undefined {
   const known: Record<string, FlagKind> = { from: 'word', ...shared, parents: 'boolean' }
   const flags = readFlags(text, known)
-  const from = flags.word('from')
+  const named = flags.word('from')
+  // Nothing named is the build context.
+  const from = named?.text === '' ? undefined : named
   if (from !== undefined) checkFrom(text, from)
   const places = readPlaces(text)
   if (places === undefined) return undefined

@@ -35,6 +35,7 @@ import { reservedStageName } from './tree/reserved-stage-name.ts'
 import { sourceAboveContext } from './tree/source-above-context.ts'
 import { stageNameCasing } from './tree/stage-name-casing.ts'
 import { swallowedInstruction } from './tree/swallowed-instruction.ts'
+import { trailingComment } from './tree/trailing-comment.ts'
 import { variableInExclude } from './tree/variable-in-exclude.ts'
 
 /** The rules whose findings show on the tree alone. */
@@ -53,6 +54,7 @@ export const treeRules: readonly TreeRule[] = [
   sourceAboveContext,
   stageNameCasing,
   swallowedInstruction,
+  trailingComment,
   variableInExclude,
 ]
 
