@@ -325,9 +325,17 @@ static int open_parent(struct parent *parent, int top, const char *path, size_t 
 {
 	if (!length) return top;
 	if (parent->fd >= 0 && parent->length == length && !memcmp(parent->path, path, length)) return parent->fd;
-	if (parent->fd >= 0) close(parent->fd);
-	*parent = (struct parent){ .fd = -1, .path = path, .length = length };
-	return parent->fd = open_directory(top, path, length, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	// Below the last one: from there, or each level of a deep tree would cost all those above it.
+	int last = parent->fd;
+	size_t known = parent->length;
+	bool below = last >= 0 && length > known && path[known] == '/' && !memcmp(parent->path, path, known);
+	size_t skipped = below ? known + 1 : 0;
+	int fd = open_directory(below ? last : top, path + skipped, length - skipped, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	int error = errno;
+	if (last >= 0) close(last);
+	*parent = (struct parent){ .fd = fd, .path = path, .length = length };
+	errno = error;
+	return fd;
 }
 
 static bool look_at(struct scan *scan, struct parent *parent, int top, const char *path)

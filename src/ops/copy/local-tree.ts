@@ -76,10 +76,13 @@ export function localTree(options: LocalTreeOptions): SourceTree {
     listing: async ({ path }) =>
       (await walks.get(path))?.listing ?? (await listVisible(options, path, { xattrs: false })),
     async whyMissing(path) {
+      const shown = JSON.stringify(`/${textOf(path)}`)
       const found = await resolveInside(look, () => false, cleanPath(path), true)
-      return found === undefined
+      if (found !== undefined) return `${shown} exists, but .dockerignore excludes it`
+      const link = await resolveInside(look, () => false, cleanPath(path), false)
+      return link?.linkTarget === undefined
         ? undefined
-        : `${JSON.stringify(`/${textOf(path)}`)} exists, but .dockerignore excludes it`
+        : `${shown} is a link to ${JSON.stringify(textOf(link.linkTarget))}, which leads to nothing in the ${options.description}`
     },
     async verify(entries) {
       for (const entry of entries) {
@@ -226,29 +229,47 @@ function listVisible(
     const hostPath = directory === '' ? root : `${root}/${directory}`
     return scanned(options, () => listTree(fsPath(hostPath), reading))
   }
-  const paths: string[] = []
-  collectVisible(options, directory, ignore, paths)
+  const paths = visiblePaths(options, directory, ignore)
   return scanned(options, () => listPaths(fsPath(root), paths, reading))
 }
 
+/** A directory being looked through. */
+interface Level {
+  readonly path: string
+  readonly isExcluded: boolean
+  /** How many paths there were with the directory's own. */
+  readonly count: number
+  readonly names: Iterator<Name>
+}
+
 /**
- * Adds the paths visible below a directory, by names alone: what is ignored costs no look at it, and directories of
+ * The paths visible below a directory, by names alone: what is ignored costs no look at it, and directories of
  * which nothing is visible are not read. An ignored directory is visible if something in it is.
  */
-function collectVisible(
-  options: LocalTreeOptions,
-  directory: string,
-  ignore: IgnoreMatcher,
-  into: string[],
-): void {
-  for (const { name, isDirectory } of readDirectory(options, directory)) {
-    const path = joinPath(directory, name)
-    const { excluded, skip } = ignore(path, isDirectory)
-    if (excluded && (skip || !isDirectory)) continue
-    const count = into.push(path)
-    if (isDirectory) collectVisible(options, path, ignore, into)
-    if (excluded && into.length === count) into.pop()
+function visiblePaths(options: LocalTreeOptions, directory: string, ignore: IgnoreMatcher): string[] {
+  const paths: string[] = []
+  const open = (path: string, isExcluded: boolean): Level => ({
+    path,
+    isExcluded,
+    count: paths.length,
+    names: readDirectory(options, path).values(),
+  })
+  // No recursion: directories may be nested deeper than calls.
+  const levels = [open(directory, false)]
+  for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+    const { value, done } = level.names.next()
+    if (done === true) {
+      levels.pop()
+      if (level.isExcluded && paths.length === level.count) paths.pop()
+      continue
+    }
+    const path = joinPath(level.path, value.name)
+    const { excluded, skip } = ignore(path, value.isDirectory)
+    if (excluded && (skip || !value.isDirectory)) continue
+    paths.push(path)
+    if (value.isDirectory) levels.push(open(path, excluded))
   }
+  return paths
 }
 
 /** The names in a directory of the tree; none when it is gone since its own name was read. */

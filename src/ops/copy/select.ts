@@ -205,8 +205,10 @@ async function notFound(tree: SourceTree, path: string, action: CopyAction): Pro
 async function nearName(tree: SourceTree, path: string): Promise<string | undefined> {
   const parent = await tree.find(parentOf(path), true)
   if (parent === undefined || parent.type !== 'directory') return undefined
-  const names = (await tree.list(parent)).map((entry) => textOf(baseOf(entry.path)))
-  const near = nearest(textOf(baseOf(path)), names)
+  const name = textOf(baseOf(path))
+  // A link that leads nowhere is there under its very name.
+  const names = (await tree.list(parent)).map((entry) => textOf(baseOf(entry.path))).filter((n) => n !== name)
+  const near = nearest(name, names)
   return near === undefined
     ? undefined
     : `did you mean ${JSON.stringify(`/${textOf(joinPath(parent.path, bytesOf(near)))}`)}?`
