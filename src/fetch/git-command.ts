@@ -157,6 +157,8 @@ function configOf({ extraCaFile }: GitSettings): (readonly [string, string])[] {
     ['gc.auto', '0'],
     ['maintenance.auto', 'false'],
     ['init.defaultBranch', 'master'],
+    // Times of this machine, which would make two builds of a commit differ.
+    ['core.logAllRefUpdates', 'false'],
     ['advice.detachedHead', 'false'],
     ['submodule.recurse', 'false'],
     ['fetch.recurseSubmodules', 'false'],

@@ -246,6 +246,7 @@ describe('a checkout', () => {
     const inside = readdirSync(join(directory, '.git'), { recursive: true, encoding: 'utf8' })
     expect(inside.filter((name) => /hooks|FETCH_HEAD|alternates/.test(name))).toEqual([])
     expect(git('config', '--list', '--local')).not.toContain(root)
+    expect(readdirSync(join(directory, '.git'))).not.toContain('logs')
   })
 })
 
