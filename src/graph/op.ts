@@ -31,6 +31,8 @@ export interface HttpOp {
   /** `sha256:…`, `sha384:…` or `sha512:…`. */
   readonly checksum: string
   readonly filename: string
+  /** The files of the archive that it is in place of itself. What is no archive stays as it is. */
+  readonly unpack?: true
   /** The file's time, seconds since 1970; absent: what its server says whenever it is fetched. */
   readonly modified?: number
 }

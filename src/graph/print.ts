@@ -77,6 +77,7 @@ function describe(op: Op, number: (ref: OpRef) => string): string[] {
       return [
         `checksum ${op.checksum}`,
         `filename ${quote(op.filename)}`,
+        ...(op.unpack ? ['unpack'] : []),
         ...(op.modified === undefined ? [] : [`modified ${op.modified}`]),
       ]
     case 'git':

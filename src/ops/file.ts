@@ -24,6 +24,7 @@ import { openSources, type Sources, type SourcesOptions } from './copy/sources.t
 import { baseLookup, type TargetTree, targetTree } from './copy/target-tree.ts'
 import { isArchive, unpackArchive } from './copy/unpack-archive.ts'
 import { snapshotLayer } from './layers.ts'
+import { nanoseconds } from './nanoseconds.ts'
 
 export interface FileDependencies extends SourcesOptions {
   readonly snapshotter: Pick<Snapshotter, 'prepare' | 'path'>
@@ -201,14 +202,6 @@ function modesOf(action: FileAction): {
   const mode = parseFileMode(action.mode)
   invariant(mode, `a file op has the mode ${action.mode}`)
   return { mode, parentMode: octalPermissions(action.mode) }
-}
-
-/** An RFC 3339 time in nanoseconds since 1970. */
-function nanoseconds(time: string): bigint {
-  const match = /^(.*?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/.exec(time)
-  invariant(match, `a time is not RFC 3339: ${time}`)
-  const milliseconds = Date.parse(`${match[1]}${match[3]}`)
-  return BigInt(milliseconds) * 1_000_000n + BigInt((match[2] ?? '').padEnd(9, '0'))
 }
 
 function inputAt(inputs: readonly Result[], index: number): Result {

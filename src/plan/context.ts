@@ -32,38 +32,13 @@ export function addContext(
     case 'git':
       return addGit({ reference: source.reference }, use)
     case 'archive': {
-      const file = { kind: 'http', inputs: [], checksum: source.digest, filename: contextFile } as const
-      const op = use.graph.add(file, noteOf(name, slot, 'load build context'))
-      return addUnpacked(op, noteOf(name, slot, 'unpack build context'), use.graph)
+      const checksum = source.digest
+      const op = { kind: 'http', inputs: [], checksum, filename: contextFile, unpack: true } as const
+      return use.graph.add(op, noteOf(name, slot, 'load build context'))
     }
-    case 'http': {
-      const { op } = addHttp({ url: source.url, filename: contextFile }, use)
-      return source.isArchive ? addUnpacked(op, noteOf(name, slot, 'unpack build context'), use.graph) : op
-    }
+    case 'http':
+      return addHttp({ url: source.url, filename: contextFile, unpack: source.isArchive }, use).op
   }
-}
-
-function addUnpacked(from: OpRef, note: OpNote, graph: GraphBuilder): OpRef {
-  return graph.add(
-    {
-      kind: 'file',
-      inputs: [from],
-      base: null,
-      actions: [
-        {
-          kind: 'copy',
-          from: 0,
-          sources: [contextFile],
-          destination: '/',
-          exclude: [],
-          parents: false,
-          unpack: true,
-          instruction: 'context',
-        },
-      ],
-    },
-    note,
-  )
 }
 
 function noteOf(name: string, slot: string, title: string): OpNote {

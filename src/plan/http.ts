@@ -12,6 +12,8 @@ export interface HttpSource {
   readonly checksum?: string
   /** What it is called, whatever URL and server say. */
   readonly filename?: string
+  /** Whether it is an archive whose files are wanted. */
+  readonly unpack?: boolean
   /** Where it is named; absent: on the command line. */
   readonly span?: Span
 }
@@ -34,7 +36,7 @@ export function addHttp(
     inputs: [],
     checksum: checksum ?? found?.digest ?? '',
     filename,
-    ...(found?.modified === undefined ? {} : { modified: found.modified }),
+    ...(source.unpack ? { unpack: true } : found?.modified === undefined ? {} : { modified: found.modified }),
   }
   const ref = graph.add(op, {
     slot: { stage: redact(url), ordinal: 0 },

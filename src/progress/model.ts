@@ -85,6 +85,8 @@ export class Model {
       case 'op-started':
         return { state: this.#open(event.step, ms, event), lines: [] }
       case 'op-cached':
+        // A context that was fetched for its Dockerfile is found again by what copies of it.
+        if (this.steps.get(event.step)?.endedMs !== undefined) return undefined
         return this.#close(event, ms, 'cached')
       case 'op-finished':
       case 'task-finished':

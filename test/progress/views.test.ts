@@ -238,6 +238,19 @@ error[UnknownFlag]: unknown flag: --x
     expect(output.text).toBe(`#1 [1/2] RUN a\n#1 CACHED\n${warning}${error}`)
   })
 
+  it('come behind steps, each of which ends once', () => {
+    const output = recorder()
+    const cached: BuildEvent = { type: 'op-cached', step: 'a', by: 'definition' }
+    play(openView('plain', output), [
+      graph,
+      { type: 'op-started', step: 'a' },
+      { type: 'op-finished', step: 'a' },
+      cached,
+      told,
+    ])
+    expect(output.text.match(/#1 (DONE|CACHED)/g)).toEqual(['#1 DONE'])
+  })
+
   it('are mistakes alone for those who want quiet', () => {
     const output = recorder()
     play(openView('quiet', output), [told])
