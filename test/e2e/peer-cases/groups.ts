@@ -3,7 +3,7 @@ import { archiveCases, refusedArchives } from './archives.ts'
 import type { PeerGroup } from './case.ts'
 import { configCases } from './config.ts'
 import { copyCases } from './copy.ts'
-import { copyNewerCases, copyPlainCases } from './copy-small.ts'
+import { copyNewerCases, copyNewerRefusals, copyPlainCases, copyRefusals } from './copy-small.ts'
 import { refusalCases } from './refusals.ts'
 import { runCases } from './run.ts'
 import { smallCases } from './small.ts'
@@ -43,6 +43,8 @@ export const groups: Readonly<Record<string, PeerGroup>> = {
   files: { cases: smallCases('files', filesMore) },
   newer: { cases: smallCases('newer', newerMore), isNewer: true },
   copy: { cases: copyPlainCases },
+  'copy refusals': { cases: copyRefusals, isRefused: true },
+  'copy newer refusals': { cases: copyNewerRefusals, isRefused: true, isNewer: true },
   'copy newer': { cases: copyNewerCases, isNewer: true },
   older: { cases: smallCases('older'), isOlder: true },
   refusals: { cases: refusalCases, isRefused: true },
