@@ -31,6 +31,8 @@ export interface CheckoutPlace {
 export async function checkOut(tree: GitTree, place: CheckoutPlace): Promise<void> {
   const { act, repository, scratch, directory, remote } = place
   const top = `${scratch}/tree`
+  // An attempt before this one may have failed.
+  await rm(top, { recursive: true, force: true })
   await mkdir(top, { recursive: true })
   const git = async (args: readonly string[], run: Parameters<Git>[1] = {}): Promise<string> => {
     const result = await place.git(args, { cwd: top, ...run })

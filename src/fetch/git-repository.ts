@@ -1,5 +1,5 @@
 // The bare repository that keeps what was fetched from one remote, locked while a process uses it.
-import { mkdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import type { Context } from '../core/context.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import { acquireLock } from '../sys/lock.ts'
@@ -24,6 +24,10 @@ export interface WantedCommit {
 export interface Repository extends AsyncDisposable {
   /** Postcondition: the commit with its files is there under `refs/slipway/<commit>`. */
   ensure(remote: GitRemote, wanted: WantedCommit, cx: Context): Promise<void>
+  /** Whether everything that it keeps can be read. */
+  isSound(): Promise<boolean>
+  /** Postcondition: it is empty. */
+  remake(): Promise<void>
 }
 
 /** The name under which the repository keeps an object. */
@@ -55,17 +59,18 @@ export async function openRepository(
     )
   }
 
+  const make = async (): Promise<void> => {
+    const draft = `${path}.new`
+    await rm(draft, { recursive: true, force: true })
+    await mkdir(draft, { recursive: true, mode: 0o700 })
+    const made = await git(['init', '--quiet', '--bare', '--template=', `--object-format=${format}`, draft])
+    if (!made.ok) throw gitFailure(act, made)
+    await rename(draft, path)
+  }
+
   try {
-    // A process that died has left its lock in it.
-    await unlink(`${path}/shallow.lock`).catch(ignoreMissing)
-    if (!(await exists(`${path}/HEAD`))) {
-      const draft = `${path}.new`
-      await rm(draft, { recursive: true, force: true })
-      await mkdir(draft, { recursive: true, mode: 0o700 })
-      const made = await git(['init', '--quiet', '--bare', '--template=', `--object-format=${format}`, draft])
-      if (!made.ok) throw gitFailure(act, made)
-      await rename(draft, path)
-    }
+    await removeLocks(path)
+    if (!(await exists(`${path}/HEAD`))) await make()
   } catch (thrown) {
     await lock[Symbol.asyncDispose]()
     throw thrown
@@ -115,8 +120,24 @@ export async function openRepository(
         hint: 'was the branch rewritten, or is the commit one of a fork?',
       })
     },
+    isSound: async () => (await inside(['fsck', '--connectivity-only', '--no-dangling', '--no-progress'])).ok,
+    async remake() {
+      await rm(path, { recursive: true, force: true })
+      await make()
+    },
     [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
   }
+}
+
+/** Removes what a git that was killed has left. The caller holds our lock, so no other git is at work. */
+async function removeLocks(path: string): Promise<void> {
+  const [top, refs] = await Promise.all([namesIn(path, false), namesIn(`${path}/refs`, true)])
+  const locks = [...top, ...refs.map((name) => `refs/${name}`)].filter((name) => name.endsWith('.lock'))
+  for (const name of locks) await unlink(`${path}/${name}`).catch(ignoreMissing)
+}
+
+async function namesIn(directory: string, recursive: boolean): Promise<readonly string[]> {
+  return (await readdir(directory, { recursive }).catch(ignoreMissing)) ?? []
 }
 
 /** The least first: the commit alone; the ref it was found at, for hosts that give no commits; everything, from hosts that give no parts. */

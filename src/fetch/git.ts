@@ -63,14 +63,28 @@ export function openGitFetcher(options: GitFetcherOptions): GitFetcher {
         tree.commit,
         cx,
       )
-      await repository.ensure(remote, tree, cx)
-      try {
+      const attempt = async (): Promise<void> => {
+        await repository.ensure(remote, tree, cx)
         await checkOut(tree, { remote, repository: path, act, directory, scratch, git })
+      }
+      try {
+        await attempt()
       } catch (thrown) {
-        throw errnoOf(thrown) === undefined ? thrown : diskFailure(act, thrown)
+        cx.signal.throwIfAborted()
+        if (errnoOf(thrown) !== undefined) throw diskFailure(act, thrown)
+        // What a power cut has damaged is had again.
+        if (!isDoubtful(thrown) || (await repository.isSound())) throw thrown
+        cx.debug('git repository is damaged', { path, failure: String(thrown) })
+        await repository.remake()
+        await attempt()
       }
     },
   }
+}
+
+/** Whether a failure may be one of what is kept here. */
+function isDoubtful(thrown: unknown): boolean {
+  return thrown instanceof SlipwayError && ['ERR_GIT_FAILED', 'ERR_GIT_COMMIT'].includes(thrown.code)
 }
 
 function diskFailure(act: string, cause: unknown): SlipwayError {

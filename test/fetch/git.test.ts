@@ -1,4 +1,5 @@
 // Git repositories over a real git and a real server: what refs mean, what a checkout holds, what is shut out.
+import { execFileSync } from 'node:child_process'
 import {
   lstatSync,
   mkdirSync,
@@ -254,6 +255,44 @@ function testGit(cwd: string, args: readonly string[]): string {
   const it: TestRepository = { ...repository, path: cwd }
   return it.git('-C', cwd, ...args)
 }
+
+describe('what a crash has left', () => {
+  const kept = (): string => {
+    const [name = ''] = readdirSync(join(root, 'cache')).filter((one) => /^[0-9a-f]{64}$/.test(one))
+    return join(root, 'cache', name)
+  }
+
+  /** Runs the program on every file of the kept repository's objects. */
+  const damage = (act: readonly string[]): void => {
+    execFileSync('find', [join(kept(), 'objects'), '-type', 'f', '-exec', ...act, '{}', '+'])
+  }
+
+  it('are locks, which stop nobody', async () => {
+    const first = repository.commit({ f: '1' })
+    const second = repository.commit({ f: '2' })
+    await tree({ commit: first })
+    for (const name of ['shallow.lock', 'packed-refs.lock', `refs/slipway/${second}.lock`]) {
+      writeFileSync(join(kept(), name), '')
+    }
+    expect((await tree({ commit: second })).list).toEqual(['f 644 2'])
+  })
+
+  it('are damaged files, which are fetched again', async () => {
+    const first = repository.commit({ f: '1', 'd/g': 'x' })
+    const second = repository.commit({ f: '2' })
+    await tree({ commit: first })
+    for (const act of [
+      ['truncate', '-s', '0'],
+      ['truncate', '-s', '30'],
+      ['rm', '-f'],
+    ]) {
+      damage(act)
+      expect((await tree({ commit: first })).list).toEqual(['d/', 'd/g 644 x', 'f 644 1'])
+    }
+    damage(['truncate', '-s', '0'])
+    expect((await tree({ commit: second })).list).toEqual(['d/', 'd/g 644 x', 'f 644 2'])
+  })
+})
 
 describe('submodules', () => {
   const withModule = (url: string): string => {
