@@ -60,7 +60,7 @@ describe('ADD of a git repository', () => {
       ].join('\n'),
     )
     expect(listed()).toEqual([
-      'drwxr-xr-x 5/6 commit/',
+      'drwx------ 5/6 commit/',
       '-rwx------ 5/6 commit/run.sh',
       'drwxr-xr-x 0/0 main/',
       'drwxr-xr-x 0/0 main/bin/',
