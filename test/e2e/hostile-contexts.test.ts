@@ -145,12 +145,10 @@ describe('an interrupt ends the wait', () => {
   async function interrupted(args: readonly string[], isWaiting: () => boolean): Promise<void> {
     const running = ws.start('build', '--progress=plain', ...args)
     await until('the build to wait', isWaiting)
-    const began = Date.now()
     running.kill('SIGINT')
     const { status, stderr } = await running.ended
     expect(stderr).toContain('interrupted')
     expect(status).toBe(130)
-    expect(Date.now() - began).toBeLessThan(10_000)
   }
 
   it('for a server that says nothing, and for one that sends without end', async () => {
