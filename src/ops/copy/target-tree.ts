@@ -3,7 +3,7 @@
 
 import { textOf } from '../../core/byte-string.ts'
 import { invariant, SlipwayError } from '../../core/error.ts'
-import { joinPath, parentOf } from '../../core/path.ts'
+import { baseOf, joinPath, parentOf } from '../../core/path.ts'
 import type { MergedTree } from '../../snapshot/merged-tree.ts'
 
 export interface TargetEntry {
@@ -34,11 +34,6 @@ export function baseLookup(merged: MergedTree): BaseLookup {
   }
 }
 
-interface Planned extends TargetEntry {
-  /** Nothing of the base shows through: every child is a planned one. */
-  readonly fresh: boolean
-}
-
 export interface TargetTree {
   /** The entry at a resolved path, itself not followed. */
   entry(path: string): Promise<TargetEntry | undefined>
@@ -55,14 +50,14 @@ const maxLinks = 40
 
 /** The target on top of `base`; without one it begins empty. */
 export function targetTree(base: BaseLookup | undefined): TargetTree {
-  const planned = new Map<string, Planned>()
+  const planned = new PlannedEntries()
   const looked = new Map<string, TargetEntry | undefined>()
 
   const known = (path: string): TargetEntry | undefined | 'unknown' => {
     const entry = planned.get(path)
     if (entry !== undefined) return entry
     if (base === undefined) return path === '' ? emptyRoot : undefined
-    if (path !== '' && planned.get(parentOf(path))?.fresh === true) return undefined
+    if (path !== '' && planned.isFresh(parentOf(path))) return undefined
     return looked.has(path) ? looked.get(path) : 'unknown'
   }
   const entry = async (path: string): Promise<TargetEntry | undefined> => {
@@ -102,18 +97,53 @@ export function targetTree(base: BaseLookup | undefined): TargetTree {
       const before = known(path)
       invariant(before !== 'unknown', 'an entry was planned without looking at what it replaces')
       const merged = made.type === 'directory' && before?.type === 'directory'
-      const fresh = !merged || base === undefined || planned.get(path)?.fresh === true
-      if (!merged && before?.type === 'directory') forgetBelow(planned, path)
-      planned.set(path, { ...made, fresh })
+      const isFresh = !merged || base === undefined || planned.isFresh(path)
+      if (!merged && before?.type === 'directory') planned.forgetBelow(path)
+      planned.set(path, made, isFresh)
+      looked.delete(path)
     },
   }
 }
 
 const emptyRoot: TargetEntry = { type: 'directory', mode: 0o755, uid: 0, gid: 0 }
 
-/** A directory that is replaced takes what was planned inside with it. */
-function forgetBelow(planned: Map<string, Planned>, path: string): void {
-  for (const name of planned.keys()) if (name.startsWith(`${path}/`)) planned.delete(name)
+/** By directory: an archive may have millions, and replace directories over and over. */
+class PlannedEntries {
+  readonly #children = new Map<string, Map<string, TargetEntry>>()
+  /** Directories through which something of the base shows. */
+  readonly #merged = new Set<string>()
+
+  get(path: string): TargetEntry | undefined {
+    return this.#children.get(parentOf(path))?.get(baseOf(path))
+  }
+
+  /** Whether the entry is planned and nothing of the base shows through: every child is a planned one. */
+  isFresh(path: string): boolean {
+    return this.get(path) !== undefined && !this.#merged.has(path)
+  }
+
+  set(path: string, entry: TargetEntry, isFresh: boolean): void {
+    const directory = parentOf(path)
+    const names = this.#children.get(directory) ?? new Map<string, TargetEntry>()
+    if (names.size === 0) this.#children.set(directory, names)
+    names.set(baseOf(path), entry)
+    if (isFresh) this.#merged.delete(path)
+    else this.#merged.add(path)
+  }
+
+  /** A directory that is replaced takes what was planned inside with it. */
+  forgetBelow(path: string): void {
+    for (const waiting = [path]; waiting.length > 0; ) {
+      const directory = waiting.pop() ?? ''
+      const names = this.#children.get(directory)
+      this.#children.delete(directory)
+      for (const [name, { type }] of names ?? []) {
+        const below = joinPath(directory, name)
+        this.#merged.delete(below)
+        if (type === 'directory') waiting.push(below)
+      }
+    }
+  }
 }
 
 function tooManyLinks(path: string): SlipwayError {

@@ -46,22 +46,26 @@ export async function* unpackArchive(
   const way = { ...style, parentMode: 0o755 }
   const root = await planDirectories(target, cleanPath(bytesOf(destination)), way, emit)
   const unpacking = new Unpacking(target, root, style, emit)
-  const archive = explaining(archiveBytes(entry, options), entry, style)
-  for await (const member of explaining(readTar(archive), entry, style)) {
-    await unpacking.member(member.entry, () => explaining(member.chunks(), entry, style))
+  try {
+    for await (const member of readTar(archiveBytes(entry, options))) {
+      const chunks = (): AsyncIterable<Uint8Array> => explaining(member.chunks(), entry, style)
+      await unpacking.member(member.entry, { bytes: () => member.bytes(), chunks })
+      yield* made.splice(0)
+    }
     yield* made.splice(0)
+  } catch (thrown) {
+    throw explained(thrown, entry, style)
   }
-  yield* made.splice(0)
 }
 
-/** The same values; a failure of the archive says which one it is. */
-async function* explaining<T>(
-  values: AsyncIterable<T>,
+/** The same chunks, which somebody else reads; a failure of the archive says which one it is. */
+async function* explaining(
+  chunks: AsyncIterable<Uint8Array>,
   entry: SourceEntry,
   style: CopyStyle,
-): AsyncGenerator<T, void, undefined> {
+): AsyncGenerator<Uint8Array, void, undefined> {
   try {
-    yield* values
+    yield* chunks
   } catch (thrown) {
     throw explained(thrown, entry, style)
   }
@@ -71,6 +75,7 @@ function explained(thrown: unknown, entry: SourceEntry, { instruction }: CopySty
   if (!(thrown instanceof SlipwayError) || !/^ERR_(TAR|DECOMPRESS)_/.test(thrown.code)) return thrown
   const { code, message, hint } = thrown
   const beginning = `${instruction} failed: extract `
+  // Chunks are read inside the loop over the members.
   if (message.startsWith(beginning)) return thrown
   const name = JSON.stringify(`/${textOf(entry.path)}`)
   const reason = message.replace(/^read tar: /, '').replace(`decompress ${name}: `, '')

@@ -5,12 +5,18 @@ import { SlipwayError } from '../../core/error.ts'
 import { baseOf, cleanPath, joinPath, parentOf } from '../../core/path.ts'
 import { isWrittenXattr } from '../../layer/layer-xattrs.ts'
 import type { TarEntry } from '../../layer/tar-entry.ts'
-import type { Xattrs } from '../../sys/file-operation.ts'
+import type { FileSource, Xattrs } from '../../sys/file-operation.ts'
 import { type CopyStyle, checkName, type Emit, notDirectory, planDirectories } from './plan-copy.ts'
 import type { TargetEntry, TargetTree } from './target-tree.ts'
 
-/** Bytes of a member's body; asked for once, if it is needed. */
-type Body = () => AsyncIterable<Uint8Array>
+/** A member's body; one of both is asked for, once, if it is needed. */
+export interface MemberBody {
+  bytes(): Promise<Uint8Array>
+  chunks(): AsyncIterable<Uint8Array>
+}
+
+/** Bodies up to this size are handed over whole. */
+const inlineBytes = 64 * 1024
 
 /** An archive on its way to `root`, a resolved directory of `target`. */
 export class Unpacking {
@@ -29,7 +35,7 @@ export class Unpacking {
   }
 
   /** Emits what `entry` needs. Throws ERR_ADD_ARCHIVE_INVALID and ERR_COPY_* for what BuildKit refuses, too. */
-  async member(entry: TarEntry, body: Body): Promise<void> {
+  async member(entry: TarEntry, body: MemberBody): Promise<void> {
     const name = cleanPath(entry.path)
     if (name === '') {
       this.#rootItself(entry)
@@ -79,7 +85,7 @@ export class Unpacking {
     return this.#target.resolve(inside, this.#root)
   }
 
-  async #make(path: string, entry: TarEntry, body: Body): Promise<TargetEntry> {
+  async #make(path: string, entry: TarEntry, body: MemberBody): Promise<TargetEntry> {
     const { mode, ...owned } = this.#metadata(entry)
     const { uid, gid } = owned
     const made: TargetEntry = { type: 'other', mode, uid, gid }
@@ -88,8 +94,8 @@ export class Unpacking {
         this.#emit({ op: 'directory', path, mode, ...owned })
         return { ...made, type: 'directory' }
       case 'file':
-        this.#emit({ op: 'file', path, mode, ...owned, source: { stream: body(), size: entry.size } })
-        return { ...made, type: 'file' }
+        this.#emit({ op: 'file', path, mode, ...owned, source: await sourceOf(entry, body) })
+        return plainFile
       case 'symlink': {
         const linkTarget = entry.linkTarget ?? ''
         this.#emit({ op: 'symlink', path, target: linkTarget, ...owned })
@@ -126,6 +132,13 @@ export class Unpacking {
     const what = to === path ? 'itself' : found === undefined ? 'nothing' : 'a directory'
     throw invalid(entry, `it is a hard link to ${what}: ${JSON.stringify(textOf(name))}`, this.#style)
   }
+}
+
+/** Nobody asks a planned file for more: one is enough for all. */
+const plainFile: TargetEntry = { type: 'file', mode: 0, uid: 0, gid: 0 }
+
+async function sourceOf({ size }: TarEntry, body: MemberBody): Promise<FileSource> {
+  return size <= inlineBytes ? { bytes: await body.bytes() } : { stream: body.chunks(), size }
 }
 
 interface Metadata {
