@@ -1,11 +1,12 @@
 // The driver of COPY, ADD, WORKDIR and here-documents: one new layer, made by one run of the native helper.
 // What is selected and where it goes is decided in copy/; here the parts meet.
-import { textOf } from '../core/byte-string.ts'
+import { bytesOf, textOf } from '../core/byte-string.ts'
 import { digestOfJson } from '../core/canonical-json.ts'
 import type { Context } from '../core/context.ts'
 import type { Digest } from '../core/digest.ts'
 import { invariant } from '../core/error.ts'
 import { type ModeChange, octalPermissions, parseFileMode } from '../core/file-mode.ts'
+import { baseOf } from '../core/path.ts'
 import type { FileAction, OpOf } from '../graph/op.ts'
 import { type MergedTree, mergedTree } from '../snapshot/merged-tree.ts'
 import type { Snapshotter } from '../snapshot/types.ts'
@@ -84,7 +85,7 @@ async function run(
   await using active = await snapshotter.prepare(parents)
   const { lower, upper, work } = active
   const copied: Copied[] = []
-  const operations = planActions({ op, inputs, sources, native, base, copied, cx })
+  const operations = planActions({ op, inputs, sources, native, base, copied, placed: new Map(), cx })
   const target = { kind: 'overlay', lower, upper, work } as const
   try {
     await applyFileOperations(target, operations, { native, signal: cx.signal })
@@ -108,6 +109,8 @@ interface Planning {
   readonly base: MergedTree | undefined
   /** Receives what is copied, to be verified afterwards. */
   readonly copied: Copied[]
+  /** What the sources that are files have become: source by path. */
+  readonly placed: Map<string, string>
   readonly cx: Context
 }
 
@@ -123,24 +126,26 @@ async function* planActions(planning: Planning): AsyncGenerator<FileOperation, v
       planned.push(operation)
     }
     if (action.kind === 'mkdir') await planMkdir(target, action, style, emit)
-    else if (action.kind === 'mkfile') await planMkfile(target, action, style, emit)
-    else yield* planSources(planning, target, action, style)
+    else if (action.kind === 'mkfile') {
+      const place = await planMkfile(target, action, style, emit)
+      notePlace(planning, `<<${action.name ?? baseOf(bytesOf(action.path))}`, place)
+    } else yield* planSources(planning, target, action, style)
     yield* planned
   }
 }
 
 async function* planSources(
-  { op, inputs, sources, native, copied, cx }: Planning,
+  planning: Planning,
   target: TargetTree,
   action: CopyAction,
   style: CopyStyle,
 ): AsyncGenerator<FileOperation, void, undefined> {
+  const { inputs, sources, native, copied, cx } = planning
   const { tree, select, confirm } = await sources(inputAt(inputs, action.from), cx)
   await confirm(action, cx.signal)
   const selected = await select(action)
   copied.push({ tree, selected })
   const { destination } = action
-  const placed = new Map<string, Selected>()
   for (const item of selected) {
     const isFile = action.unpack && item.entry.type === 'file'
     if (isFile && (await isArchive(item.entry, { style, native, signal: cx.signal }))) {
@@ -152,11 +157,7 @@ async function* planSources(
       planned.push(operation)
     })
     yield* planned
-    if (item.entry.type === 'directory') continue
-    const before = placed.get(place)
-    if (before !== undefined && before.entry.path !== item.entry.path)
-      warn(overwritten(before, item, place), op, cx)
-    placed.set(place, item)
+    if (item.entry.type !== 'directory') notePlace(planning, item.entry.path, place)
   }
 }
 
@@ -181,11 +182,12 @@ function reportUnknown(op: OpOf<'file'>, path: string, cx: Context): OnUnknownNa
 }
 
 /** Differs: BuildKit writes one file over the other in silence (`COPY *.txt /to`, where /to is no directory). */
-function overwritten(before: Selected, after: Selected, place: string): string {
-  const [first, second, path] = [before.entry.path, after.entry.path, `/${place}`].map((text) =>
-    JSON.stringify(textOf(text)),
-  )
-  return `${first} and ${second} both become ${path}: only the last one stays`
+function notePlace({ op, placed, cx }: Planning, source: string, place: string): void {
+  const before = placed.get(place)
+  placed.set(place, source)
+  if (before === undefined || before === source) return
+  const [first, second, path] = [before, source, `/${place}`].map((text) => JSON.stringify(textOf(text)))
+  warn(`${first} and ${second} both become ${path}: only the last one stays`, op, cx)
 }
 
 function warn(text: string, op: OpOf<'file'>, cx: Context): void {

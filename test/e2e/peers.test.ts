@@ -86,19 +86,21 @@ describe.skipIf(tools !== undefined)(`the same as BuildKit (needs ${tools ?? 'no
     })
   })
 
-  describe("as the results kept of the newest version's", concurrent, () => {
-    it.for(cases.filter(({ isLocal, isOlder }) => !isLocal && !isOlder && !isUpdate))(
-      '$title',
-      async (test, { expect }) => {
-        const { buildkit: _, ...kept } =
-          test.isRefused === true
-            ? { buildkit: 'any', refused: true }
-            : JSON.parse(readFileSync(join(results, `${test.slug}.json`), 'utf8'))
-        const mine = await all.ours(test.slug, test.peerCase)
-        expect(await exact(mine, test), mine.kind === 'refused' ? mine.message : '').toEqual(kept)
-      },
-    )
-  })
+  // They are being made.
+  if (!isUpdate)
+    describe("as the results kept of the newest version's", concurrent, () => {
+      it.for(cases.filter(({ isLocal, isOlder }) => !isLocal && !isOlder))(
+        '$title',
+        async (test, { expect }) => {
+          const { buildkit: _, ...kept } =
+            test.isRefused === true
+              ? { buildkit: 'any', refused: true }
+              : JSON.parse(readFileSync(join(results, `${test.slug}.json`), 'utf8'))
+          const mine = await all.ours(test.slug, test.peerCase)
+          expect(await exact(mine, test), mine.kind === 'refused' ? mine.message : '').toEqual(kept)
+        },
+      )
+    })
 
   describe('as slipway itself: the layers make up the tree it exports', concurrent, () => {
     it.for(cases)('$title', async ({ slug, peerCase, pinnedTime = Number.POSITIVE_INFINITY }, { expect }) => {

@@ -66,7 +66,7 @@ async function findGroup(group: string, read: ReadBaseFile): Promise<number | un
 /** `root` is 0 even in an image without /etc/passwd. */
 function numericId(text: string): number | undefined {
   if (text === 'root') return 0
-  if (!/^[0-9]{1,10}$/.test(text)) return undefined
+  if (!/^\+?[0-9]{1,10}$/.test(text)) return undefined
   const id = Number(text)
   // The largest id means "unchanged" to chown(2).
   return id < 0xffffffff ? id : undefined

@@ -19,13 +19,13 @@ export async function planMkdir(
   await planDirectories(target, cleanPath(bytesOf(action.path)), style, emit)
 }
 
-/** A file with the action's content, inside `path` under `name` if `path` is a directory; links at `path` are followed. */
+/** A file with the action's content, inside `path` under `name` if `path` is a directory; links at `path` are followed. Returns its path. */
 export async function planMkfile(
   target: TargetTree,
   action: MkfileAction,
   style: CopyStyle,
   emit: Emit,
-): Promise<void> {
+): Promise<string> {
   const place = await target.resolve(cleanPath(bytesOf(action.path)))
   const existing = await target.entry(place)
   const inside = existing?.type === 'directory' && action.name !== undefined
@@ -38,4 +38,5 @@ export async function planMkfile(
   const source = { bytes: Buffer.from(action.content, 'utf8') }
   emit({ op: 'file', path, mode, ...owner, mtimeNs: style.nowNs, source })
   target.put(path, { type: 'file', mode, ...owner })
+  return path
 }

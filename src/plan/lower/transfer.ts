@@ -145,13 +145,12 @@ function runsOf(sources: readonly TransferSource[]): Run[] {
 }
 
 function copyOf(wish: Wish, instruction: Copy | Add, run: Run, inputs: readonly OpRef[]): FileAction {
-  const { owner, chmod, parents, destination, sources } = wish
-  const isSplit = run.length < sources.length && !destination.endsWith('/')
+  const { owner, chmod, parents, destination } = wish
   return {
     kind: 'copy',
     from: inputs.indexOf(run[0].from),
     sources: run.map(({ pattern }) => pattern),
-    destination: isSplit ? `${destination}/` : destination,
+    destination,
     ...(owner === '' ? {} : { owner }),
     ...(chmod === '' ? {} : { mode: withoutZeros(chmod) }),
     exclude: instruction.exclude.map((pattern) => pattern.text),
@@ -169,10 +168,11 @@ function withoutZeros(mode: string): string {
 function fileOf(wish: Wish, { name }: Heredoc, content: string): FileAction {
   const { owner, chmod, mode, destination } = wish
   const parentMode = octalPermissions(chmod)
-  const isInside = destination.endsWith('/') || wish.sources.length + wish.heredocs.length > 1
   return {
     kind: 'mkfile',
-    ...(isInside ? { path: `${destination.replace(/\/$/, '')}/${name}` } : { path: destination, name }),
+    ...(destination.endsWith('/')
+      ? { path: `${destination.replace(/\/$/, '')}/${name}` }
+      : { path: destination, name }),
     mode: mode === undefined ? 0o644 : mode(0o644, false),
     ...(parentMode === undefined ? {} : { parentMode }),
     ...(owner === '' ? {} : { owner }),
@@ -200,7 +200,7 @@ function historyOf({ sources, heredocs, written, chown, chmod, parents }: Wish, 
 
 /** Whether the owner is known without looking into an image: numbers, and `root`, which is 0 everywhere. */
 function isNumeric(owner: string): boolean {
-  return /^(?:\d*|root)(?::(?:\d*|root))?$/.test(owner)
+  return /^(?:\+?\d+|root|)(?::(?:\+?\d+|root|))?$/.test(owner)
 }
 
 function withFiles(state: StageState, instruction: Copy | Add, op: FileOp, cx: LowerContext): StageState {
