@@ -87,7 +87,10 @@ function explained(thrown: unknown, entry: SourceEntry, { instruction }: CopySty
   })
 }
 
-/** The plain bytes of a possibly compressed file. */
+/**
+ * The plain bytes of a possibly compressed file. Differs: BuildKit reads no further than the archive's end mark, so that
+ * it does not notice when the compressed data is cut off behind it, or something else follows.
+ */
 async function* archiveBytes(
   entry: SourceEntry,
   { native, signal }: UnpackOptions,
