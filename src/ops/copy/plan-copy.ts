@@ -193,6 +193,7 @@ function copyOf(
       return { operation: { op: 'file', ...metadata, source }, entry: { ...other, type: 'file' } }
     }
     case 'char':
+    // Differs: BuildKit's transfer makes character devices of a context's block devices.
     case 'block':
     case 'fifo': {
       const { major, minor } = entry.device ?? { major: 0, minor: 0 }

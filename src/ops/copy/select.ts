@@ -83,6 +83,7 @@ async function selectParents(
   for (const { path, name } of await expand(tree, pivotPattern, action)) {
     const pivot = await tree.find(path, true)
     if (pivot === undefined) throw await notFound(tree, path, action)
+    // Differs: BuildKit copies files that a pivot pattern means, though nothing below them is asked for.
     if (pivot.type !== 'directory') continue
     const below = await belowOf(tree, pivot, exclude, include)
     if (required && (await tree.find(joinPath(pivot.path, pattern), false)) === undefined) {
