@@ -128,7 +128,12 @@ async function fill(
 
 function room(sink: ReturnType<Pack['entry']>): Promise<void> {
   return new Promise((resolve) => {
-    sink.once('drain', resolve)
-    sink.once('close', resolve)
+    const done = (): void => {
+      sink.off('drain', done)
+      sink.off('close', done)
+      resolve()
+    }
+    sink.once('drain', done)
+    sink.once('close', done)
   })
 }
