@@ -93,6 +93,7 @@ export function writeFailure(dest: string, thrown: unknown): unknown {
     ENOENT: 'no such directory',
     ENOTDIR: 'a part of the path is not a directory',
     EISDIR: 'it is a directory',
+    ENAMETOOLONG: 'a path is longer than Linux takes (4,095 bytes), or a name in it (255 bytes)',
     EPIPE: 'the reader has gone',
   }
   return new SlipwayError({

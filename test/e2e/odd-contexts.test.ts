@@ -130,7 +130,10 @@ describe.skipIf(!isRoot)('odd and hostile contexts (needs root)', () => {
       ],
       ['ADD absolute /', /ADD failed: "\/absolute": not found/],
       ['COPY hostdir /', /"\/hostdir": not found/],
-      ['COPY hostdir/canary /', /"\/hostdir\/canary": not found/],
+      [
+        'COPY hostdir/canary /',
+        /"\/hostdir\/canary": not found in the build context\n.*"\/hostdir" is a link to ".*\/dir", which leads to nothing/,
+      ],
       ['COPY hostd* /', /"\/hostdir": not found/],
       ['COPY --parents hostdir/canary /', /not found/],
       ['COPY proc /', /"\/proc": not found/],
@@ -196,7 +199,7 @@ describe.skipIf(!isRoot)('odd and hostile contexts (needs root)', () => {
   describe('links that do not end', () => {
     it.each<[string, RegExp]>([
       ['COPY a /', /"\/a": not found in the build context\n.*"\/a" is a link to "b", which leads to nothing/],
-      ['COPY self/x /', /"\/self\/x": not found/],
+      ['COPY self/x /', /"\/self\/x": not found in the build context\n.*"\/self" is a link to "self", which/],
       ['COPY sel* /', /"\/self": not found/],
       ['COPY l41 /', /"\/l41": not found/],
     ])('%s', async (dockerfile, message) => {
@@ -340,8 +343,6 @@ for blob in (outer := tarfile.open(sys.argv[1])):
           const message = stderr.slice(stderr.lastIndexOf('ERROR: '))
           expect(message).toMatch(/read "d\/d\/d[d/]*…[d/]*\/leaf": its path is longer than Linux takes/)
           expect(message.length).toBeLessThan(700)
-          writeFileSync(join(context, '.dockerignore'), '**/leaf\n')
-          expect((await image(context)).status).toBe(0)
           writeFileSync(join(context, '.dockerignore'), 'd\n.dockerignore\n')
           expect(await copied(context, 'COPY . /')).toEqual({})
         } finally {

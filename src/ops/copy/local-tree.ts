@@ -79,10 +79,10 @@ export function localTree(options: LocalTreeOptions): SourceTree {
       const shown = JSON.stringify(`/${textOf(path)}`)
       const found = await resolveInside(look, () => false, cleanPath(path), true)
       if (found !== undefined) return `${shown} exists, but .dockerignore excludes it`
-      const link = await resolveInside(look, () => false, cleanPath(path), false)
+      const link = await deadLink(look, cleanPath(path))
       return link?.linkTarget === undefined
         ? undefined
-        : `${shown} is a link to ${JSON.stringify(textOf(link.linkTarget))}, which leads to nothing in the ${options.description}`
+        : `${JSON.stringify(`/${textOf(link.path)}`)} is a link to ${JSON.stringify(textOf(link.linkTarget))}, which leads to nothing in the ${options.description}`
     },
     async verify(entries) {
       for (const entry of entries) {
@@ -92,8 +92,24 @@ export function localTree(options: LocalTreeOptions): SourceTree {
   }
 }
 
+/** The first link on the way along `path`, its end included, that leads to nothing. */
+async function deadLink(look: Look, path: string): Promise<SourceEntry | undefined> {
+  const parts = path.split('/')
+  // The looks grow with the square of the depth, and this is only a hint.
+  if (parts.length > 100) return undefined
+  for (const [index] of parts.entries()) {
+    const way = parts.slice(0, index + 1).join('/')
+    if ((await resolveInside(look, () => false, way, true)) === undefined) {
+      return resolveInside(look, () => false, way, false)
+    }
+  }
+  return undefined
+}
+
+type Look = (path: string) => Promise<SourceEntry | undefined>
+
 async function resolveInside(
-  look: (path: string) => Promise<SourceEntry | undefined>,
+  look: Look,
   isHidden: (link: SourceEntry) => boolean,
   path: string,
   follow: boolean,
