@@ -70,15 +70,19 @@ export function openContext(
   const opened = { ...(ignoreFile === undefined ? {} : { ignoreFile }), diagnostics }
   if (hasErrors(diagnostics)) return opened
   const patterns = lines.map(({ pattern }) => pattern)
-  const tree = localTree({
+  const whole = {
     root: bytesOf(realpathSync(request.context)),
     description: 'build context',
-    ...(lines.length === 0 ? {} : { ignore: ignoreMatcher(patterns, { asTransfer: true }) }),
     native: openNative(dist),
-  })
+  }
+  const ignore = lines.length === 0 ? {} : { ignore: ignoreMatcher(patterns, { asTransfer: true }) }
+  const tree = localTree({ ...whole, ...ignore })
   return {
     ...opened,
-    questions: { list: () => listTree(tree), why: (path) => explain(tree, lines, path) },
+    questions: {
+      list: () => listTree(tree),
+      why: (path) => explain({ tree, whole: localTree(whole), lines }, path),
+    },
   }
 }
 
@@ -107,7 +111,14 @@ async function listTree(tree: SourceTree): Promise<ContextListing> {
   return { entries, files, directories, sizeBytes }
 }
 
-async function explain(tree: SourceTree, lines: readonly IgnoreLine[], asked: string): Promise<PathReason> {
+interface Explained {
+  readonly tree: SourceTree
+  /** As if there were no ignore file. */
+  readonly whole: SourceTree
+  readonly lines: readonly IgnoreLine[]
+}
+
+async function explain({ tree, whole, lines }: Explained, asked: string): Promise<PathReason> {
   const path = cleanPath(bytesOf(asked))
   const matcher = ignoreMatcher(
     lines.map(({ pattern }) => pattern),
@@ -121,6 +132,6 @@ async function explain(tree: SourceTree, lines: readonly IgnoreLine[], asked: st
     return { path: textOf(at), ignored: verdict.excluded, ...(line === undefined ? {} : { by: line }) }
   })
   const visible = (await tree.find(path, false)) !== undefined
-  const exists = visible || (await tree.whyMissing(path)) !== undefined
+  const exists = visible || (await whole.find(path, false)) !== undefined
   return { path: textOf(path), exists, visible, steps }
 }

@@ -14,14 +14,12 @@ import type { LayerRef, OpDriver, Result } from '../solve/types.ts'
 import type { FileOperation } from '../sys/file-operation.ts'
 import { applyFileOperations } from '../sys/files.ts'
 import type { Native } from '../sys/native.ts'
-import { entriesOf } from './copy/content-digest.ts'
 import { asContextChange } from './copy/hash-files.ts'
 import { type OnUnknownName, resolveOwner } from './copy/owner.ts'
 import { type CopyStyle, planCopy } from './copy/plan-copy.ts'
 import { planMkdir, planMkfile } from './copy/plan-make.ts'
 import type { CopyAction, Selected } from './copy/select.ts'
-import type { SourceTree } from './copy/source-tree.ts'
-import { openSources, type Sources, type SourcesOptions } from './copy/sources.ts'
+import { openSources, type Source, type Sources, type SourcesOptions } from './copy/sources.ts'
 import { baseLookup, type TargetTree, targetTree } from './copy/target-tree.ts'
 import { isArchive, unpackArchive } from './copy/unpack-archive.ts'
 import { snapshotLayer } from './layers.ts'
@@ -92,12 +90,12 @@ async function run(
   } catch (thrown) {
     throw asContextChange(thrown)
   }
-  for (const { tree, selected } of copied) await tree.verify(entriesOf(selected))
+  for (const { source, selected } of copied) await source.verify(selected, cx.signal)
   return [...below, snapshotLayer(await active.commit(), cx)]
 }
 
 interface Copied {
-  readonly tree: SourceTree
+  readonly source: Source
   readonly selected: readonly Selected[]
 }
 
@@ -141,10 +139,10 @@ async function* planSources(
   style: CopyStyle,
 ): AsyncGenerator<FileOperation, void, undefined> {
   const { inputs, sources, native, copied, cx } = planning
-  const { tree, select, confirm } = await sources(inputAt(inputs, action.from), cx)
-  await confirm(action, cx.signal)
-  const selected = await select(action)
-  copied.push({ tree, selected })
+  const source = await sources(inputAt(inputs, action.from), cx)
+  await source.confirm(action, cx.signal)
+  const selected = await source.select(action)
+  copied.push({ source, selected })
   const { destination } = action
   for (const item of selected) {
     const isFile = action.unpack && item.entry.type === 'file'

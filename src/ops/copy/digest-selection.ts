@@ -8,6 +8,7 @@ import { cleanPath } from '../../core/path.ts'
 import { hasGlob } from '../../dockerfile/path-glob.ts'
 import type { Native } from '../../sys/native.ts'
 import { contentDigest, entriesOf } from './content-digest.ts'
+import type { FreshFiles } from './fresh-files.ts'
 import { hashFiles } from './hash-files.ts'
 import type { CopyAction, Selected } from './select.ts'
 import type { SourceTree } from './source-tree.ts'
@@ -23,6 +24,8 @@ export interface Selection {
   readonly native: Native
   readonly statCache: StatCache | undefined
   readonly treeCache: TreeCache | undefined
+  /** Absent where files cannot change. */
+  readonly fresh: FreshFiles | undefined
 }
 
 /** The digest, and whether it was only recalled: then no file was looked into. */
@@ -59,9 +62,12 @@ export async function confirmSelection(
   })
 }
 
-async function readSelection({ select, native, statCache }: Selection, signal: AbortSignal): Promise<Digest> {
+async function readSelection(selection: Selection, signal: AbortSignal): Promise<Digest> {
+  const { select, native, statCache, fresh } = selection
   const selected = await select()
-  const sha256 = await hashFiles(entriesOf(selected), { native, signal, cache: statCache })
+  const entries = entriesOf(selected)
+  const sha256 = await hashFiles(entries, { native, signal, cache: statCache })
+  fresh?.note(entries, sha256)
   return contentDigest(selected, sha256)
 }
 

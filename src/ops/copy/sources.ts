@@ -10,12 +10,15 @@ import { mergedTree } from '../../snapshot/merged-tree.ts'
 import type { LayerRef, Result } from '../../solve/types.ts'
 import type { Native } from '../../sys/native.ts'
 import type { LayerSource } from '../layers.ts'
+import { entriesOf } from './content-digest.ts'
 import { confirmSelection, digestSelection, type Selection } from './digest-selection.ts'
+import { type FreshFiles, freshFiles } from './fresh-files.ts'
 import { imageTree } from './image-tree.ts'
 import { localTree } from './local-tree.ts'
 import { type CopyAction, type Selected, select } from './select.ts'
 import type { SourceTree } from './source-tree.ts'
 import { openStatCache, type StatCache } from './stat-cache.ts'
+import { storageTime } from './storage-time.ts'
 import { openTreeCache, type TreeCache } from './tree-cache.ts'
 
 export interface SourcesOptions {
@@ -35,6 +38,8 @@ export interface Source {
   digest(action: CopyAction, signal: AbortSignal): Promise<Digest>
   /** Throws ERR_CONTEXT_CHANGED unless `select` gives what `digest` stood for; for local directories, where that may differ. */
   confirm(action: CopyAction, signal: AbortSignal): Promise<void>
+  /** Throws ERR_CONTEXT_CHANGED if what was selected is not any more what it was when it was listed and digested. */
+  verify(selected: readonly Selected[], signal: AbortSignal): Promise<void>
 }
 
 /** The source behind an input; the same one for every caller with the same context. */
@@ -77,6 +82,7 @@ async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<
     local.name === 'context' ? 'build context' : `build context ${JSON.stringify(local.name)}`
   if (directory === undefined) return source(options.native, emptyTree(description, options.native))
   const path = await realPath(directory, local.name)
+  const fresh = freshFiles(options.native, storageTime(options.statCacheDirectory))
   const tree = localTree({
     root: bytesOf(path),
     description,
@@ -87,6 +93,7 @@ async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<
   return source(options.native, tree, {
     statCache: openStatCache(statCacheDirectory, path),
     treeCache: openTreeCache(statCacheDirectory, [path, local.ignore]),
+    fresh,
   })
 }
 
@@ -98,6 +105,7 @@ function emptyTree(description: string, native: Native): SourceTree {
 
 /** Only of local directories: what images hold is immutable and hashed once per key. */
 interface Caches {
+  readonly fresh: FreshFiles
   readonly statCache: StatCache
   readonly treeCache: TreeCache
 }
@@ -121,6 +129,7 @@ function source(native: Native, tree: SourceTree, caches?: Caches): Source {
     native,
     statCache: caches?.statCache,
     treeCache: caches?.treeCache,
+    fresh: caches?.fresh,
   })
   return {
     tree,
@@ -135,6 +144,11 @@ function source(native: Native, tree: SourceTree, caches?: Caches): Source {
       const selection = selectionOf(action)
       const digest = recalled.get(selection.name)
       if (digest !== undefined) await confirmSelection(selection, digest, signal)
+    },
+    async verify(selected, signal) {
+      const entries = entriesOf(selected)
+      await tree.verify(entries)
+      await caches?.fresh.verify(entries, signal)
     },
   }
 }
