@@ -4,7 +4,7 @@ import { openDrivers } from './app/drivers.ts'
 import { type HostOptions, hostSlot } from './app/host.ts'
 import type { BuildInput } from './app/input.ts'
 import { namedContexts } from './app/named-contexts.ts'
-import { exportBuild, openOutputs } from './app/outputs.ts'
+import { areImages, exportBuild, openOutputs } from './app/outputs.ts'
 import { otherFailure, resolvePin, unresolved } from './app/pins.ts'
 import { withProxyArgs } from './app/proxy-args.ts'
 import { readInput } from './app/read-input.ts'
@@ -74,12 +74,14 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
 
   const { drivers, layers } = openDrivers(host, {
     directoryOf: (name) => contexts.directories[name] ?? request.context,
+    archives: areImages(outputs),
     ...(request.shmSizeBytes === undefined ? {} : { shmSizeBytes: request.shmSizeBytes }),
   })
   const cache = await openLocalCache(host.directory, {
     native: host.native,
     buildName: `${nameOfContext(request, input)}\n${request.file ?? ''}`,
     hasSnapshot: (id) => host.snapshotter.has(id),
+    hasArchive: (descriptor) => host.store.has(descriptor),
     sync: () => host.snapshotter.flush(),
   })
   try {

@@ -21,6 +21,8 @@ export interface DriverOptions {
   /** The absolute path of the main (`context`) or a named context; undefined for one without files. */
   directoryOf(name: string): string | undefined
   readonly shmSizeBytes?: number
+  /** Layers that no step reads are written as archives at once; for builds whose outputs are images. */
+  readonly archives?: boolean
 }
 
 /** One driver per op kind, and the layer source they share. */
@@ -53,6 +55,7 @@ export function openDrivers(
       layers,
       snapshotter,
       directoryOf: options.directoryOf,
+      ...(options.archives === true ? { archives: store } : {}),
       statCacheDirectory: join(host.directory, 'stat-cache'),
     }),
   }

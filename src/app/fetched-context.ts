@@ -141,6 +141,7 @@ async function load(graph: Graph, root: OpRef, name: string, host: Host, cx: Con
     native: host.native,
     buildName: `context ${name}`,
     hasSnapshot: (id) => host.snapshotter.has(id),
+    hasArchive: (descriptor) => host.store.has(descriptor),
     sync: () => host.snapshotter.flush(),
   })
   try {

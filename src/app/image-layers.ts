@@ -1,5 +1,5 @@
-// The layers of a result as an image has them: a base image's as they came, a step's as the tar of its snapshot,
-// made once and remembered.
+// The layers of a result as an image has them: a base image's as they came, those that are archives already, a step's
+// as the tar of its snapshot, made once and remembered.
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Context } from '../core/context.ts'
@@ -34,6 +34,10 @@ export async function imageLayers(
       if (layer.kind === 'blob') {
         await slots(() => fetchBlob(host, layer, cx), cx.signal)
         return { diffId: layer.diffId, descriptor: layer.descriptor }
+      }
+      if (layer.kind === 'archive') {
+        const { diffId, descriptor, created } = layer
+        return { diffId, descriptor, created }
       }
       return (
         (await recall(host, layer)) ??

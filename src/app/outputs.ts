@@ -55,6 +55,11 @@ export async function openOutputs(request: OutputRequest): Promise<Outputs> {
   return { list, names }
 }
 
+/** Whether every output is an image: nobody asks for the files of the last layer. */
+export function areImages({ list }: Outputs): boolean {
+  return list.every(({ type }) => type === 'image' || type === 'oci' || type === 'docker')
+}
+
 function withoutDigest(tag: string): ReturnType<typeof parseReference> {
   const ref = parseReference(tag)
   if (ref.digest === undefined) return ref

@@ -64,7 +64,8 @@ function isLayer(value: unknown): value is LayerRef {
   if (!isObject(value)) return false
   // The id becomes a path.
   if (value.kind === 'snapshot') return typeof value.id === 'string' && /^[A-Za-z0-9]+$/.test(value.id)
-  if (value.kind !== 'blob' || !isObject(value.descriptor)) return value.kind === 'directory'
+  if ((value.kind !== 'blob' && value.kind !== 'archive') || !isObject(value.descriptor))
+    return value.kind === 'directory'
   return isDigest(value.descriptor.digest) && isDigest(value.diffId)
 }
 

@@ -1,4 +1,5 @@
 // Following aliases to a record that can really be used.
+import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import type { CacheRecord } from '../solve/types.ts'
 import type { Entry } from './entry.ts'
@@ -6,11 +7,17 @@ import type { Entry } from './entry.ts'
 // Definition → key → forced result: longer chains do not occur, cycles only by damage.
 const mostAliases = 4
 
-/** The record that `id` leads to; undefined when the chain breaks or one of its snapshots is gone. Blobs count as there: they can be fetched. */
+/** Whether a layer is still on this machine. */
+export interface LayerPresence {
+  hasSnapshot(id: string): Promise<boolean>
+  hasArchive(descriptor: Descriptor): Promise<boolean>
+}
+
+/** The record that `id` leads to; undefined when the chain breaks or a layer made here is gone. Blobs count as there: they can be fetched. */
 export async function findRecord(
   id: Digest,
   read: (id: Digest) => Promise<Entry | undefined>,
-  hasSnapshot: (id: string) => Promise<boolean>,
+  presence: LayerPresence,
 ): Promise<CacheRecord | undefined> {
   let entry = await read(id)
   for (let i = 0; i < mostAliases && entry !== undefined && 'alias' in entry; i++) {
@@ -18,7 +25,11 @@ export async function findRecord(
   }
   if (entry === undefined || 'alias' in entry) return undefined
   const { record } = entry
-  const snapshots = record.result.layers.flatMap((layer) => (layer.kind === 'snapshot' ? [layer.id] : []))
-  const present = await Promise.all(snapshots.map(hasSnapshot))
+  const present = await Promise.all(
+    record.result.layers.map((layer) => {
+      if (layer.kind === 'snapshot') return presence.hasSnapshot(layer.id)
+      return layer.kind === 'archive' ? presence.hasArchive(layer.descriptor) : true
+    }),
+  )
   return present.every(Boolean) ? record : undefined
 }

@@ -14,14 +14,13 @@ import { onDisk } from '../store/storage-failure.ts'
 import type { Native } from '../sys/native.ts'
 import { syncFileSystem } from '../sys/sync.ts'
 import { decodeEntry, decodeKey, type Entry, encodeEntry, encodeKey, slotName } from './entry.ts'
-import { findRecord } from './find-record.ts'
+import { findRecord, type LayerPresence } from './find-record.ts'
 import { publisher } from './publisher.ts'
 
-export interface LocalCacheOptions {
+export interface LocalCacheOptions extends LayerPresence {
   readonly native: Native
   /** Keeps the slots of different builds apart: the Dockerfile's and context's names. */
   readonly buildName: string
-  hasSnapshot(id: string): Promise<boolean>
   /** After it resolves, every snapshot committed before survives a power cut. */
   sync(): Promise<void>
   /** At least this long between two syncs while a build runs. */
@@ -32,7 +31,7 @@ const defaultIntervalMs = 1000
 
 /** The cache under `root` (`records/`, `slots/`, `locks/`), made when missing. What is put reaches the disk only behind a `sync`. */
 export async function openLocalCache(root: string, options: LocalCacheOptions): Promise<Cache> {
-  const { native, hasSnapshot } = options
+  const { native } = options
   const paths = layoutPaths(root)
   const own = new Map<Digest, Entry>()
   const keys = new Map<Digest, CacheKey>()
@@ -80,7 +79,7 @@ export async function openLocalCache(root: string, options: LocalCacheOptions): 
 
   return {
     get: async (id) => {
-      const record = await findRecord(id, read, hasSnapshot)
+      const record = await findRecord(id, read, options)
       if (record !== undefined) later(touch(recordPath(record.id)))
       return record
     },

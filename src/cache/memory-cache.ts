@@ -12,7 +12,11 @@ export function openMemoryCache(
   const slots = new Map<Digest, CacheKey>()
   const locks = new Map<Digest, Promise<unknown>>()
   return {
-    get: (id) => findRecord(id, (at) => Promise.resolve(entries.get(at)), hasSnapshot),
+    get: (id) =>
+      findRecord(id, (at) => Promise.resolve(entries.get(at)), {
+        hasSnapshot,
+        hasArchive: () => Promise.resolve(true),
+      }),
     put: async (record, aliases) => {
       entries.set(record.id, { record })
       for (const id of aliases) if (id !== record.id) entries.set(id, { alias: record.id })

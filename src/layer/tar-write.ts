@@ -2,7 +2,7 @@
 // of small files read into it by one native call, large files read piece by piece.
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { quoted } from '../core/byte-string.ts'
+import { fsPath, quoted } from '../core/byte-string.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import type { Native } from '../sys/native.ts'
 import { FileBatch, type ReadState } from '../sys/read-files.ts'
@@ -16,14 +16,16 @@ export interface TarInput {
 }
 
 /**
- * The bytes themselves, or a regular file (never followed if a link). A file with a `state` is checked before and after
+ * The bytes themselves, or a regular file at a byte string (never followed if a link). A file with a `state` is checked before and after
  * it is read, and must have the entry's size. Only for files with a size.
  */
-export type TarBody = Buffer | { readonly path: Buffer; readonly state?: ReadState }
+export type TarBody = Buffer | { readonly path: string; readonly state?: ReadState }
 
 export interface TarOptions {
   /** Reads small files faster; their paths must then be absolute and hold no link anywhere, their sizes be exact. */
   readonly native?: Native
+  /** A chunk is only good until the next one is asked for; then its memory is used again. */
+  readonly reusesChunks?: true
 }
 
 const slabBytes = 1024 * 1024
@@ -46,11 +48,17 @@ export async function* writeTar(
     piece.catch(() => undefined)
     waiting.push(piece)
   }
-  const take = async (): Promise<Buffer> => (await waiting.shift()) ?? Buffer.alloc(0)
-  let slab = new Slab(options)
+  const memory = new Memory(options.reusesChunks === true)
+  async function* take(): AsyncGenerator<Buffer, void, undefined> {
+    const piece = await waiting.shift()
+    if (piece === undefined) return
+    yield piece
+    memory.free(piece)
+  }
+  let slab = new Slab(options, memory)
   const next = (atLeast = 0): void => {
     if (!slab.isEmpty) later(slab.close())
-    slab = new Slab(options, atLeast)
+    slab = new Slab(options, memory, atLeast)
   }
   for await (const { entry, body } of inputs) {
     const header = encodeHeader(entry)
@@ -58,7 +66,7 @@ export async function* writeTar(
     const needed = header.length + (isLarge ? 0 : padded(entry.size))
     if (slab.room < needed) {
       next(needed)
-      while (waiting.length > ahead) yield take()
+      while (waiting.length > ahead) yield* take()
     }
     slab.bytes(header)
     if (isLarge) {
@@ -66,10 +74,10 @@ export async function* writeTar(
       const file = await openLarge(entry, body)
       try {
         for (let at = 0; at < entry.size; at += slabBytes) {
-          later(file.piece(at, Math.min(slabBytes, entry.size - at)))
-          while (waiting.length > ahead) yield take()
+          later(file.piece(at, memory.take(slabBytes).subarray(0, entry.size - at)))
+          while (waiting.length > ahead) yield* take()
         }
-        while (waiting.length > 0) yield take()
+        while (waiting.length > 0) yield* take()
         await file.check()
       } finally {
         await file.close()
@@ -83,11 +91,31 @@ export async function* writeTar(
   if (slab.room < 2 * blockSize) next()
   slab.zeros(2 * blockSize)
   next()
-  while (waiting.length > 0) yield take()
+  while (waiting.length > 0) yield* take()
 }
 
 function padded(size: number): number {
   return Math.ceil(size / blockSize) * blockSize
+}
+
+/** Where pieces are put together. Left to the garbage collector, those of a large archive would pile up. */
+class Memory {
+  readonly #isReused: boolean
+  readonly #free: Buffer[] = []
+
+  constructor(isReused: boolean) {
+    this.#isReused = isReused
+  }
+
+  take(length: number): Buffer {
+    const known = length === slabBytes ? this.#free.pop() : undefined
+    return known ?? Buffer.allocUnsafeSlow(length)
+  }
+
+  /** Nobody reads the piece any more. */
+  free(piece: Buffer): void {
+    if (this.#isReused && piece.buffer.byteLength === slabBytes) this.#free.push(Buffer.from(piece.buffer))
+  }
 }
 
 /** A piece of the archive that is being put together. */
@@ -98,8 +126,8 @@ class Slab {
   readonly #slow: (() => Promise<void>)[] = []
   #at = 0
 
-  constructor({ native }: TarOptions, atLeast = 0) {
-    this.#buffer = Buffer.allocUnsafeSlow(Math.max(slabBytes, atLeast + 2 * blockSize))
+  constructor({ native }: TarOptions, memory: Memory, atLeast = 0) {
+    this.#buffer = memory.take(Math.max(slabBytes, atLeast + 2 * blockSize))
     this.#batch = native && new FileBatch(native)
   }
 
@@ -129,10 +157,7 @@ class Slab {
     } else if (this.#batch !== undefined) {
       const { path, state } = body
       this.#entries.push(entry)
-      this.#batch.add(
-        { path: path.toString('latin1'), size: entry.size, ...(state ? { state } : {}) },
-        this.#at,
-      )
+      this.#batch.add({ path, size: entry.size, ...(state ? { state } : {}) }, this.#at)
     } else {
       const into = this.#buffer.subarray(this.#at, this.#at + entry.size)
       this.#slow.push(() => readSmall(entry, body, into))
@@ -165,12 +190,16 @@ async function readSmall(entry: TarEntry, body: FileBody, into: Buffer): Promise
 }
 
 async function openLarge(entry: TarEntry, body: FileBody): Promise<LargeFile> {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+  const handle = await open(fsPath(body.path), flags).catch((thrown: unknown) => {
+    throw asTarSource(entry, thrown)
+  })
+  const file = new LargeFile(handle, entry, body.state)
   try {
-    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-    const file = new LargeFile(await open(body.path, flags), entry, body.state)
     await file.check()
     return file
   } catch (thrown) {
+    await file.close()
     throw asTarSource(entry, thrown)
   }
 }
@@ -186,10 +215,9 @@ class LargeFile {
     this.#state = state
   }
 
-  async piece(position: number, length: number): Promise<Buffer> {
-    const piece = Buffer.allocUnsafeSlow(length)
-    await this.fill(piece, position)
-    return piece
+  async piece(position: number, into: Buffer): Promise<Buffer> {
+    await this.fill(into, position)
+    return into
   }
 
   async fill(into: Buffer, position: number): Promise<void> {

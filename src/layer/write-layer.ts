@@ -1,14 +1,13 @@
 // An overlay upper directory as a layer's archive, in one pass: names in byte order, whiteouts and opaque
 // marks spelled as the image-spec wants them. Compressing it is convert-layer.ts's business.
 import { lstatSync } from 'node:fs'
-import { Readable } from 'node:stream'
 import { bytesOf, fsPath, quoted } from '../core/byte-string.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
 import { ociLayerType } from '../core/media-type.ts'
 import { baseOf, joinPath, parentOf } from '../core/path.ts'
-import type { ContentWriter } from '../store/types.ts'
+import type { PieceWriter } from '../store/types.ts'
 import type { Native } from '../sys/native.ts'
 import { scanTree, type TreeEntry } from '../sys/scan.ts'
 import { opaqueName, whiteoutPrefix } from './layer-path.ts'
@@ -19,7 +18,7 @@ import { type TarInput, writeTar } from './tar-write.ts'
 export interface WriteLayerOptions {
   /** Layer directories below, bottom first. */
   readonly lower: readonly string[]
-  readonly store: ContentWriter
+  readonly store: PieceWriter
   readonly native: Native
   readonly signal: AbortSignal
   /** Times later than this become this (SOURCE_DATE_EPOCH with rewrite-timestamp). */
@@ -39,16 +38,9 @@ export interface WrittenLayer {
 export async function writeLayer(upper: string, options: WriteLayerOptions): Promise<WrittenLayer> {
   const { native, signal, store } = options
   const entries = await scanTree(upper, { native, xattrs: true })
-  const archive = Readable.from(writeTar(layerInputs(entries, upper, options), { native }), {
-    objectMode: false,
-    highWaterMark: 1024 * 1024,
-  })
-  try {
-    const descriptor = await store.put({ mediaType: ociLayerType('uncompressed') }, archive, { signal })
-    return { diffId: descriptor.digest, descriptor }
-  } finally {
-    archive.destroy()
-  }
+  const archive = writeTar(layerInputs(entries, upper, options), { native, reusesChunks: true })
+  const descriptor = await store.putPieces(ociLayerType('uncompressed'), archive, signal)
+  return { diffId: descriptor.digest, descriptor }
 }
 
 /** What goes into the archive. Like other builders' layers it has no entry for the root. */
@@ -78,7 +70,7 @@ function* layerInputs(
     if (entry.nlink > 1) firstNames.set(inode, path)
     yield {
       entry: metadata,
-      ...(entry.type === 'file' ? { body: { path: fsPath(`${root}/${path}`) } } : {}),
+      ...(entry.type === 'file' ? { body: { path: `${root}/${path}` } } : {}),
     }
     if (
       entry.type === 'directory' &&

@@ -4,17 +4,22 @@ import { bytesOf, textOf } from '../core/byte-string.ts'
 import { digestOfJson } from '../core/canonical-json.ts'
 import type { Context } from '../core/context.ts'
 import type { Digest } from '../core/digest.ts'
-import { invariant } from '../core/error.ts'
+import { invariant, SlipwayError } from '../core/error.ts'
 import { type ModeChange, octalPermissions, parseFileMode } from '../core/file-mode.ts'
+import { ociLayerType } from '../core/media-type.ts'
 import { baseOf } from '../core/path.ts'
 import type { FileAction, OpOf } from '../graph/op.ts'
+import { writeTar } from '../layer/tar-write.ts'
 import { type MergedTree, mergedTree } from '../snapshot/merged-tree.ts'
 import type { Snapshotter } from '../snapshot/types.ts'
-import type { LayerRef, OpDriver, Result } from '../solve/types.ts'
+import type { LayerRef, OpDriver, Result, RunNote } from '../solve/types.ts'
+import type { PieceWriter } from '../store/types.ts'
 import type { FileOperation } from '../sys/file-operation.ts'
 import { applyFileOperations } from '../sys/files.ts'
 import type { Native } from '../sys/native.ts'
-import { asContextChange } from './copy/hash-files.ts'
+import { entriesOf } from './copy/content-digest.ts'
+import { asContextChange, changed, unreadable } from './copy/hash-files.ts'
+import { LayerPlan } from './copy/layer-plan.ts'
 import { type OnUnknownName, resolveOwner } from './copy/owner.ts'
 import { type CopyStyle, planCopy } from './copy/plan-copy.ts'
 import { planMkdir, planMkfile } from './copy/plan-make.ts'
@@ -27,6 +32,8 @@ import { nanoseconds } from './nanoseconds.ts'
 
 export interface FileDependencies extends SourcesOptions {
   readonly snapshotter: Pick<Snapshotter, 'prepare' | 'path'>
+  /** Where a layer that no op reads is written at once as an archive; absent: every layer becomes a snapshot. */
+  readonly archives?: PieceWriter
 }
 
 /** A user file longer than this is not read (CVE-2024-9676). */
@@ -41,7 +48,7 @@ export function fileDriver(dependencies: FileDependencies): OpDriver<OpOf<'file'
   const sources = openSources(dependencies)
   return {
     contentOf: (op, index, input, cx) => contentOf(sources, op, index, input, cx),
-    run: (op, inputs, _note, cx) => run(dependencies, sources, op, inputs, cx),
+    run: (op, inputs, note, cx) => run(dependencies, sources, { op, inputs, note, cx }),
   }
 }
 
@@ -63,14 +70,19 @@ async function contentOf(
   return digests.length === 1 ? only : digestOfJson(digests)
 }
 
+interface Task {
+  readonly op: OpOf<'file'>
+  readonly inputs: readonly Result[]
+  readonly note: RunNote
+  readonly cx: Context
+}
+
 async function run(
   dependencies: FileDependencies,
   sources: Sources,
-  op: OpOf<'file'>,
-  inputs: readonly Result[],
-  cx: Context,
+  { op, inputs, note, cx }: Task,
 ): Promise<readonly LayerRef[]> {
-  const { native, snapshotter, layers } = dependencies
+  const { native, snapshotter, layers, archives } = dependencies
   const below = op.base === null ? [] : inputAt(inputs, op.base).layers
   const parents = await layers.snapshots(below, cx)
   const base =
@@ -80,18 +92,66 @@ async function run(
           parents.map((id) => snapshotter.path(id)),
           { native },
         )
+  const begin = (): Planning => ({ op, inputs, sources, native, base, copied: [], placed: new Map(), cx })
+  // What is in an archive is not held in memory until all of it is known.
+  const unpacks = op.actions.some((action) => action.kind === 'copy' && action.unpack)
+  if (note.isLast && archives !== undefined && !unpacks) {
+    const planning = begin()
+    const plan = await foresee(planning)
+    if (plan !== undefined) {
+      const layer = await writeArchive(plan, archives, planning)
+      await verifyCopied(planning)
+      return [...below, layer]
+    }
+  }
+  const planning = begin()
   await using active = await snapshotter.prepare(parents)
   const { lower, upper, work } = active
-  const copied: Copied[] = []
-  const operations = planActions({ op, inputs, sources, native, base, copied, placed: new Map(), cx })
   const target = { kind: 'overlay', lower, upper, work } as const
   try {
-    await applyFileOperations(target, operations, { native, signal: cx.signal })
+    await applyFileOperations(target, planActions(planning), { native, signal: cx.signal })
   } catch (thrown) {
     throw asContextChange(thrown)
   }
-  for (const { source, selected } of copied) await source.verify(selected, cx.signal)
+  await verifyCopied(planning)
   return [...below, snapshotLayer(await active.commit(), cx)]
+}
+
+async function verifyCopied({ copied, cx }: Planning): Promise<void> {
+  for (const { source, selected } of copied) await source.verify(selected, cx.signal)
+}
+
+/** The layer that the actions make, or undefined when only making it can tell. */
+async function foresee(planning: Planning): Promise<LayerPlan | undefined> {
+  const plan = new LayerPlan(planning.base, nowOf(planning))
+  for await (const operation of planActions(planning)) if (!plan.add(operation)) return undefined
+  return plan
+}
+
+/** Each source file is read once, and checked while that is done. */
+async function writeArchive(
+  plan: LayerPlan,
+  archives: PieceWriter,
+  { copied, native, cx }: Planning,
+): Promise<LayerRef> {
+  const archive = writeTar(plan.inputs(), { native, reusesChunks: true })
+  try {
+    const descriptor = await archives.putPieces(ociLayerType('uncompressed'), archive, cx.signal)
+    return { kind: 'archive', descriptor, diffId: descriptor.digest, created: cx.now() }
+  } catch (thrown) {
+    cx.signal.throwIfAborted()
+    throw asSourceFailure(thrown, plan, copied)
+  }
+}
+
+/** The archive's finding that a file is not what it was listed as, told of the file that it comes from. */
+function asSourceFailure(thrown: unknown, plan: LayerPlan, copied: readonly Copied[]): unknown {
+  if (!(thrown instanceof SlipwayError) || thrown.code !== 'ERR_TAR_SOURCE') return thrown
+  const host = plan.sourceOf(String(thrown.data?.path))
+  const entries = copied.flatMap(({ selected }) => entriesOf(selected))
+  const entry = entries.find(({ hostPath }) => hostPath === host)
+  if (entry === undefined) return thrown
+  return thrown.data?.errno === undefined ? changed(entry) : unreadable(entry, { code: thrown.data.errno })
 }
 
 interface Copied {
@@ -170,8 +230,13 @@ async function styleOf(action: FileAction, { op, base, cx }: Planning): Promise<
     ...(owner === undefined ? {} : { owner }),
     ...(mode === undefined ? {} : { mode }),
     parentMode: parentMode ?? 0o755,
-    nowNs: nanoseconds(op.epoch ?? cx.now()),
+    nowNs: nowOf({ op, cx }),
   }
+}
+
+/** The time of what has none of its own. */
+function nowOf({ op, cx }: Pick<Planning, 'op' | 'cx'>): bigint {
+  return nanoseconds(op.epoch ?? cx.now())
 }
 
 /** Says in the step's output that a directory is made for somebody the image does not know. */

@@ -6,7 +6,7 @@ import type { Digest } from '../core/digest.ts'
 import { invariant } from '../core/error.ts'
 import { limit } from '../core/limit.ts'
 import type { SnapshotId, Snapshotter } from '../snapshot/types.ts'
-import { chainIds, unpackLayers } from '../snapshot/unpack.ts'
+import { chainIds, unpackLayers, unpackOnto } from '../snapshot/unpack.ts'
 import type { LayerRef } from '../solve/types.ts'
 import type { ContentStore } from '../store/types.ts'
 import type { Native } from '../sys/native.ts'
@@ -35,14 +35,18 @@ export interface LayerSourceOptions {
 
 /** The layer source of one state directory; concurrent requests for one layer fetch and unpack it once. */
 export function openLayerSource(options: LayerSourceOptions): LayerSource {
-  const { snapshotter } = options
+  const { native, store, snapshotter } = options
   const slots = limit(Math.max(2, availableParallelism()))
   const unpack = unpacker(options, slots)
   const snapshots = async (layers: readonly LayerRef[], cx: Context): Promise<SnapshotId[]> => {
     const ids: SnapshotId[] = []
     for (const run of runsOf(layers)) {
       if (run.kind === 'snapshot') ids.push(run.id)
-      else ids.push(...(await unpack(run.blobs, cx)))
+      else if (run.kind === 'archive') {
+        const { signal } = cx
+        const unpacking = { native, snapshotter, content: store, signal, limit: slots }
+        ids.push(await unpackOnto(ids, run, unpacking))
+      } else ids.push(...(await unpack(run.blobs, cx)))
     }
     return ids
   }
@@ -54,6 +58,7 @@ export function openLayerSource(options: LayerSourceOptions): LayerSource {
 
 type Run =
   | { readonly kind: 'snapshot'; readonly id: SnapshotId }
+  | Extract<LayerRef, { kind: 'archive' }>
   /** Consecutive layers of one image: a hard link in one may point into those before it. */
   | { readonly kind: 'blobs'; readonly blobs: BlobRef[] }
 
@@ -63,6 +68,7 @@ function runsOf(layers: readonly LayerRef[]): Run[] {
     invariant(layer.kind !== 'directory', 'a local directory was used as a root file system')
     const last = runs.at(-1)
     if (layer.kind === 'snapshot') runs.push({ kind: 'snapshot', id: layer.id })
+    else if (layer.kind === 'archive') runs.push(layer)
     else if (last?.kind === 'blobs') last.blobs.push(layer)
     else runs.push({ kind: 'blobs', blobs: [layer] })
   }

@@ -4,7 +4,6 @@
 import type { Writable } from 'node:stream'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { fsPath } from '../core/byte-string.ts'
 import { isWrittenXattr } from '../layer/layer-xattrs.ts'
 import { type TarInput, writeTar } from '../layer/tar-write.ts'
 import { applyFileOperations, type FileCounts, type FileOperation } from '../sys/files.ts'
@@ -81,7 +80,7 @@ function* tarInputs(tree: MergedTree, options: ExportOptions): Generator<TarInpu
         devMinor: device?.minor ?? 0,
         xattrs: new Map(writtenXattrs(tree, entry)),
       },
-      ...(type === 'file' ? { body: { path: fsPath(entry.hostPath) } } : {}),
+      ...(type === 'file' ? { body: { path: entry.hostPath } } : {}),
     }
   }
 }

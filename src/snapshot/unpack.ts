@@ -58,6 +58,20 @@ export async function unpackLayers(
   return ids
 }
 
+/**
+ * A layer made here, on top of the committed snapshots `below` (bottom first), as a snapshot of its own. What its archive
+ * leaves out, the metadata of the root for one, it has from them.
+ */
+export async function unpackOnto(
+  below: readonly SnapshotId[],
+  layer: LayerBlob,
+  options: UnpackOptions,
+): Promise<SnapshotId> {
+  const id = hexOf(digestOf(['on', ...below, layer.diffId].join(' ')))
+  await options.limit(() => unpackOne(id, layer, { ids: below, done: [] }, options))
+  return id
+}
+
 interface Below {
   readonly ids: readonly SnapshotId[]
   readonly done: readonly Promise<void>[]

@@ -1,4 +1,5 @@
-// Which ops need not even be looked up, because everything that would have used them was a hit.
+// Who uses what: which ops nobody reads, and which need not even be looked up, because everything that would have
+// used them was a hit.
 import { invariant } from '../core/error.ts'
 import type { Graph, OpRef } from '../graph/op.ts'
 
@@ -24,6 +25,17 @@ export function consumersOf(graph: Graph, root: OpRef): Consumers {
     }
   }
   return found
+}
+
+/** The ops whose layers no other op reads: the root and, where that only stacks layers, what it stacks. */
+export function lastOps(graph: Graph, root: OpRef, consumers: Consumers): ReadonlySet<OpRef> {
+  const last = new Set<OpRef>([root])
+  for (const ref of last) {
+    const op = graph.ops[ref]
+    if (op?.kind !== 'merge') continue
+    for (const input of op.inputs) if (consumers.get(input)?.count === 1) last.add(input)
+  }
+  return last
 }
 
 /** Calls `onImplied` once for every op that no consumer will pull any more, inputs before their consumers. */

@@ -9,7 +9,7 @@ import type { Graph, OpRef } from '../graph/op.ts'
 import { cacheKey, forcedId, keyId } from './cache-key.ts'
 import { type Definition, definitions, lookUpOp } from './definition.ts'
 import { explain } from './explain.ts'
-import { consumersOf, impliedHits } from './implied.ts'
+import { consumersOf, impliedHits, lastOps } from './implied.ts'
 import { type Steps, steps } from './steps.ts'
 import type { Cache, CacheKey, CacheRecord, Drivers, Result } from './types.ts'
 
@@ -38,7 +38,9 @@ function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps
   const { cx } = steps
   const slots = limit(options.jobs)
   const nonce = randomBytes(16).toString('hex')
-  const implied = impliedHits(consumersOf(graph, root), (ref) => {
+  const consumers = consumersOf(graph, root)
+  const last = lastOps(graph, root, consumers)
+  const implied = impliedHits(consumers, (ref) => {
     cx.emit({ type: 'op-cached', step: ref, by: 'implied' })
   })
 
@@ -113,7 +115,8 @@ function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps
   const execute = (ref: OpRef, inputs: readonly Result[]) =>
     slots(() => {
       const { op, note, driver } = opOf(ref)
-      return steps.run(ref, () => driver.run(op, inputs, note, cx))
+      const told = last.has(ref) ? ({ ...note, isLast: true } as const) : note
+      return steps.run(ref, () => driver.run(op, inputs, told, cx))
     })
 
   const found = async (ref: OpRef, record: CacheRecord, by: 'definition' | 'content'): Promise<Result> => {

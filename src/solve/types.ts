@@ -19,6 +19,13 @@ export type LayerRef =
       readonly diffId: Digest
       readonly source: string
     }
+  | {
+      /** A layer made here that is in the store as its plain archive and was never a directory. */
+      readonly kind: 'archive'
+      readonly descriptor: Descriptor
+      readonly diffId: Digest
+      readonly created: string
+    }
   | { readonly kind: 'directory'; readonly name: string; readonly ignore: readonly string[] }
 
 export interface Result {
@@ -59,13 +66,19 @@ export interface Cache {
   flush(): Promise<void>
 }
 
+/** What a driver is told beside the op itself. */
+export interface RunNote extends OpNote {
+  /** No other op reads the layers that are made: only an image is made of them. */
+  readonly isLast?: true
+}
+
 /** How one op kind is done. */
 export interface OpDriver<O extends Op = Op> {
   /** Present when inputs are judged by content, not by how they were made: a digest of what `op` reads of input `index`, or undefined to use the input's id. */
   contentOf?(op: O, index: number, input: Result, cx: Context): Promise<Digest | undefined>
   /** True for ops that have no record of their own (local directories, merges, images): cheap, always re-done. */
   readonly uncached?: true
-  run(op: O, inputs: readonly Result[], note: OpNote, cx: Context): Promise<readonly LayerRef[]>
+  run(op: O, inputs: readonly Result[], note: RunNote, cx: Context): Promise<readonly LayerRef[]>
 }
 
 export type Drivers = { readonly [K in Op['kind']]: OpDriver<Extract<Op, { kind: K }>> }

@@ -16,6 +16,9 @@ export interface IngestOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** All bytes, a stream of them, or pieces each of which is done with when the next one is asked for. */
+export type Body = Uint8Array | Readable | { readonly pieces: AsyncIterable<Uint8Array> }
+
 /**
  * Stores `body` under its computed digest. Postcondition: the blob is durable, or nothing of it is left.
  * The caller holds the ingest lock, which keeps the sweep away from the temporary file.
@@ -23,7 +26,7 @@ export interface IngestOptions {
 export async function ingest(
   paths: LayoutPaths,
   expected: Expected,
-  body: Readable | Uint8Array,
+  body: Body,
   options: IngestOptions,
 ): Promise<{ readonly digest: Digest; readonly size: number }> {
   const { signal, syncNames } = options
@@ -53,12 +56,12 @@ export async function ingest(
   }
 }
 
-async function openNew(temp: string, body: Readable | Uint8Array): Promise<FileHandle> {
+async function openNew(temp: string, body: Body): Promise<FileHandle> {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
   try {
     return await onDisk('create', temp, () => open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600))
   } catch (thrown) {
-    if (!(body instanceof Uint8Array)) body.destroy()
+    if ('destroy' in body) body.destroy()
     throw thrown
   }
 }
@@ -66,7 +69,7 @@ async function openNew(temp: string, body: Readable | Uint8Array): Promise<FileH
 async function write(
   handle: FileHandle,
   temp: string,
-  body: Readable | Uint8Array,
+  body: Body,
   check: Verifier,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -74,6 +77,10 @@ async function write(
     signal?.throwIfAborted()
     check.update(body)
     await onDisk('write', temp, () => handle.writeFile(body))
+    return
+  }
+  if ('pieces' in body) {
+    await writePieces(handle, temp, body.pieces, check, signal)
     return
   }
   if (signal !== undefined) addAbortSignal(signal, body)
@@ -93,6 +100,26 @@ async function write(
     if (pendingBytes >= flushBytes) await flush()
   }
   await flush()
+}
+
+async function writePieces(
+  handle: FileHandle,
+  temp: string,
+  pieces: AsyncIterable<Uint8Array>,
+  check: Verifier,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for await (const piece of pieces) {
+    signal?.throwIfAborted()
+    // Hashed while it is being written, and both done before its memory is used again.
+    const writing = onDisk('write', temp, () => writeAll(handle, [piece]))
+    writing.catch(() => undefined)
+    try {
+      check.update(piece)
+    } finally {
+      await writing
+    }
+  }
 }
 
 /** writev may write less than asked (a full disk does so before it says ENOSPC). */

@@ -12,7 +12,7 @@ import { refuseLarge } from './collect.ts'
 import { quarantine } from './damaged.ts'
 import { nameOf, toNamedImage, withEntry, withName, withoutDigest, withoutName } from './index-entries.ts'
 import { readIndex, updateIndex } from './index-file.ts'
-import { ingest } from './ingest.ts'
+import { type Body, ingest } from './ingest.ts'
 import { type LayoutPaths, layoutPaths } from './layout-paths.ts'
 import { withLock } from './locks.ts'
 import { addOrigin, readOrigins } from './origins.ts'
@@ -46,6 +46,11 @@ export async function openContentStore(directory: string, native: Native): Promi
     if (!(await has(descriptor))) throw missing(descriptor)
   }
 
+  const store = (expected: Expected, body: Body, signal?: AbortSignal) =>
+    withLock(native, { path: paths.ingestLock, shared: true }, () =>
+      ingest(paths, expected, body, { syncNames, signal }),
+    )
+
   return {
     has,
     open: openBlob,
@@ -56,10 +61,10 @@ export async function openContentStore(directory: string, native: Native): Promi
     async put(expected, body, options = {}) {
       const there = body instanceof Uint8Array ? await alreadyThere(paths, expected, body) : undefined
       if (there !== undefined) return { mediaType: expected.mediaType, ...there }
-      const stored = await withLock(native, { path: paths.ingestLock, shared: true }, () =>
-        ingest(paths, expected, body, { syncNames, signal: options.signal }),
-      )
-      return { mediaType: expected.mediaType, ...stored }
+      return { mediaType: expected.mediaType, ...(await store(expected, body, options.signal)) }
+    },
+    async putPieces(mediaType, pieces, signal) {
+      return { mediaType, ...(await store({}, { pieces }, signal)) }
     },
     async tag(name, descriptor) {
       await requireBlob(descriptor)

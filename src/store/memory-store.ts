@@ -57,6 +57,18 @@ export function openMemoryStore(): ContentStore {
       blobs.set(digest, Buffer.concat(chunks))
       return { mediaType: expected.mediaType, digest, size: check.received }
     },
+    async putPieces(mediaType, pieces, signal) {
+      const check = verifier('store blob', {})
+      const chunks: Uint8Array[] = []
+      for await (const piece of pieces) {
+        signal.throwIfAborted()
+        check.update(piece)
+        chunks.push(Uint8Array.from(piece))
+      }
+      const digest = check.finish()
+      blobs.set(digest, Buffer.concat(chunks))
+      return { mediaType, digest, size: check.received }
+    },
     async tag(name, descriptor) {
       find(descriptor)
       entries = withName(entries, name, descriptor)

@@ -18,6 +18,12 @@ export interface ContentWriter {
   ): Promise<Descriptor>
 }
 
+/** Storing what is made piece by piece in memory that is used again. */
+export interface PieceWriter {
+  /** As `put`. A piece is done with when the next one is asked for. */
+  putPieces(mediaType: string, pieces: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Descriptor>
+}
+
 /** A place images can be copied to: blobs first, then the manifest under a name. */
 export interface ImageSink extends ContentWriter {
   has(descriptor: Descriptor): Promise<boolean>
@@ -32,7 +38,7 @@ export interface NamedImage {
   readonly descriptor: Descriptor
 }
 
-export interface ContentStore extends ContentReader, ImageSink {
+export interface ContentStore extends ContentReader, ImageSink, PieceWriter {
   /** All of a small blob (manifest, config), verified; ERR_BLOB_MISSING / ERR_DIGEST_MISMATCH / ERR_BLOB_TOO_LARGE. */
   read(descriptor: Descriptor, limitBytes: number): Promise<Buffer>
   /** The descriptor of a name, or undefined. */

@@ -1,6 +1,8 @@
 // What can be done to a file system under construction. Paths and link targets are byte strings (one
 // char per byte) relative to the target's root; a leading `/` or `./` means nothing, `..` is refused.
 
+import type { ReadState } from './read-files.ts'
+
 /** Name and value; `trusted.overlay.*` and `user.overlay.*` are refused. */
 export type Xattrs = readonly (readonly [name: string, value: Uint8Array])[]
 
@@ -19,9 +21,9 @@ interface Metadata extends Owner {
 export type FileSource =
   /**
    * A regular file of the host (a byte string too). No link is followed, also not on the way to it, so the path must be
-   * canonical; `size` and `inode` must still be right.
+   * canonical; `size` and `inode` must still be right. `state` is for those who read the file themselves.
    */
-  | { readonly path: string; readonly size?: number; readonly inode?: bigint }
+  | { readonly path: string; readonly size?: number; readonly inode?: bigint; readonly state?: ReadState }
   | { readonly bytes: Uint8Array }
   /** Exactly `size` bytes. */
   | { readonly stream: AsyncIterable<Uint8Array>; readonly size: number }

@@ -10,6 +10,7 @@ async function main([root = '', dist = '', mode = '']: readonly string[]): Promi
     native: openNative(dist),
     buildName: 'b',
     hasSnapshot: async (id) => existsSync(`${root}/snapshots/${id}`),
+    hasArchive: async () => true,
     sync: async () => undefined,
   })
   const { signal } = new AbortController()

@@ -40,6 +40,7 @@ async function opened(): Promise<Opened> {
         native,
         buildName,
         hasSnapshot: async (id) => snapshots.has(id),
+        hasArchive: async () => true,
         sync: async () => {
           log.push(`sync with ${(await recordFiles(root)).length} records`)
         },
@@ -214,6 +215,7 @@ describe('local cache between processes', () => {
         native,
         buildName: 'b',
         hasSnapshot: async (id) => existsSync(`${root}/snapshots/${id}`),
+        hasArchive: async () => true,
         sync: async () => undefined,
       })
       const paths = await recordFiles(root)

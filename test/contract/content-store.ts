@@ -49,6 +49,35 @@ export function describeContentStore(name: string, open: () => Promise<StoreUnde
       expect(await under.leftovers()).toEqual([])
     })
 
+    it('stores pieces whose memory is used again', async () => {
+      const bytes = randomBytes(1_000_003)
+      async function* reused() {
+        const piece = Buffer.alloc(300_000)
+        for (let at = 0; at < bytes.length; at += piece.length) {
+          const length = bytes.copy(piece, 0, at)
+          yield piece.subarray(0, length)
+          piece.fill(0)
+        }
+      }
+      const { signal } = new AbortController()
+      const descriptor = await store.putPieces(octets, reused(), signal)
+      expect(descriptor).toEqual(describeOf(bytes))
+      expect((await readAll(await store.open(descriptor))).equals(bytes)).toBe(true)
+      expect(await under.leftovers()).toEqual([])
+    })
+
+    it.each(['fail', 'are given up'])('keeps nothing of pieces that %s', async (how) => {
+      const stop = new AbortController()
+      async function* broken() {
+        yield randomBytes(100_000)
+        if (how === 'fail') throw new Error('no more')
+        stop.abort(new Error('no more'))
+        yield randomBytes(100_000)
+      }
+      await expect(store.putPieces(octets, broken(), stop.signal)).rejects.toThrow('no more')
+      expect(await under.leftovers()).toEqual([])
+    })
+
     it('computes digest and size when they are not known before', async () => {
       const bytes = randomBytes(1000)
       expect(await store.put({ mediaType: octets }, bytes)).toEqual(describeOf(bytes))

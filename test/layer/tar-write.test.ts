@@ -154,7 +154,7 @@ describe('what is written', () => {
       inputs.push({ entry: entry(`f${i}`, { size: i }), body: Buffer.alloc(i, i) })
     inputs.splice(1500, 0, {
       entry: entry('big', { size: big.length }),
-      body: { path: Buffer.from(join(directory, 'big')) },
+      body: { path: join(directory, 'big') },
     })
     let index = 0
     for await (const member of readTar(writeTar(inputs))) {
@@ -167,7 +167,7 @@ describe('what is written', () => {
   })
 
   test('a file shorter than announced is an error, a longer one is cut', async () => {
-    const path = Buffer.from(join(directory, 'f'))
+    const path = join(directory, 'f')
     writeFileSync(path, 'hello')
     await expect(
       collect(writeTar([{ entry: entry('f', { size: 6 }), body: { path } }])),
@@ -189,7 +189,7 @@ describe('what is written', () => {
     bodies.forEach((bytes, i) => {
       writeFileSync(join(directory, `f${i}`), bytes)
     })
-    const path = (i: number) => Buffer.from(join(directory, `f${i}`))
+    const path = (i: number) => join(directory, `f${i}`)
     const state = (i: number) => {
       const { dev, ino, mtimeNs, ctimeNs } = lstatSync(path(i), { bigint: true })
       return { dev, ino, times: { mtimeNs, ctimeNs } }
@@ -215,7 +215,7 @@ describe('what is written', () => {
 
   test('a link in place of the file is not followed', async () => {
     execFileSync('ln', ['-s', '/etc/passwd', join(directory, 'l')])
-    const path = Buffer.from(join(directory, 'l'))
+    const path = join(directory, 'l')
     await expect(
       collect(writeTar([{ entry: entry('l', { size: 1 }), body: { path } }])),
     ).rejects.toMatchObject({ code: 'ERR_TAR_SOURCE', data: { path: 'l', errno: 'ELOOP' } })

@@ -2,13 +2,12 @@
 // large-layer.test.ts in a process of its own.
 import { createHash } from 'node:crypto'
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
-import { Readable } from 'node:stream'
 import { digestOfHex } from '../../src/core/digest.ts'
 import { applyLayer } from '../../src/layer/apply-layer.ts'
 import { compress } from '../../src/layer/compression.ts'
 import { writeLayer } from '../../src/layer/write-layer.ts'
 import { mergedTree } from '../../src/snapshot/merged-tree.ts'
-import type { ContentWriter } from '../../src/store/types.ts'
+import type { PieceWriter } from '../../src/store/types.ts'
 import { openNative } from '../../src/sys/native.ts'
 
 async function main([base = '', dist = '', size = '0']: readonly string[]): Promise<void> {
@@ -22,15 +21,16 @@ async function main([base = '', dist = '', size = '0']: readonly string[]): Prom
   truncateSync(`${upper}/big`, Number(size))
 
   // Packs what it is given straight away and unpacks that, keeping nothing.
-  const store: ContentWriter = {
-    async put({ mediaType }, body) {
+  const store: PieceWriter = {
+    async putPieces(mediaType, pieces) {
       const hash = createHash('sha256')
       let bytes = 0
       async function* counted(): AsyncGenerator<Buffer> {
-        for await (const chunk of Readable.from(body)) {
-          hash.update(chunk as Buffer)
-          bytes += (chunk as Buffer).length
-          yield chunk as Buffer
+        for await (const piece of pieces) {
+          hash.update(piece)
+          bytes += piece.length
+          // The piece's memory is used again.
+          yield Buffer.from(piece)
         }
       }
       await applyLayer(compress(counted(), 'gzip', { level: 1 }), {

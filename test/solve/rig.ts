@@ -39,7 +39,7 @@ export function rig(shared: { cache?: Cache; snapshots?: Map<string, string> } =
       if (content === undefined) throw new Error(`snapshot ${layer.id} was used after it was evicted`)
       return content
     }
-    return layer.kind === 'blob'
+    return layer.kind === 'blob' || layer.kind === 'archive'
       ? `image ${layer.diffId}`
       : JSON.stringify([...(locals.get(layer.name) ?? [])])
   }

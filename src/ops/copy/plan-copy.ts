@@ -188,8 +188,7 @@ function copyOf(
       if (first !== undefined)
         return { operation: { op: 'hardlink', path, target: first }, entry: { ...other, type: 'file' } }
       if (entry.linkGroup !== undefined) links.set(entry.linkGroup, path)
-      const inode = entry.state?.ino
-      const source = { path: entry.hostPath, size: entry.size, ...(inode === undefined ? {} : { inode }) }
+      const source = { path: entry.hostPath, size: entry.size, ...stateOf(entry) }
       return { operation: { op: 'file', ...metadata, source }, entry: { ...other, type: 'file' } }
     }
     case 'char':
@@ -202,6 +201,12 @@ function copyOf(
     case 'socket':
       invariant(false, 'a socket was selected')
   }
+}
+
+function stateOf({ state }: SourceEntry) {
+  if (state === undefined) return {}
+  const { dev, ino, mtimeNs, ctimeNs } = state
+  return { inode: ino, state: { dev, ino, times: { mtimeNs, ctimeNs } } }
 }
 
 /** A name that image layers reserve for whiteouts would silently delete files of the base (image-spec, layer.md). */

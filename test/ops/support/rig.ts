@@ -15,11 +15,13 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { digestOf } from '../../../src/core/digest.ts'
 import type { FileAction, OpNote, OpOf } from '../../../src/graph/op.ts'
+import { writeLayer } from '../../../src/layer/write-layer.ts'
 import { fileDriver } from '../../../src/ops/file.ts'
 import { openLayerSource } from '../../../src/ops/layers.ts'
 import { type MergedEntry, mergedTree } from '../../../src/snapshot/merged-tree.ts'
 import { openOverlaySnapshotter } from '../../../src/snapshot/overlay-snapshotter.ts'
 import type { LayerRef, Result } from '../../../src/solve/types.ts'
+import { openMemoryStore } from '../../../src/store/memory-store.ts'
 import { openNative } from '../../../src/sys/native.ts'
 import { type TestContext, testContext } from './context.ts'
 
@@ -78,6 +80,17 @@ export interface Rig {
     actions: readonly FileAction[],
     cx?: TestContext,
   ): Promise<Result>
+  /** As `run`, by an op whose layers no other one reads; the layer it makes, as an archive and how it came to be. */
+  last(
+    base: Result | null,
+    others: readonly Result[],
+    actions: readonly FileAction[],
+    cx?: TestContext,
+  ): Promise<{ readonly kind: LayerRef['kind']; readonly archive: Buffer; readonly layers: Result }>
+  /** The archive of the top layer of what `run` made. */
+  archive(result: Result): Promise<Buffer>
+  /** The same layers, each a directory. */
+  unpacked(result: Result): Promise<Result>
   /** The digest of what the actions read of the context. */
   digest(actions: readonly FileAction[], ignore?: readonly string[], cx?: TestContext): Promise<string>
   digestOf(input: Result, actions: readonly FileAction[]): Promise<string>
@@ -93,17 +106,13 @@ export async function openRig(): Promise<Rig> {
   mkdirSync(context)
   const native = openNative(resolve(import.meta.dirname, '../../../dist'))
   const snapshotter = await openOverlaySnapshotter(join(root, 'state'), native)
-  const store = {
-    has: async () => true,
-    open: async (): Promise<never> => {
-      throw new Error('no blobs here')
-    },
-  }
+  const store = openMemoryStore()
   const layers = openLayerSource({ native, store, snapshotter, fetch: async () => undefined })
   const driver = fileDriver({
     native,
     layers,
     snapshotter,
+    archives: store,
     directoryOf: () => context,
     statCacheDirectory: join(root, 'stat-cache'),
   })
@@ -127,6 +136,13 @@ export async function openRig(): Promise<Rig> {
     String(await driver.contentOf?.(opOf(0, actions), 1, input, at))
   const local = (ignore: readonly string[] = []): Result =>
     resultOf([{ kind: 'directory', name: 'context', ignore }])
+  const archive = async (result: Result): Promise<Buffer> => {
+    const paths = await layers.directories(result.layers, testContext())
+    const { signal } = new AbortController()
+    const upper = paths.at(-1) ?? ''
+    const { descriptor } = await writeLayer(upper, { lower: paths.slice(0, -1), store, native, signal })
+    return store.read(descriptor, 1 << 30)
+  }
   return {
     root,
     context,
@@ -139,6 +155,20 @@ export async function openRig(): Promise<Rig> {
     async run(base, others, actions, at = testContext()) {
       const inputs = [base ?? { id: digestOf(''), layers: [] }, ...others]
       return resultOf(await driver.run(opOf(base === null ? null : 0, actions), inputs, note, at))
+    },
+    async last(base, others, actions, at = testContext()) {
+      const inputs = [base ?? { id: digestOf(''), layers: [] }, ...others]
+      const told = { ...note, isLast: true } as const
+      const layers = resultOf(await driver.run(opOf(base === null ? null : 0, actions), inputs, told, at))
+      const top = layers.layers.at(-1)
+      if (top?.kind !== 'archive')
+        return { kind: top?.kind ?? 'blob', archive: await archive(layers), layers }
+      return { kind: top.kind, archive: await store.read(top.descriptor, 1 << 30), layers }
+    },
+    archive,
+    async unpacked(result) {
+      const ids = await layers.snapshots(result.layers, testContext())
+      return resultOf(ids.map((id) => ({ kind: 'snapshot', id, created: '2026-01-01T00:00:00Z' })))
     },
     digest: (actions, ignore, at = testContext()) => contentOf(local(ignore), actions, at),
     digestOf: (input, actions) => contentOf(input, actions, testContext()),
