@@ -34,9 +34,10 @@ const maxLinks = 40
 
 /** The source over a local directory. Every subtree is listed once, so that all readers of it see the same state. */
 export function localTree(options: LocalTreeOptions): SourceTree {
+  const reading: Reading = { ...options, visible: visibleOnce(options) }
   const walks = new Map<string, Promise<Walk>>()
   const walkOnce = (directory: string): Promise<Walk> => {
-    const found = walks.get(directory) ?? walkVisible(options, directory)
+    const found = walks.get(directory) ?? walkVisible(reading, directory)
     walks.set(directory, found)
     return found
   }
@@ -74,7 +75,7 @@ export function localTree(options: LocalTreeOptions): SourceTree {
     },
     walk: (directory) => walk(directory.path),
     listing: async ({ path }) =>
-      (await walks.get(path))?.listing ?? (await listVisible(options, path, { xattrs: false })),
+      (await walks.get(path))?.listing ?? (await listVisible(reading, path, { xattrs: false })),
     async whyMissing(path) {
       const shown = JSON.stringify(`/${textOf(path)}`)
       const found = await resolveInside(look, () => false, cleanPath(path), true)
@@ -220,7 +221,7 @@ interface Walk {
 }
 
 /** Everything visible below a directory. */
-async function walkVisible(options: LocalTreeOptions, directory: string): Promise<Walk> {
+async function walkVisible(options: Reading, directory: string): Promise<Walk> {
   const listing = await listVisible(options, directory, { xattrs: true })
   const { signature, newestNs } = listing
   const entries: SourceEntry[] = []
@@ -235,18 +236,34 @@ async function walkVisible(options: LocalTreeOptions, directory: string): Promis
 }
 
 function listVisible(
-  options: LocalTreeOptions,
+  options: Reading,
   directory: string,
   { xattrs }: { readonly xattrs: boolean },
 ): Promise<Listing> {
-  const { ignore, native, root } = options
-  const reading = { native, xattrs, noLinks: true }
-  if (ignore === undefined) {
-    const hostPath = directory === '' ? root : `${root}/${directory}`
-    return scanned(options, () => listTree(fsPath(hostPath), reading))
+  const { native, root } = options
+  const how = { native, xattrs, noLinks: true }
+  const paths = options.visible(directory)
+  if (paths !== undefined) return scanned(options, () => listPaths(fsPath(root), paths, how))
+  const hostPath = directory === '' ? root : `${root}/${directory}`
+  return scanned(options, () => listTree(fsPath(hostPath), how))
+}
+
+interface Reading extends LocalTreeOptions {
+  /** The visible paths below a directory; undefined when nothing is ignored. */
+  visible(directory: string): readonly string[] | undefined
+}
+
+/** Each directory's names are judged once, for its looks and for its walk. */
+function visibleOnce(options: LocalTreeOptions): Reading['visible'] {
+  const { ignore } = options
+  const known = new Map<string, readonly string[]>()
+  return (directory) => {
+    const found = known.get(directory)
+    if (found !== undefined || ignore === undefined) return found
+    const paths = visiblePaths(options, directory, ignore)
+    known.set(directory, paths)
+    return paths
   }
-  const paths = visiblePaths(options, directory, ignore)
-  return scanned(options, () => listPaths(fsPath(root), paths, reading))
 }
 
 /** A directory being looked through. */
