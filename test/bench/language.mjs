@@ -33,7 +33,7 @@ const { plan } = require('./src/plan/plan.ts')
 const { defaultPlanOptions } = require('./src/plan/types.ts')
 const loaded = performance.now()
 
-const pin = { manifest: 'sha256:' + '1'.repeat(64), layers: 1, config: {
+const pin = { kind: 'image', manifest: 'sha256:' + '1'.repeat(64), layers: 1, config: {
   architecture: 'amd64', os: 'linux', config: { Env: ['PATH=/bin'] },
   rootfs: { type: 'layers', diff_ids: ['sha256:' + 'a'.repeat(64)] },
 } }
