@@ -1,8 +1,9 @@
 // The grammar of what follows an instruction's name: builder flags, JSON arrays, quoted words, plain words.
 // Input is logical text: continuations, comments and here-document bodies are already taken out.
 // Every rule accepts any text (what is wrong is left to the caller, who has better words for it than a parser).
-import { createToken, EmbeddedActionsParser, type IToken, Lexer, type TokenType } from 'chevrotain'
-import { anyClass, blankClass, type EscapeCharacter, escapeClass, spaceClass } from './characters.ts'
+import { EmbeddedActionsParser, type IToken, Lexer, type TokenType } from 'chevrotain'
+import { type ArgumentTokens, defineTokens, modesOf } from './argument-tokens.ts'
+import type { EscapeCharacter } from './characters.ts'
 import { lazilyFor } from './lazily.ts'
 
 /** Text between two offsets of the input; `text` is what it means (quotes or escapes may be gone). */
@@ -44,111 +45,6 @@ export interface FromText {
   readonly name?: Piece
 }
 
-interface Tokens {
-  readonly modes: Readonly<Record<string, readonly TokenType[]>>
-  readonly types: Readonly<Record<TokenName, TokenType>>
-}
-type TokenName =
-  | 'FlagsBlank'
-  | 'FlagsEnd'
-  | 'FlagOpen'
-  | 'Rest'
-  | 'FlagBlank'
-  | 'FlagQuoted'
-  | 'FlagEscape'
-  | 'FlagPlain'
-  | 'WordBlank'
-  | 'WordSingle'
-  | 'WordDouble'
-  | 'WordEscape'
-  | 'WordPlain'
-  | 'ListBlank'
-  | 'As'
-  | 'ListWord'
-  | 'JsonBlank'
-  | 'JsonOpen'
-  | 'JsonClose'
-  | 'JsonComma'
-  | 'JsonString'
-  | 'JsonScalar'
-  | 'NestedOpen'
-  | 'NestedClose'
-  | 'NestedText'
-
-function defineTokens(escapeBy: EscapeCharacter): Tokens {
-  const e = escapeClass(escapeBy)
-  const ListWord = createToken({ name: 'ListWord', pattern: new RegExp(`[^${blankClass}]+`) })
-  const types = {
-    FlagsBlank: createToken({
-      name: 'FlagsBlank',
-      pattern: new RegExp(`[${blankClass}]+`),
-      group: Lexer.SKIPPED,
-    }),
-    FlagsEnd: createToken({
-      name: 'FlagsEnd',
-      pattern: new RegExp(`--(?![^${blankClass}])`),
-      push_mode: 'rest',
-    }),
-    FlagOpen: createToken({ name: 'FlagOpen', pattern: /--/, push_mode: 'flag' }),
-    Rest: createToken({ name: 'Rest', pattern: new RegExp(`${anyClass}+`) }),
-    FlagBlank: createToken({ name: 'FlagBlank', pattern: new RegExp(`[${blankClass}]+`), pop_mode: true }),
-    FlagQuoted: quoted('FlagQuoted', ['"', "'"], escapeBy),
-    FlagEscape: createToken({ name: 'FlagEscape', pattern: new RegExp(`${e}${anyClass}?`) }),
-    FlagPlain: createToken({ name: 'FlagPlain', pattern: new RegExp(`[^${blankClass}'"${e}]+`) }),
-    WordBlank: createToken({ name: 'WordBlank', pattern: new RegExp(`[${spaceClass}]+`) }),
-    WordSingle: createToken({ name: 'WordSingle', pattern: /'[^']*'?/ }),
-    WordDouble: quoted('WordDouble', ['"'], escapeBy),
-    WordEscape: createToken({ name: 'WordEscape', pattern: new RegExp(`${e}${anyClass}?`) }),
-    WordPlain: createToken({ name: 'WordPlain', pattern: new RegExp(`[^${spaceClass}'"${e}]+`) }),
-    ListBlank: createToken({
-      name: 'ListBlank',
-      pattern: new RegExp(`[${blankClass}]+`),
-      group: Lexer.SKIPPED,
-    }),
-    As: createToken({ name: 'As', pattern: /[aA][sS]/, longer_alt: ListWord, categories: ListWord }),
-    ListWord,
-    JsonBlank: createToken({ name: 'JsonBlank', pattern: /[ \t\r\n]+/, group: Lexer.SKIPPED }),
-    JsonOpen: createToken({ name: 'JsonOpen', pattern: /\[/, push_mode: 'jsonItems' }),
-    JsonClose: createToken({ name: 'JsonClose', pattern: /\]/ }),
-    JsonComma: createToken({ name: 'JsonComma', pattern: /,/ }),
-    JsonString: quoted('JsonString', ['"'], '\\'),
-    JsonScalar: createToken({ name: 'JsonScalar', pattern: /[^\s",[\]{}]+/ }),
-    NestedOpen: createToken({ name: 'NestedOpen', pattern: /[[{]/, push_mode: 'jsonNested' }),
-    NestedClose: createToken({ name: 'NestedClose', pattern: /[\]}]/, pop_mode: true }),
-    NestedText: createToken({ name: 'NestedText', pattern: /[^"[\]{}]+/ }),
-  }
-  const t = types
-  return {
-    types,
-    modes: {
-      flags: [t.FlagsBlank, t.FlagsEnd, t.FlagOpen, t.Rest],
-      flag: [t.FlagBlank, t.FlagQuoted, t.FlagEscape, t.FlagPlain],
-      rest: [t.FlagsBlank, t.Rest],
-      words: [t.WordBlank, t.WordSingle, t.WordDouble, t.WordEscape, t.WordPlain],
-      list: [t.ListBlank, t.As, t.ListWord],
-      json: [t.JsonBlank, t.JsonOpen],
-      jsonItems: [t.JsonBlank, t.JsonString, t.JsonComma, t.JsonClose, t.NestedOpen, t.JsonScalar],
-      jsonNested: [t.JsonString, t.NestedOpen, t.NestedClose, t.NestedText],
-    },
-  }
-}
-
-/** A token from a quote to the same quote or the end of the text. By hand: a regular expression would keep a backtracking stack. */
-function quoted(name: string, quotes: readonly string[], escapeBy: EscapeCharacter): TokenType {
-  return createToken({
-    name,
-    line_breaks: true,
-    start_chars_hint: [...quotes],
-    pattern: (text: string, offset: number) => {
-      const quote = text[offset]
-      if (quote === undefined || !quotes.includes(quote)) return null
-      let at = offset + 1
-      while (at < text.length && text[at] !== quote) at += text[at] === escapeBy ? 2 : 1
-      return [text.slice(offset, Math.min(at + 1, text.length))] as [string]
-    },
-  })
-}
-
 /** The text without escape characters, and where what is left stood: each stands for the character behind it, one at the very end for nothing. */
 function withoutEscapes(
   text: string,
@@ -163,7 +59,7 @@ function withoutEscapes(
 }
 
 class ArgumentsParser extends EmbeddedActionsParser {
-  readonly #types: Tokens['types']
+  readonly #types: ArgumentTokens['types']
   readonly #escape: EscapeCharacter
   readonly flags: (this: void) => FlagsAndRest
   readonly words: (this: void) => readonly Piece[]
@@ -171,8 +67,8 @@ class ArgumentsParser extends EmbeddedActionsParser {
   readonly from: (this: void) => FromText
   readonly json: (this: void) => readonly JsonElement[]
 
-  constructor(tokens: Tokens, escapeBy: EscapeCharacter, skipValidations: boolean) {
-    super({ modes: copy(tokens.modes), defaultMode: 'words' }, { skipValidations, maxLookahead: 1 })
+  constructor(tokens: ArgumentTokens, escapeBy: EscapeCharacter, skipValidations: boolean) {
+    super({ modes: modesOf(tokens), defaultMode: 'words' }, { skipValidations, maxLookahead: 1 })
     this.#types = tokens.types
     this.#escape = escapeBy
     const t = tokens.types
@@ -300,10 +196,6 @@ class ArgumentsParser extends EmbeddedActionsParser {
   }
 }
 
-function copy(modes: Tokens['modes']): Record<string, TokenType[]> {
-  return Object.fromEntries(Object.entries(modes).map(([name, types]) => [name, [...types]]))
-}
-
 function pieceOf(token: IToken): Piece {
   return { text: token.image, start: token.startOffset, end: token.startOffset + token.image.length }
 }
@@ -376,7 +268,7 @@ export interface ArgumentsGrammar {
 export function makeArgumentsGrammar(escapeBy: EscapeCharacter, validate = false): ArgumentsGrammar {
   const tokens = defineTokens(escapeBy)
   const lexer = new Lexer(
-    { modes: copy(tokens.modes), defaultMode: 'words' },
+    { modes: modesOf(tokens), defaultMode: 'words' },
     { positionTracking: 'onlyOffset', skipValidations: !validate },
   )
   const parser = new ArgumentsParser(tokens, escapeBy, !validate)

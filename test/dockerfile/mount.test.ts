@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest'
 import type { Diagnostic } from '../../src/core/diagnostic.ts'
 import type { Run } from '../../src/dockerfile/ast.ts'
-import { type Mount, mountFrom, readMounts } from '../../src/dockerfile/mount.ts'
+import { mountFrom, readMounts } from '../../src/dockerfile/mount.ts'
+import type { Mount } from '../../src/dockerfile/mount-types.ts'
 import { parseDockerfile } from '../../src/dockerfile/parse.ts'
 import { newReport } from '../../src/dockerfile/report.ts'
 

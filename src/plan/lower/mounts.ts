@@ -3,16 +3,8 @@ import type { Diagnostic } from '../../core/diagnostic.ts'
 import type { MountFlag, Run, Word } from '../../dockerfile/ast.ts'
 import { coveredMount } from '../../dockerfile/lint/planned/duplicate-mount-target.ts'
 import { missingTarget } from '../../dockerfile/lint/planned/mount-without-target.ts'
-import {
-  type CacheMount,
-  isMountKind,
-  lastElement,
-  type Mount,
-  type MountKind,
-  type MountOwner,
-  mountKind,
-  readMounts,
-} from '../../dockerfile/mount.ts'
+import { isMountKind, lastElement, mountKind, readMounts } from '../../dockerfile/mount.ts'
+import type { CacheMount, Mount, MountKind, MountOwner } from '../../dockerfile/mount-types.ts'
 import { newReport } from '../../dockerfile/report.ts'
 import type { ExecMount, OpRef } from '../../graph/op.ts'
 import { expandIn } from '../expand.ts'
