@@ -13,7 +13,7 @@ import { backoffMs, pause } from '../registry/retry.ts'
 import type { RetryPolicy } from '../registry/types.ts'
 import type { ContentStore } from '../store/types.ts'
 import { askUrl } from './http-ask.ts'
-import { checksumFailure, connectionFailure, isTransientFailure, statusFailure } from './http-failure.ts'
+import { checksumFailure, isTransientFailure, networkFailure, statusFailure } from './http-failure.ts'
 import { filenameOf, secondsOf, tagOf } from './http-headers.ts'
 import { type HttpRecord, openHttpRecords } from './http-records.ts'
 import type { ReadSecret } from './secret.ts'
@@ -164,7 +164,7 @@ function named(act: string, thrown: unknown): unknown {
     const message = thrown.message.replace('the registry sends', 'the server sends')
     return new SlipwayError({ code: 'ERR_HTTP_TIMEOUT', message, cause: thrown })
   }
-  return connectionFailure(act, thrown)
+  return networkFailure(act, thrown)
 }
 
 function conditions({ etag, lastModified, date }: HttpRecord): Record<string, string> {

@@ -1,6 +1,8 @@
 // Where a registry answers: its host, and whether it speaks TLS.
+
+import { codeOf } from './connection-failure.ts'
 import type { Exchange } from './exchange.ts'
-import { codeOf, networkFailure } from './failure.ts'
+import { networkFailure } from './failure.ts'
 import { hostOf, isLoopback } from './host.ts'
 
 /** What a plain HTTP server does to a TLS handshake. */

@@ -1,6 +1,7 @@
 // What a registry or the network says, as one line for a person and a stable code for a program.
 import type { Readable } from 'node:stream'
-import { errnoOf, SlipwayError } from '../core/error.ts'
+import { oneLine, SlipwayError } from '../core/error.ts'
+import { type ConnectionFailure, connectionFailure, isTls } from './connection-failure.ts'
 import { paced } from './paced.ts'
 
 const maxReadBytes = 64 << 10
@@ -31,45 +32,12 @@ const statuses: Readonly<Record<number, Kind>> = {
   },
 }
 
-const network: Readonly<Record<string, Kind>> = {
-  ECONNREFUSED: {
-    code: 'ERR_REGISTRY_UNREACHABLE',
-    reason: 'connection refused',
-    hint: 'is the registry running, and is the port right?',
-  },
-  ENOTFOUND: {
-    code: 'ERR_REGISTRY_UNREACHABLE',
-    reason: 'no such host',
-    hint: "check the registry's name and the DNS set-up",
-  },
-  EAI_AGAIN: {
-    code: 'ERR_REGISTRY_UNREACHABLE',
-    reason: 'the host name could not be resolved',
-    hint: 'check the network and the DNS set-up',
-  },
-  EHOSTUNREACH: { code: 'ERR_REGISTRY_UNREACHABLE', reason: 'no route to host' },
-  ENETUNREACH: { code: 'ERR_REGISTRY_UNREACHABLE', reason: 'network unreachable' },
-  ECONNRESET: { code: 'ERR_REGISTRY_INTERRUPTED', reason: 'connection reset' },
-  EPIPE: { code: 'ERR_REGISTRY_INTERRUPTED', reason: 'connection closed by the registry' },
-  UND_ERR_SOCKET: { code: 'ERR_REGISTRY_INTERRUPTED', reason: 'connection closed by the registry' },
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: {
-    code: 'ERR_REGISTRY_INTERRUPTED',
-    reason: 'the answer was cut short',
-  },
-  UND_ERR_ABORTED: { code: 'ERR_REGISTRY_INTERRUPTED', reason: 'the request was aborted' },
-  ETIMEDOUT: { code: 'ERR_REGISTRY_TIMEOUT', reason: 'connection timed out' },
-  UND_ERR_CONNECT_TIMEOUT: { code: 'ERR_REGISTRY_TIMEOUT', reason: 'connection timed out' },
-  UND_ERR_HEADERS_TIMEOUT: { code: 'ERR_REGISTRY_TIMEOUT', reason: 'the registry does not answer' },
-  UND_ERR_BODY_TIMEOUT: { code: 'ERR_REGISTRY_TIMEOUT', reason: 'the registry stopped sending' },
-  UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: {
-    code: 'ERR_DIGEST_MISMATCH',
-    reason: 'the content does not have the size it should have',
-  },
-  UND_ERR_HEADERS_OVERFLOW: { code: 'ERR_REGISTRY_ANSWER', reason: "the answer's header is too large" },
+/** What to do about errors, by their code. */
+const hints: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'is the registry running, and is the port right?',
+  ENOTFOUND: "check the registry's name and the DNS set-up",
+  EAI_AGAIN: 'check the network and the DNS set-up',
 }
-
-const certificate =
-  /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/
 
 /** Whether trying the same again may help. */
 export function isTransient(thrown: unknown): boolean {
@@ -96,48 +64,27 @@ export function isTransientStatus(status: number): boolean {
 /** The failure of a connection; failures that are ours, and aborts by `signal`, pass unchanged. */
 export function networkFailure(act: string, host: string, thrown: unknown): unknown {
   if (thrown instanceof SlipwayError) return thrown
-  const name = codeOf(thrown)
-  if (name === undefined) return thrown
-  const text = thrown instanceof Error ? thrown.message : String(thrown)
-  const kind = kindOf(name, text)
+  const failure = connectionFailure('the registry', thrown)
+  if (failure === undefined) return thrown
+  const { error } = failure
+  const { code, reason, hint } = kindOf(failure)
   return new SlipwayError({
-    code: kind.code,
-    message: `${act}: ${kind.reason} (${host})`,
-    ...(kind.hint === undefined ? {} : { hint: kind.hint }),
-    data: { error: name, ...(transientErrors.has(name) ? { transient: true } : {}) },
+    code,
+    message: `${act}: ${reason} (${host})`,
+    ...(hint === undefined ? {} : { hint }),
+    data: { error, ...(transientErrors.has(error) ? { transient: true } : {}) },
     cause: thrown,
   })
 }
 
-function kindOf(name: string, text: string): Kind {
-  const known = network[name]
-  if (known !== undefined) return known
-  if (name.startsWith('HPE_')) return { code: 'ERR_REGISTRY_ANSWER', reason: 'what it answers is not HTTP' }
-  if (certificate.test(name)) {
-    return {
-      code: 'ERR_REGISTRY_CERTIFICATE',
-      reason: `its certificate is not trusted: ${oneLine(text)}`,
-      hint: 'trust its CA: SLIPWAY_EXTRA_CA_CERTS=file.pem',
-    }
+function kindOf({ kind, reason, error, hint }: ConnectionFailure): Kind {
+  if (error === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') {
+    return { code: 'ERR_DIGEST_MISMATCH', reason: 'the content does not have the size it should have' }
   }
-  if (name === 'EPROTO' || name.startsWith('ERR_SSL_')) {
-    return {
-      code: 'ERR_REGISTRY_CERTIFICATE',
-      reason: 'TLS handshake failed',
-      hint: 'plain HTTP is spoken only to registries on this machine or configured as insecure',
-    }
-  }
-  return { code: 'ERR_REGISTRY_UNREACHABLE', reason: oneLine(text) }
-}
-
-/** The code of a network error, of its cause where a library wrapped it; undefined for what is no network error. */
-export function codeOf(thrown: unknown): string | undefined {
-  if (!(thrown instanceof Error)) return undefined
-  const own = (thrown as { code?: unknown }).code
-  if (typeof own === 'string' && own !== 'ABORT_ERR') return own
-  // undici does not always find a code for bytes that are not HTTP.
-  if (thrown.name === 'HTTPParserError') return 'HPE_UNKNOWN'
-  return errnoOf(thrown.cause)
+  const own = isTls(error)
+    ? 'plain HTTP is spoken only to registries on this machine or configured as insecure'
+    : (hint ?? hints[error])
+  return { code: `ERR_REGISTRY_${kind}`, reason, ...(own === undefined ? {} : { hint: own }) }
 }
 
 /** The failure in an answer; reads (a bounded part of) its body, which is then done. */
@@ -206,7 +153,7 @@ export function describeErrors(text: string): string {
     value = JSON.parse(text)
   } catch {
     // Proxies answer in HTML, which helps nobody.
-    return /^\s*</.test(text) ? '' : oneLine(text)
+    return /^\s*</.test(text) ? '' : briefly(text)
   }
   const document = value as {
     errors?: unknown
@@ -224,12 +171,9 @@ export function describeErrors(text: string): string {
   for (const member of [document?.error_description, document?.details, document?.message, document?.error]) {
     if (said.length === 0 && typeof member === 'string') said.push(member)
   }
-  return oneLine(said.filter(Boolean).join('; '))
+  return briefly(said.filter(Boolean).join('; '))
 }
 
-function oneLine(text: string): string {
-  return text
-    .replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ')
-    .trim()
-    .slice(0, maxShown)
+function briefly(text: string): string {
+  return oneLine(text.replace(/\s+/g, ' ')).trim().slice(0, maxShown)
 }

@@ -2,7 +2,8 @@
 // would try again by itself for ever, as it does with a connection that closes before anything was sent on it.
 import type { Dispatcher, Pool } from 'undici'
 import { SlipwayError } from '../core/error.ts'
-import { codeOf, networkFailure } from './failure.ts'
+import { codeOf } from './connection-failure.ts'
+import { networkFailure } from './failure.ts'
 
 /** Connections to the proxy at `url`, for undici's `clientFactory`. `pool` is undici's class, which is loaded late. */
 export function proxyClient(pool: typeof Pool, url: URL, options: object): Dispatcher {
