@@ -20,7 +20,7 @@ import { containersMissing, type Layers, makeLayers } from '../sandbox/busybox-r
 
 export interface SandboxCase {
   readonly sandbox: () => Sandbox
-  /** Why it cannot run here; the suite's name then says so. */
+  /** What it needs and is not here; the suite's name then says so. */
   readonly missing?: string | undefined
 }
 
@@ -71,7 +71,7 @@ export async function runIn(layers: Layers, sandbox: Sandbox, changes: Changes):
 /** Registers the suite for one implementation. */
 export function describeSandbox(name: string, { sandbox, missing }: SandboxCase): void {
   const reason = missing ?? containersMissing()
-  const title = reason === undefined ? name : `${name} (skipped: ${reason})`
+  const title = reason === undefined ? name : `${name} (${reason})`
   describe.skipIf(reason !== undefined)(title, () => {
     let layers: Layers
     let box: Sandbox

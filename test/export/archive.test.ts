@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { createReadStream } from 'node:fs'
 import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -12,6 +12,8 @@ import { type Output, parseOutput } from '../../src/export/output.ts'
 import { parseIndex, parseManifest } from '../../src/image/parse.ts'
 import type { BlobSource } from '../../src/image/validate.ts'
 import { describeExporter } from '../contract/exporter.ts'
+import { missing } from '../support/missing.ts'
+import { isRoot } from '../sys/native.ts'
 import { collect, type Sample, sampleContext, sampleImage } from './sample.ts'
 
 const run = promisify(execFile)
@@ -182,15 +184,12 @@ describe('archives', () => {
   })
 })
 
-const has = (tool: string): boolean => spawnSync(tool, ['--version']).status === 0
-const isRoot = process.getuid?.() === 0
-
 describe('other tools', () => {
-  test.skipIf(!has('skopeo')).each([
+  test.skipIf(missing('skopeo') !== undefined).each([
     ['oci-archive', 'type=oci', ':1'],
     ['oci-archive', 'type=oci,compression=zstd', ':1'],
     ['docker-archive', 'type=docker', ':docker.io/library/app:1'],
-  ])('skopeo copies a %s (%s) (skipped without skopeo)', async (transport, spec, reference) => {
+  ])('skopeo copies a %s (%s) (needs skopeo)', async (transport, spec, reference) => {
     const root = await temporary()
     const sample = await sampleImage()
     const { config } = await exporter(`${spec},dest=${root}/a.tar`, sample).export(
@@ -205,8 +204,8 @@ describe('other tools', () => {
     await rm(root, { recursive: true })
   })
 
-  test.skipIf(!has('podman') || !isRoot)(
-    'podman loads both archives (skipped without podman or root)',
+  test.skipIf(!isRoot || missing('podman') !== undefined)(
+    'podman loads both archives (needs root and podman)',
     async () => {
       const root = await temporary()
       const sample = await sampleImage()

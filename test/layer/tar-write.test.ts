@@ -17,7 +17,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { TarEntry, TarEntryType } from '../../src/layer/tar-entry.ts'
 import { readTar } from '../../src/layer/tar-read.ts'
 import { type TarInput, writeTar } from '../../src/layer/tar-write.ts'
-import { testNative } from '../sys/native.ts'
+import { isRoot, testNative } from '../sys/native.ts'
 import { collect, inPieces } from './tar-fixture.ts'
 
 let directory: string
@@ -222,79 +222,76 @@ describe('what is written', () => {
   })
 })
 
-describe('GNU tar reads it to the byte (needs root)', () => {
-  test.skipIf(process.getuid?.() !== 0)(
-    'modes, owners, times, links, devices, attributes, odd names',
-    async () => {
-      const capability = Buffer.from('0100000280ff00fe0000000000000000000000ff', 'hex')
-      const value = Buffer.from([0, 0xff, 0x0a, 0x3d, 0x80, 0xfe])
-      const odd = 'odd \xff\xfe\n"\'é'
-      const deep = `${'d'.repeat(90)}/${'e'.repeat(90)}/${'f'.repeat(200)}`
-      const inputs: TarInput[] = [
-        { entry: entry('d', { type: 'directory', mode: 0o1777, mtimeNs: -1_500_000_000n }) },
-        {
-          entry: entry('d/f', {
-            size: 5,
-            mode: 0o4755,
-            uid: 300_000,
-            gid: 3_000_000,
-            xattrs: new Map([
-              ['security.capability', capability],
-              ['user.v=%', value],
-            ]),
-            mtimeNs: 8_589_934_600_123_456_789n,
-          }),
-          body: Buffer.from('hello'),
-        },
-        { entry: entry('d/h', { type: 'hardlink', linkTarget: 'd/f' }) },
-        { entry: entry(odd, { size: 1 }), body: Buffer.from('x') },
-        { entry: entry('s', { type: 'symlink', linkTarget: `../${'t'.repeat(120)}\xff`, mode: 0o777 }) },
-        { entry: entry('c', { type: 'char', devMajor: 300, devMinor: 70_000, mode: 0o600 }) },
-        { entry: entry('p', { type: 'fifo' }) },
-        { entry: entry(deep, { size: 2 }), body: Buffer.from('ok') },
-      ]
-      writeFileSync(join(directory, 'a.tar'), await collect(writeTar(inputs)))
-      const out = join(directory, 'out')
-      mkdirSync(out)
-      execFileSync('tar', [
-        '--numeric-owner',
-        '--xattrs',
-        '--xattrs-include=*',
-        '-xpf',
-        join(directory, 'a.tar'),
-        '-C',
-        out,
-      ])
-      const stat = (path: string) => lstatSync(Buffer.from(`${out}/${path}`, 'latin1'), { bigint: true })
-      expect(stat('d')).toMatchObject({ mode: BigInt(0o041777), mtimeNs: -1_500_000_000n })
-      expect(stat('d/f')).toMatchObject({
-        mode: BigInt(0o104755),
-        uid: 300_000n,
-        gid: 3_000_000n,
-        mtimeNs: 8_589_934_600_123_456_789n,
-        nlink: 2n,
-      })
-      expect(stat('d/h').ino).toBe(stat('d/f').ino)
-      expect(stat(odd).size).toBe(1n)
-      expect(readlinkSync(`${out}/s`, 'latin1')).toBe(`../${'t'.repeat(120)}\xff`)
-      expect(
-        execFileSync('stat', ['-c', '%t:%T', `${out}/c`])
-          .toString()
-          .trim(),
-      ).toBe('12c:11170')
-      expect(stat('p').isFIFO()).toBe(true)
-      expect(readFileSync(`${out}/${deep}`, 'utf8')).toBe('ok')
-      const dump = execFileSync('getfattr', [
-        '-d',
-        '-m-',
-        '-e',
-        'hex',
-        '--absolute-names',
-        `${out}/d/f`,
-      ]).toString()
-      expect(dump).toContain(`security.capability=0x${capability.toString('hex')}`)
-      expect(dump).toContain(`user.v\\075%=0x${value.toString('hex')}`)
-      chmodSync(`${out}/d`, 0o755)
-    },
-  )
+describe.skipIf(!isRoot)('GNU tar reads it to the byte (needs root)', () => {
+  test('modes, owners, times, links, devices, attributes, odd names', async () => {
+    const capability = Buffer.from('0100000280ff00fe0000000000000000000000ff', 'hex')
+    const value = Buffer.from([0, 0xff, 0x0a, 0x3d, 0x80, 0xfe])
+    const odd = 'odd \xff\xfe\n"\'é'
+    const deep = `${'d'.repeat(90)}/${'e'.repeat(90)}/${'f'.repeat(200)}`
+    const inputs: TarInput[] = [
+      { entry: entry('d', { type: 'directory', mode: 0o1777, mtimeNs: -1_500_000_000n }) },
+      {
+        entry: entry('d/f', {
+          size: 5,
+          mode: 0o4755,
+          uid: 300_000,
+          gid: 3_000_000,
+          xattrs: new Map([
+            ['security.capability', capability],
+            ['user.v=%', value],
+          ]),
+          mtimeNs: 8_589_934_600_123_456_789n,
+        }),
+        body: Buffer.from('hello'),
+      },
+      { entry: entry('d/h', { type: 'hardlink', linkTarget: 'd/f' }) },
+      { entry: entry(odd, { size: 1 }), body: Buffer.from('x') },
+      { entry: entry('s', { type: 'symlink', linkTarget: `../${'t'.repeat(120)}\xff`, mode: 0o777 }) },
+      { entry: entry('c', { type: 'char', devMajor: 300, devMinor: 70_000, mode: 0o600 }) },
+      { entry: entry('p', { type: 'fifo' }) },
+      { entry: entry(deep, { size: 2 }), body: Buffer.from('ok') },
+    ]
+    writeFileSync(join(directory, 'a.tar'), await collect(writeTar(inputs)))
+    const out = join(directory, 'out')
+    mkdirSync(out)
+    execFileSync('tar', [
+      '--numeric-owner',
+      '--xattrs',
+      '--xattrs-include=*',
+      '-xpf',
+      join(directory, 'a.tar'),
+      '-C',
+      out,
+    ])
+    const stat = (path: string) => lstatSync(Buffer.from(`${out}/${path}`, 'latin1'), { bigint: true })
+    expect(stat('d')).toMatchObject({ mode: BigInt(0o041777), mtimeNs: -1_500_000_000n })
+    expect(stat('d/f')).toMatchObject({
+      mode: BigInt(0o104755),
+      uid: 300_000n,
+      gid: 3_000_000n,
+      mtimeNs: 8_589_934_600_123_456_789n,
+      nlink: 2n,
+    })
+    expect(stat('d/h').ino).toBe(stat('d/f').ino)
+    expect(stat(odd).size).toBe(1n)
+    expect(readlinkSync(`${out}/s`, 'latin1')).toBe(`../${'t'.repeat(120)}\xff`)
+    expect(
+      execFileSync('stat', ['-c', '%t:%T', `${out}/c`])
+        .toString()
+        .trim(),
+    ).toBe('12c:11170')
+    expect(stat('p').isFIFO()).toBe(true)
+    expect(readFileSync(`${out}/${deep}`, 'utf8')).toBe('ok')
+    const dump = execFileSync('getfattr', [
+      '-d',
+      '-m-',
+      '-e',
+      'hex',
+      '--absolute-names',
+      `${out}/d/f`,
+    ]).toString()
+    expect(dump).toContain(`security.capability=0x${capability.toString('hex')}`)
+    expect(dump).toContain(`user.v\\075%=0x${value.toString('hex')}`)
+    chmodSync(`${out}/d`, 0o755)
+  })
 })

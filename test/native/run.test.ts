@@ -10,179 +10,176 @@ import type { ProcessSpec, Sandbox } from '../../src/sandbox/types.ts'
 import { openNative } from '../../src/sys/native.ts'
 import { runIn, sleepers } from '../contract/sandbox.ts'
 import { containersMissing, type Layers, makeLayers } from '../sandbox/busybox-root.ts'
+import { missing } from '../support/missing.ts'
 
 const dist = new URL('../../dist', import.meta.url).pathname
 const here = new URL('.', import.meta.url).pathname
 const helper = join(dist, 'slipway-helper')
-const missing = existsSync(helper) ? containersMissing() : 'the helper is not built'
+const lacking = existsSync(helper) ? containersMissing() : 'needs dist/slipway-helper'
+const needs = lacking === undefined ? '' : ` (${lacking})`
 
-describe.skipIf(missing !== undefined)(
-  `slipway-helper run${missing === undefined ? '' : ` (${missing})`}`,
-  () => {
-    let layers: Layers
-    let box: Sandbox
-    beforeAll(() => {
-      layers = makeLayers()
-      box = nativeSandbox({ native: openNative(dist) })
-      execFileSync('cc', [
-        '-static',
-        '-O1',
-        '-D_GNU_SOURCE',
-        '-o',
-        join(layers.base, 'bin/probe'),
-        join(here, 'probe.c'),
-      ])
-    })
-    afterAll(() => layers.remove())
+describe.skipIf(lacking !== undefined)(`slipway-helper run${needs}`, () => {
+  let layers: Layers
+  let box: Sandbox
+  beforeAll(() => {
+    layers = makeLayers()
+    box = nativeSandbox({ native: openNative(dist) })
+    execFileSync('cc', [
+      '-static',
+      '-O1',
+      '-D_GNU_SOURCE',
+      '-o',
+      join(layers.base, 'bin/probe'),
+      join(here, 'probe.c'),
+    ])
+  })
+  afterAll(() => layers.remove())
 
-    test('the system call filter gives exactly these verdicts', async () => {
-      const { out } = await runIn(layers, box, { args: ['/bin/probe'] })
-      const verdicts = Object.fromEntries(
-        out
-          .trimEnd()
-          .split('\n')
-          .map((line) => line.split(' ')),
-      )
-      const native = process.arch === 'x64' ? { ...common, ...x86 } : common
-      expect(verdicts).toEqual(native)
-    })
-
-    test('a set-uid program gains its owner', async () => {
-      const layer = layers.layer({ bin: null })
-      execFileSync('cp', [join(layers.base, 'bin/probe'), join(layer, 'bin/suid')])
-      chmodSync(join(layer, 'bin/suid'), 0o4755)
-      const { out } = await runIn(layers, box, {
-        args: ['/bin/suid', 'id'],
-        user: '1000:1000',
-        lower: [layers.base, layer],
-      })
-      expect(out).toBe('uid=1000 euid=0\n')
-    })
-
-    test('an interpreter of /proc/self/exe reaches the helper read-only', async () => {
-      // A program of its own: that of the other tests is always running somewhere, and so "busy".
-      const own = layers.layer({})
-      execFileSync('cp', [helper, own])
-      const ownBox = nativeSandbox({ native: openNative(own) })
-      const layer = layers.layer({ evil: '#!/proc/self/exe\n' })
-      chmodSync(join(layer, 'evil'), 0o755)
-      const { exit, err } = await runIn(layers, ownBox, { args: ['/evil'], lower: [layers.base, layer] })
-      expect([exit.code, err]).toEqual([2, 'slipway-helper is a part of slipway and is not run by hand\n'])
-
-      const running = runIn(layers, ownBox, { script: 'sleep 8871' })
-      const settled = expect(running).rejects.toThrow('died')
-      await waitFor(() => sleepers('8871') === 1)
-      const outer = await waitFor(() => childHelper())
-      const first = await waitFor(() => processes().find(({ parent }) => parent === outer.pid))
-      const held = openSync(`/proc/${first.pid}/exe`, oPath)
-      process.kill(outer.pid, 'SIGKILL')
-      await settled
-      await waitFor(() => sleepers('8871') === 0)
-      expect(errnoOfOpen(`/proc/self/fd/${held}`)).toBe('EROFS')
-      closeSync(held)
-    })
-
-    test('killing the helper leaves no process and no mount', async () => {
-      const running = runIn(layers, box, { script: 'sleep 8881 & setsid sleep 8882 & sleep 8883' })
-      const settled = expect(running).rejects.toMatchObject({ code: 'ERR_SANDBOX_HELPER_DIED' })
-      await waitFor(() => sleepers('888[123]') === 3)
-      expect(mounts(layers.directory)).toBeGreaterThan(0)
-      process.kill((await waitFor(() => childHelper())).pid, 'SIGKILL')
-      await settled
-      await waitFor(() => sleepers('888[123]') === 0 && mounts(layers.directory) === 0)
-    })
-
-    test('killing the caller leaves no process and no mount', async () => {
-      const request = join(layers.directory, 'request')
-      writeFileSync(request, encodeRunRequest(spec({ args: ['/bin/sleep', '8891'] }), 'pipe'))
-      const caller = spawn(
-        '/bin/sh',
-        ['-c', '"$0" run $$ 3<"$1" 4>/dev/null >/dev/null; :', helper, request],
-        { stdio: 'ignore' },
-      )
-      await waitFor(() => sleepers('8891') === 1)
-      caller.kill('SIGKILL')
-      await waitFor(() => sleepers('8891') === 0 && mounts(layers.directory) === 0)
-    })
-
-    test('SIGTERM reaches the process and its children', async () => {
-      const request = join(layers.directory, 'request')
-      writeFileSync(request, encodeRunRequest(spec({ args: ['/bin/sh', '-c', 'sleep 8895 | cat'] }), 'pipe'))
-      const status = join(layers.directory, 'status')
-      const child = spawn(helper, ['run', String(process.pid)], {
-        stdio: ['ignore', 'ignore', 'inherit', openSync(request, 'r'), openSync(status, 'w')],
-        env: {},
-      })
-      await waitFor(() => sleepers('8895') === 1)
-      child.kill('SIGTERM')
-      await new Promise((resolve) => child.once('exit', resolve))
-      expect(readFileSync(status, 'utf8')).toBe('{"started":true}\n{"exit":{"code":143,"signal":15}}\n')
-    })
-
-    test.skipIf(!existsSync('/usr/bin/script'))(
-      'on a terminal it is the foreground job, and gives it back',
-      async () => {
-        const request = join(layers.directory, 'request')
-        const status = join(layers.directory, 'status')
-        const text = 'test -t 0 && echo on-a-terminal; trap "echo interrupted" INT; sleep 8899; exit 5'
-        writeFileSync(request, encodeRunRequest(spec({ args: ['/bin/sh', '-c', text] }), 'inherit'))
-        const command = `${helper} run $$ 3<${request} 4>${status}; read line; echo "got $line"`
-        const terminal = spawn('script', ['-qec', `sh -c '${command}'`, '/dev/null'], {
-          stdio: ['pipe', 'pipe', 'inherit'],
-        })
-        let seen = ''
-        terminal.stdout.on('data', (chunk: Buffer) => {
-          seen += chunk.toString()
-        })
-        await waitFor(() => sleepers('8899') === 1)
-        terminal.stdin.write('\x03')
-        await waitFor(() => sleepers('8899') === 0 && readIfThere(status).includes('exit'))
-        terminal.stdin.write('typed\n')
-        await new Promise((resolve) => terminal.once('close', resolve))
-        expect(seen.replace(/\r/g, '')).toMatch(/^on-a-terminal\n\^Cinterrupted\n(typed\n)?got typed\n/)
-        expect(readFileSync(status, 'utf8')).toBe('{"started":true}\n{"exit":{"code":5}}\n')
-      },
+  test('the system call filter gives exactly these verdicts', async () => {
+    const { out } = await runIn(layers, box, { args: ['/bin/probe'] })
+    const verdicts = Object.fromEntries(
+      out
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(' ')),
     )
+    const native = process.arch === 'x64' ? { ...common, ...x86 } : common
+    expect(verdicts).toEqual(native)
+  })
 
-    test('a step costs a few process starts, not more', async () => {
-      const measure = async (run: () => Promise<unknown>): Promise<number> => {
-        const started = performance.now()
-        for (let i = 0; i < 20; i++) await run()
-        return performance.now() - started
-      }
-      const start = (): Promise<unknown> =>
-        new Promise((resolve) =>
-          spawn('/bin/busybox', ['true'], { stdio: ['ignore', 'pipe', 'pipe'] }).once('close', resolve),
-        )
-      const ratios: number[] = []
-      // Side by side, so that a busy machine slows both. Idle it is about 5 ms to 1 ms.
-      for (let round = 0; round < 3; round++) {
-        const plain = await measure(start)
-        ratios.push((await measure(() => runIn(layers, box, { args: ['/bin/true'] }))) / plain)
-      }
-      expect(Math.min(...ratios)).toBeLessThan(15)
+  test('a set-uid program gains its owner', async () => {
+    const layer = layers.layer({ bin: null })
+    execFileSync('cp', [join(layers.base, 'bin/probe'), join(layer, 'bin/suid')])
+    chmodSync(join(layer, 'bin/suid'), 0o4755)
+    const { out } = await runIn(layers, box, {
+      args: ['/bin/suid', 'id'],
+      user: '1000:1000',
+      lower: [layers.base, layer],
     })
+    expect(out).toBe('uid=1000 euid=0\n')
+  })
 
-    function spec(changes: Partial<ProcessSpec>): ProcessSpec {
-      const { upper, work } = layers.writable()
-      return {
-        root: { lower: [layers.base], upper, work },
-        args: ['/bin/true'],
-        env: ['PATH=/bin'],
-        cwd: '/',
-        user: '',
-        hostname: 'h',
-        network: 'default',
-        security: 'sandbox',
-        mounts: [],
-        hosts: [],
-        ...changes,
-      }
+  test('an interpreter of /proc/self/exe reaches the helper read-only', async () => {
+    // A program of its own: that of the other tests is always running somewhere, and so "busy".
+    const own = layers.layer({})
+    execFileSync('cp', [helper, own])
+    const ownBox = nativeSandbox({ native: openNative(own) })
+    const layer = layers.layer({ evil: '#!/proc/self/exe\n' })
+    chmodSync(join(layer, 'evil'), 0o755)
+    const { exit, err } = await runIn(layers, ownBox, { args: ['/evil'], lower: [layers.base, layer] })
+    expect([exit.code, err]).toEqual([2, 'slipway-helper is a part of slipway and is not run by hand\n'])
+
+    const running = runIn(layers, ownBox, { script: 'sleep 8871' })
+    const settled = expect(running).rejects.toThrow('died')
+    await waitFor(() => sleepers('8871') === 1)
+    const outer = await waitFor(() => childHelper())
+    const first = await waitFor(() => processes().find(({ parent }) => parent === outer.pid))
+    const held = openSync(`/proc/${first.pid}/exe`, oPath)
+    process.kill(outer.pid, 'SIGKILL')
+    await settled
+    await waitFor(() => sleepers('8871') === 0)
+    expect(errnoOfOpen(`/proc/self/fd/${held}`)).toBe('EROFS')
+    closeSync(held)
+  })
+
+  test('killing the helper leaves no process and no mount', async () => {
+    const running = runIn(layers, box, { script: 'sleep 8881 & setsid sleep 8882 & sleep 8883' })
+    const settled = expect(running).rejects.toMatchObject({ code: 'ERR_SANDBOX_HELPER_DIED' })
+    await waitFor(() => sleepers('888[123]') === 3)
+    expect(mounts(layers.directory)).toBeGreaterThan(0)
+    process.kill((await waitFor(() => childHelper())).pid, 'SIGKILL')
+    await settled
+    await waitFor(() => sleepers('888[123]') === 0 && mounts(layers.directory) === 0)
+  })
+
+  test('killing the caller leaves no process and no mount', async () => {
+    const request = join(layers.directory, 'request')
+    writeFileSync(request, encodeRunRequest(spec({ args: ['/bin/sleep', '8891'] }), 'pipe'))
+    const caller = spawn('/bin/sh', ['-c', '"$0" run $$ 3<"$1" 4>/dev/null >/dev/null; :', helper, request], {
+      stdio: 'ignore',
+    })
+    await waitFor(() => sleepers('8891') === 1)
+    caller.kill('SIGKILL')
+    await waitFor(() => sleepers('8891') === 0 && mounts(layers.directory) === 0)
+  })
+
+  test('SIGTERM reaches the process and its children', async () => {
+    const request = join(layers.directory, 'request')
+    writeFileSync(request, encodeRunRequest(spec({ args: ['/bin/sh', '-c', 'sleep 8895 | cat'] }), 'pipe'))
+    const status = join(layers.directory, 'status')
+    const child = spawn(helper, ['run', String(process.pid)], {
+      stdio: ['ignore', 'ignore', 'inherit', openSync(request, 'r'), openSync(status, 'w')],
+      env: {},
+    })
+    await waitFor(() => sleepers('8895') === 1)
+    child.kill('SIGTERM')
+    await new Promise((resolve) => child.once('exit', resolve))
+    expect(readFileSync(status, 'utf8')).toBe('{"started":true}\n{"exit":{"code":143,"signal":15}}\n')
+  })
+
+  test.skipIf(missing('script') !== undefined)(
+    'on a terminal it is the foreground job, and gives it back (needs script)',
+    async () => {
+      const request = join(layers.directory, 'request')
+      const status = join(layers.directory, 'status')
+      const text = 'test -t 0 && echo on-a-terminal; trap "echo interrupted" INT; sleep 8899; exit 5'
+      writeFileSync(request, encodeRunRequest(spec({ args: ['/bin/sh', '-c', text] }), 'inherit'))
+      const command = `${helper} run $$ 3<${request} 4>${status}; read line; echo "got $line"`
+      const terminal = spawn('script', ['-qec', `sh -c '${command}'`, '/dev/null'], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      })
+      let seen = ''
+      terminal.stdout.on('data', (chunk: Buffer) => {
+        seen += chunk.toString()
+      })
+      await waitFor(() => sleepers('8899') === 1)
+      terminal.stdin.write('\x03')
+      await waitFor(() => sleepers('8899') === 0 && readIfThere(status).includes('exit'))
+      terminal.stdin.write('typed\n')
+      await new Promise((resolve) => terminal.once('close', resolve))
+      expect(seen.replace(/\r/g, '')).toMatch(/^on-a-terminal\n\^Cinterrupted\n(typed\n)?got typed\n/)
+      expect(readFileSync(status, 'utf8')).toBe('{"started":true}\n{"exit":{"code":5}}\n')
+    },
+  )
+
+  test('a step costs a few process starts, not more', async () => {
+    const measure = async (run: () => Promise<unknown>): Promise<number> => {
+      const started = performance.now()
+      for (let i = 0; i < 20; i++) await run()
+      return performance.now() - started
     }
-  },
-)
+    const start = (): Promise<unknown> =>
+      new Promise((resolve) =>
+        spawn('/bin/busybox', ['true'], { stdio: ['ignore', 'pipe', 'pipe'] }).once('close', resolve),
+      )
+    const ratios: number[] = []
+    // Side by side, so that a busy machine slows both. Idle it is about 5 ms to 1 ms.
+    for (let round = 0; round < 3; round++) {
+      const plain = await measure(start)
+      ratios.push((await measure(() => runIn(layers, box, { args: ['/bin/true'] }))) / plain)
+    }
+    expect(Math.min(...ratios)).toBeLessThan(15)
+  })
 
-describe.skipIf(missing !== undefined)('a malformed request', () => {
+  function spec(changes: Partial<ProcessSpec>): ProcessSpec {
+    const { upper, work } = layers.writable()
+    return {
+      root: { lower: [layers.base], upper, work },
+      args: ['/bin/true'],
+      env: ['PATH=/bin'],
+      cwd: '/',
+      user: '',
+      hostname: 'h',
+      network: 'default',
+      security: 'sandbox',
+      mounts: [],
+      hosts: [],
+      ...changes,
+    }
+  }
+})
+
+describe.skipIf(lacking !== undefined)(`a malformed request${needs}`, () => {
   const sanitized = join(dist, 'sanitize/slipway-helper')
   const program = existsSync(sanitized) ? sanitized : helper
   const nowhere: ProcessSpec = {

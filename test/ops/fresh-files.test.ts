@@ -1,12 +1,13 @@
 // A file that changes while nothing tells of it: through memory that was mapped and written to before it was listed.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { freshFiles } from '../../src/ops/copy/fresh-files.ts'
 import { hashFiles } from '../../src/ops/copy/hash-files.ts'
 import { localTree } from '../../src/ops/copy/local-tree.ts'
 import type { SourceEntry } from '../../src/ops/copy/source-tree.ts'
-import { testNative } from '../sys/native.ts'
+import { missing } from '../support/missing.ts'
+import { isRoot, testNative } from '../sys/native.ts'
 import { testContext } from './support/context.ts'
 import { copy, openRig, type Rig, writeTree } from './support/rig.ts'
 
@@ -20,21 +21,11 @@ vi.mock('../../src/ops/copy/storage-time.ts', async (original) => {
   return { ...real, storageTime }
 })
 
-const isRoot = process.getuid?.() === 0
 const native = testNative()
 const { signal } = new AbortController()
 
-function hasPython(): boolean {
-  try {
-    execFileSync('python3', ['--version'])
-    return true
-  } catch {
-    return false
-  }
-}
-
-describe.skipIf(!isRoot || !hasPython())(
-  'a file written to through mapped memory (needs root, python3)',
+describe.skipIf(!isRoot || missing('python3') !== undefined)(
+  'a file written to through mapped memory (needs root and python3)',
   () => {
     let rig: Rig
     let writer: ChildProcess | undefined

@@ -25,7 +25,7 @@ const use = useRegistries()
 const patient = { timeouts: { connectMs: 5000, headersMs: 10_000, idleMs: 10_000 } }
 const platform = { os: 'linux', architecture: 'amd64' }
 
-describe.skipIf(!hasDebianRegistry)('with the docker-registry of Debian', () => {
+describe.skipIf(!hasDebianRegistry)('with the docker-registry of Debian (needs docker-registry)', () => {
   let root: string
   let registry: DebianRegistry
   const open = (name: string): Promise<ContentStore> => openContentStore(join(root, name), testNative())

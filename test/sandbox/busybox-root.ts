@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 
 const busybox = '/bin/busybox'
 
-/** Why tests that run containers must skip here; undefined when they can run. */
+/** What tests that run containers need and is not here; undefined when they can run. */
 export function containersMissing(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root'
   if (!existsSync(busybox)) return 'needs busybox-static'

@@ -20,7 +20,6 @@ import {
 import { isRoot, testNative, withDirectory } from './native.ts'
 
 const native = testNative()
-const root = isRoot ? describe : describe.skip
 
 function apply(
   target: string | FileTarget,
@@ -57,7 +56,7 @@ function tree(top: string, below = ''): string[] {
     })
 }
 
-root('metadata (needs root)', () => {
+describe.skipIf(!isRoot)('metadata (needs root)', () => {
   test.each([
     ['nanoseconds', 1_700_000_000_123_456_789n],
     ['before 1970', -1n],
@@ -481,7 +480,7 @@ describe('sources', () => {
   })
 })
 
-root('an overlay (needs root and mounts)', () => {
+describe.skipIf(!isRoot)('an overlay (needs root and mounts)', () => {
   async function withOverlay(
     body: (target: FileTarget & { kind: 'overlay' }, base: string) => Promise<void>,
     layers = 2,

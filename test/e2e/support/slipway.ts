@@ -4,6 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 
+export { missing } from '../../support/missing.ts'
+
 export const repository = resolve(import.meta.dirname, '../../..')
 export const executable = join(repository, 'dist/slipway')
 
@@ -134,11 +136,6 @@ export function tool(program: string, args: readonly string[], env: NodeJS.Proce
     )
   }
   return result.stdout
-}
-
-/** The first of `programs` that is not on PATH; tests that need them name it when they skip. */
-export function missing(...programs: readonly string[]): string | undefined {
-  return programs.find((name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0)
 }
 
 /** Waits until `condition` holds; fails after `timeoutMs`. */
