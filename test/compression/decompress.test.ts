@@ -1,31 +1,21 @@
 // Reading compressed data: every format, cut anywhere, damaged anywhere, in members and frames, and bombs.
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type DecompressOptions, decompress } from '../../src/compression/decompress.ts'
 import { type Compression, sniffCompression } from '../../src/compression/format.ts'
 import { collect, inPieces } from '../layer/tar-fixture.ts'
+import { missing } from '../support/missing.ts'
 import '../support/property-seed.ts'
 import { testNative } from '../sys/native.ts'
+import { wordsOf } from './words.ts'
 
 const native = testNative()
 const read = (bytes: Buffer, piece = 65536, options: Partial<DecompressOptions> = {}): Promise<Buffer> =>
   collect(decompress(inPieces(bytes, piece), { native, what: 'it', ...options }))
 const corrupt = { code: 'ERR_DECOMPRESS_CORRUPT' }
-
-function text(size: number): Buffer {
-  const words = ['layer', 'blob', 'digest', 'whiteout', '\n', '\0\0\0']
-  let seed = 7
-  const parts: string[] = []
-  for (let length = 0; length < size; length += parts.at(-1)?.length ?? 0) {
-    seed = (seed * 1103515245 + 12345) % 2147483648
-    parts.push(words[seed % words.length] ?? '')
-  }
-  return Buffer.from(parts.join('')).subarray(0, size)
-}
 
 /** The formats with the programs that write them. */
 const writers = {
@@ -42,17 +32,16 @@ function packed(format: Format, plain: Buffer, ...flags: string[]): Buffer {
 }
 
 for (const format of Object.keys(writers) as Format[]) {
-  const exists = existsSync(`/usr/bin/${format}`) || existsSync(`/bin/${format}`)
-  describe.skipIf(!exists)(`${format} (needs the program ${format} to write it)`, () => {
+  describe.skipIf(missing(format) !== undefined)(`${format} (needs ${format})`, () => {
     test.each([0, 1, 65536, 3_000_000])('%d bytes come back, cut anywhere', async (size) => {
-      const plain = text(size)
+      const plain = wordsOf(size)
       const bytes = packed(format, plain)
       expect(sniffCompression(bytes)).toBe(format)
       for (const piece of [333, 65536, 1 << 24]) expect((await read(bytes, piece)).equals(plain)).toBe(true)
     })
 
     test.each(['-1', '-9'])('level %s', async (level) => {
-      const plain = Buffer.concat([text(1_000_000), randomBytes(500_000), Buffer.alloc(700_000)])
+      const plain = Buffer.concat([wordsOf(1_000_000), randomBytes(500_000), Buffer.alloc(700_000)])
       expect((await read(packed(format, plain, level))).equals(plain)).toBe(true)
     })
 
@@ -72,7 +61,7 @@ for (const format of Object.keys(writers) as Format[]) {
     })
 
     test('a flipped bit is an error', async () => {
-      const bytes = packed(format, text(400_000))
+      const bytes = packed(format, wordsOf(400_000))
       for (let at = 20; at < bytes.length; at += Math.ceil(bytes.length / 23)) {
         const damaged = Buffer.from(bytes)
         damaged[at] = (damaged[at] ?? 0) ^ 0x10
@@ -135,7 +124,7 @@ describe('gzip', () => {
 })
 
 describe('zstd', () => {
-  test.skipIf(!existsSync('/usr/bin/zstd'))('skippable frames are passed over (needs zstd)', async () => {
+  test.skipIf(missing('zstd') !== undefined)('skippable frames are passed over (needs zstd)', async () => {
     const frame = packed('zstd', Buffer.from('hello '))
     const skippable = Buffer.from([0x51, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3])
     expect(`${await read(Buffer.concat([skippable, frame, skippable, frame]))}`).toBe('hello hello ')
