@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type GitServer, gitServer, type TestRepository, testRepository } from '../support/git-server.ts'
-import { type Finished, tool, type Workspace, workspace } from './support/slipway.ts'
+import { tool, type Workspace, workspace } from './support/slipway.ts'
+import { dockerfileBuilds } from './support/tar-builds.ts'
 
 let ws: Workspace
 let server: GitServer
@@ -22,17 +23,7 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]()
 })
 
-async function build(text: string, ...flags: readonly string[]): Promise<Finished> {
-  const context = ws.context('context', { Dockerfile: text })
-  return ws.start('build', '--progress=plain', '-o', 'type=tar,dest=out.tar', ...flags, context).ended
-}
-
-async function ok(text: string, ...flags: readonly string[]): Promise<Finished> {
-  const result = await build(text, ...flags)
-  expect(result.stderr).not.toContain('ERROR')
-  expect(result.status).toBe(0)
-  return result
-}
+const { build, ok, read } = dockerfileBuilds(() => ws)
 
 /** `mode owner/group name` of everything but the root; of `.git` only itself. */
 function listed(): string[] {
@@ -42,8 +33,6 @@ function listed(): string[] {
     return name === '' || name === './' || /\.git\/./.test(name) ? [] : [`${mode} ${owner} ${name}`]
   })
 }
-
-const read = (path: string): string => tool('tar', ['-xOf', join(ws.directory, 'out.tar'), path])
 
 describe('ADD of a git repository', () => {
   it('copies the tree of the default branch, a ref, a tag, a commit and a directory', async () => {

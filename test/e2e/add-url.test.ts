@@ -5,7 +5,8 @@ import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { file, type WebServer, webServer } from '../support/web-server.ts'
-import { type Finished, tool, type Workspace, workspace } from './support/slipway.ts'
+import { tool, type Workspace, workspace } from './support/slipway.ts'
+import { dockerfileBuilds } from './support/tar-builds.ts'
 
 const old = 'Sun, 06 Nov 1994 08:49:37 GMT'
 let ws: Workspace
@@ -21,18 +22,7 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]()
 })
 
-/** Builds to a tar; not blocking, because the server lives in this process. */
-async function build(text: string, ...flags: readonly string[]): Promise<Finished> {
-  const context = ws.context('context', { Dockerfile: text })
-  return ws.start('build', '--progress=plain', '-o', 'type=tar,dest=out.tar', ...flags, context).ended
-}
-
-async function ok(text: string, ...flags: readonly string[]): Promise<Finished> {
-  const result = await build(text, ...flags)
-  expect(result.stderr).not.toContain('ERROR')
-  expect(result.status).toBe(0)
-  return result
-}
+const { build, ok, read } = dockerfileBuilds(() => ws)
 
 /** `mode owner/group size date time name` of everything but the root. */
 function listed(): string[] {
@@ -42,8 +32,6 @@ function listed(): string[] {
     .map((line) => line.replace(/ +/g, ' '))
     .filter((line) => line !== '' && !line.endsWith(' ./'))
 }
-
-const read = (path: string): string => tool('tar', ['-xOf', join(ws.directory, 'out.tar'), path])
 
 describe('ADD of a URL', () => {
   it('makes a file of mode 0600 with the time the server says; flags change what they say', async () => {

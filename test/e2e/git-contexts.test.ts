@@ -4,7 +4,8 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type GitServer, gitServer, type TestRepository, testRepository } from '../support/git-server.ts'
-import { type Finished, tool, type Workspace, workspace } from './support/slipway.ts'
+import { tool, type Workspace, workspace } from './support/slipway.ts'
+import { tarBuilds } from './support/tar-builds.ts'
 
 let ws: Workspace
 let server: GitServer
@@ -40,18 +41,7 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]()
 })
 
-async function build(...args: readonly string[]): Promise<Finished> {
-  return ws.start('build', '--progress=plain', '-o', 'type=tar,dest=out.tar', ...args).ended
-}
-
-async function ok(...args: readonly string[]): Promise<Finished> {
-  const result = await build(...args)
-  expect(result.stderr).not.toContain('ERROR')
-  expect(result.status).toBe(0)
-  return result
-}
-
-const read = (path: string): string => tool('tar', ['-xOf', join(ws.directory, 'out.tar'), path])
+const { build, ok, read } = tarBuilds(() => ws)
 const names = (): string[] => tool('tar', ['-tf', join(ws.directory, 'out.tar')]).split('\n')
 const filled = (text: string): string =>
   text.replace(/\{(\w+)\}/g, (_, name: keyof typeof commits) => commits[name])

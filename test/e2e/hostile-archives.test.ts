@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type MadeMember, makeMember, makeTar } from '../support/tar-maker.ts'
+import { isRoot } from '../sys/native.ts'
+import { expectClean, secret } from './support/canary.ts'
 import { type Finished, tool, type Workspace, workspace } from './support/slipway.ts'
 
-const isRoot = process.getuid?.() === 0
-const secret = 'CANARY-of-the-host'
 const evil: MadeMember = { name: 'x', body: 'evil\n' }
 
 describe.skipIf(!isRoot)('hostile archives (needs root)', () => {
@@ -28,7 +28,7 @@ describe.skipIf(!isRoot)('hostile archives (needs root)', () => {
     rmSync(host, { recursive: true, force: true })
   })
 
-  /** Adds `archive` to an image of nothing. Whatever came of it, the host is not in it and slipway did not stumble. */
+  /** Adds `archive` to an image of nothing. Whatever came of it, the host is not in it. */
   async function add(archive: Buffer): Promise<Finished & { readonly listed: readonly string[] }> {
     const context = ws.context(`context-${turn++}`, {
       Dockerfile: 'FROM scratch\nADD a.tar /d/\n',
@@ -36,10 +36,7 @@ describe.skipIf(!isRoot)('hostile archives (needs root)', () => {
     })
     const out = join(ws.directory, `out-${turn}`)
     const result = await ws.start('build', '--progress=plain', '-o', `type=tar,dest=${out}`, context).ended
-    const shown = result.stdout + result.stderr
-    expect(shown).not.toContain(secret)
-    expect(shown).not.toContain('bug in slipway')
-    expect(shown).not.toMatch(/^ {4}at /m)
+    expectClean(result)
     expect(readdirSync(host)).toEqual(['secret'])
     expect(readFileSync(join(host, 'secret'), 'utf8')).toBe(`${secret}\n`)
     if (result.status !== 0) return { ...result, listed: [] }

@@ -7,7 +7,8 @@ import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { gitServer } from '../support/git-server.ts'
 import { type Handler, type WebServer, webServer } from '../support/web-server.ts'
-import { executable, type Finished, tool, until, type Workspace, workspace } from './support/slipway.ts'
+import { executable, tool, until, type Workspace, workspace } from './support/slipway.ts'
+import { tarBuilds } from './support/tar-builds.ts'
 
 let ws: Workspace
 let server: WebServer
@@ -22,8 +23,7 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]()
 })
 
-const build = (...args: readonly string[]): Promise<Finished> =>
-  ws.start('build', '--progress=plain', '-o', 'type=tar,dest=out.tar', ...args).ended
+const { build, read } = tarBuilds(() => ws)
 
 async function refused(...args: readonly string[]): Promise<string> {
   const result = await build(...args)
@@ -137,7 +137,7 @@ describe('a main context', () => {
     })
     expect((await build(`${server.url}/c`)).status).toBe(0)
     expect(turn).toBe(1)
-    expect(tool('tar', ['-xOf', join(ws.directory, 'out.tar'), 'context'])).toContain('turn=1')
+    expect(read('context')).toContain('turn=1')
   })
 })
 

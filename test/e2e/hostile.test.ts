@@ -4,10 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { isRoot } from '../sys/native.ts'
+import { expectClean, secret } from './support/canary.ts'
 import { type Finished, type Workspace, workspace } from './support/slipway.ts'
-
-const isRoot = process.getuid?.() === 0
-const secret = 'CANARY-of-the-host'
 
 describe.skipIf(!isRoot)('hostile input (needs root)', () => {
   let ws: Workspace
@@ -23,13 +22,6 @@ describe.skipIf(!isRoot)('hostile input (needs root)', () => {
   })
   const build = async (context: string, ...flags: string[]): Promise<Finished> =>
     ws.start('build', '--progress=plain', ...flags, context).ended
-  /** Whatever came of it, the host is not in it and slipway did not stumble. */
-  const isClean = (result: Finished): void => {
-    const shown = result.stdout + result.stderr
-    expect(shown).not.toContain(secret)
-    expect(shown).not.toContain('bug in slipway')
-    expect(shown).not.toMatch(/^ {4}at /m)
-  }
 
   describe('contexts', () => {
     beforeEach(() => writeFileSync(join(host, 'secret'), `${secret}\n`))
@@ -87,7 +79,7 @@ describe.skipIf(!isRoot)('hostile input (needs root)', () => {
       const context = ws.context(`context-${turn++}`, { Dockerfile: dockerfile })
       arrange(context)
       const result = await build(context)
-      isClean(result)
+      expectClean(result)
       expect(result.status).toBe(1)
       expect(result.stderr).toMatch(message)
     })
@@ -97,7 +89,7 @@ describe.skipIf(!isRoot)('hostile input (needs root)', () => {
       mkdirSync(context)
       symlinkSync(host, join(context, 'd'))
       const result = await build(context, '--file', join(context, 'd/secret'))
-      isClean(result)
+      expectClean(result)
       expect(result.stderr).toMatch(/a link leads out of the build context/)
     })
 

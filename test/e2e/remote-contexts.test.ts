@@ -5,15 +5,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type GitServer, gitServer, type TestRepository, testRepository } from '../support/git-server.ts'
 import { file } from '../support/web-server.ts'
-import {
-  executable,
-  type Finished,
-  finish,
-  missing,
-  tool,
-  type Workspace,
-  workspace,
-} from './support/slipway.ts'
+import { executable, finish, missing, tool, type Workspace, workspace } from './support/slipway.ts'
+import { tarBuilds } from './support/tar-builds.ts'
 
 let ws: Workspace
 let server: GitServer
@@ -32,22 +25,12 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]()
 })
 
-const build = (...args: readonly string[]): Promise<Finished> =>
-  ws.start('build', '--progress=plain', '-o', 'type=tar,dest=out.tar', ...args).ended
-
-async function ok(...args: readonly string[]): Promise<Finished> {
-  const result = await build(...args)
-  expect(result.stderr).not.toContain('ERROR')
-  expect(result.status).toBe(0)
-  return result
-}
+const { build, ok, read } = tarBuilds(() => ws)
 
 const names = (): string[] =>
   tool('tar', ['-tf', join(ws.directory, 'out.tar')])
     .split('\n')
     .filter((name) => name !== '' && name !== './' && !/\.git\/./.test(name))
-
-const read = (path: string): string => tool('tar', ['-xOf', join(ws.directory, 'out.tar'), path])
 
 /** An archive of these files, compressed by the program. */
 function archive(files: Readonly<Record<string, string>>, program?: string): Buffer {

@@ -6,7 +6,15 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { file, type WebServer, webServer } from '../support/web-server.ts'
-import { executable, type Finished, missing, tool, type Workspace, workspace } from './support/slipway.ts'
+import {
+  executable,
+  type Finished,
+  missing,
+  tool,
+  type Workspace,
+  watch,
+  workspace,
+} from './support/slipway.ts'
 
 let ws: Workspace
 
@@ -25,20 +33,10 @@ function pipe(input: Buffer | string, ...args: readonly string[]): Promise<Finis
     cwd: ws.directory,
     stdio: 'pipe',
   })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-  })
   // Who knows enough need not read to the end.
   child.stdin.on('error', () => undefined)
   child.stdin.end(input)
-  return new Promise((done) => {
-    child.on('close', (status, signal) => done({ status, signal, stdout, stderr }))
-  })
+  return watch(child).ended
 }
 
 async function ok(input: Buffer | string, ...args: readonly string[]): Promise<Finished> {

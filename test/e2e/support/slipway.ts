@@ -1,8 +1,9 @@
 // The built program under test, with a state directory of its own.
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
 
 export { missing } from '../../support/missing.ts'
 
@@ -78,18 +79,8 @@ export function workspace(env: NodeJS.ProcessEnv = {}): Workspace {
         cwd: directory,
         stdio: ['ignore', 'pipe', 'pipe'],
       })
-      let stdout = ''
-      let stderr = ''
-      child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-        stdout += chunk
-      })
-      child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-        stderr += chunk
-      })
-      const ended = new Promise<Finished>((done) => {
-        child.on('close', (status, signal) => done({ status, signal, stdout, stderr }))
-      })
-      return { pid: child.pid ?? -1, kill: (signal) => void child.kill(signal), stderr: () => stderr, ended }
+      const { stderr, ended } = watch(child)
+      return { pid: child.pid ?? -1, kill: (signal) => void child.kill(signal), stderr, ended }
     },
     context(name, files) {
       const path = join(directory, name)
@@ -111,7 +102,14 @@ export async function finish(
   args: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Finished> {
-  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  return watch(spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })).ended
+}
+
+/** What a process has said so far, and how it ends. */
+export function watch(child: ChildProcessByStdio<Writable | null, Readable, Readable>): {
+  readonly stderr: () => string
+  readonly ended: Promise<Finished>
+} {
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
@@ -120,10 +118,11 @@ export async function finish(
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     stderr += chunk
   })
-  return new Promise((done, fail) => {
+  const ended = new Promise<Finished>((done, fail) => {
     child.on('error', fail)
     child.on('close', (status, signal) => done({ status, signal, stdout, stderr }))
   })
+  return { stderr: () => stderr, ended }
 }
 
 /** Runs another program; fails the test unless it exits 0. */
