@@ -73,10 +73,16 @@ export function oneLine(text: string): string {
   return redact(text).replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ')
 }
 
-/** Removes user info and signed query parameters from every URL in `text`, and bearer/basic credentials. */
+/** The user info of URLs, as `$2` behind the scheme `$1`; the user of an SSH address is none unless a password follows. */
+export const userInfo = /\b(?!ssh:\/\/[\w.-]+@[^\s/@]*(?:[\s/]|$))([a-z][a-z0-9+.-]*:\/\/)([^\s/]+)@/gi
+
+/**
+ * Removes user info and signed query parameters from every URL in `text`, and bearer/basic credentials.
+ * The user of an SSH address without a password is no secret: `git@` is part of where it leads.
+ */
 export function redact(text: string): string {
   return text
-    .replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/]+@/gi, '$1xxxxx@')
+    .replace(userInfo, '$1xxxxx@')
     .replace(/([?&](?:X-Amz-[A-Za-z-]+|sig|signature|token|access_token|se|sp|sv)=)[^&\s"']+/gi, '$1xxxxx')
     .replace(/\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]{8,}/gi, '$1 xxxxx')
 }

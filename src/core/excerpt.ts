@@ -1,5 +1,6 @@
 // A line of the user's file with marks below a part of it, as text of fixed width shows it.
 import stringWidth from 'fast-string-width'
+import { userInfo } from './error.ts'
 import type { Position } from './span.ts'
 
 /** How much of a line is shown before and behind the beginning of what is meant, in UTF-16 units. */
@@ -47,7 +48,7 @@ export function visibleLine(line: string): string {
       /[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
       (character) => (character === '\u200d' ? character : '\ufffd'),
     )
-    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/)([^\s/]+)@/gi, (_, scheme: string, info: string) => {
+    .replace(userInfo, (_, scheme: string, info: string) => {
       return `${scheme}${'x'.repeat(info.length)}@`
     })
 }

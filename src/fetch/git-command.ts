@@ -13,6 +13,8 @@ export interface GitSettings {
   readonly extraCaFile?: string
   /** The agent that ssh may use. */
   readonly agentSocket?: string
+  /** Within so many seconds a host must begin to speak SSH. */
+  readonly sshConnectSeconds?: number
   /** After so long without a sign of life git is stopped. */
   readonly silenceMs?: number
 }
@@ -175,13 +177,13 @@ function configOf({ extraCaFile }: GitSettings): (readonly [string, string])[] {
 }
 
 /** Only the agent's keys, never those in the user's directory; a host's key is believed once and must stay the same. */
-function sshCommand({ directory }: GitSettings): string {
+function sshCommand({ directory, sshConnectSeconds = 30 }: GitSettings): string {
   const options = [
     'BatchMode=yes',
     'IdentityFile=none',
     'StrictHostKeyChecking=accept-new',
     `UserKnownHostsFile="${directory}/known_hosts"`,
-    'ConnectTimeout=30',
+    `ConnectTimeout=${sshConnectSeconds}`,
     'ServerAliveInterval=15',
     'ServerAliveCountMax=4',
   ]

@@ -32,6 +32,18 @@ const kinds: readonly Kind[] = [
     hint: 'let git use your SSH agent: --ssh default',
   },
   {
+    says: /Too many authentication failures/,
+    code: 'ERR_GIT_UNAUTHORIZED',
+    reason: 'the host was shown more keys than it looks at',
+    hint: 'use an agent that has only the right one: --ssh default=SOCKET',
+  },
+  {
+    says: /\bssh: (?:not found|command not found)/,
+    code: 'ERR_GIT_SSH_MISSING',
+    reason: 'there is no ssh on this machine',
+    hint: 'install the client of OpenSSH',
+  },
+  {
     says: /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed/,
     code: 'ERR_GIT_HOST_KEY',
     reason: 'the host has not the key it had before',
@@ -54,9 +66,21 @@ const kinds: readonly Kind[] = [
     reason: 'no such host',
   },
   {
-    says: /Connection refused|Failed to connect|Couldn't connect|unable to connect/,
+    says: /Connection refused|Failed to connect|Couldn't connect|unable to connect|No route to host|Network is unreachable/,
     code: 'ERR_GIT_UNREACHABLE',
     reason: 'could not connect',
+  },
+  {
+    // What ssh says; git's own words for http come above and below.
+    says: /Connection timed out|Connection to \S+ port \d+ timed out|Operation timed out|Timeout, server/,
+    code: 'ERR_GIT_TIMEOUT',
+    reason: 'the host does not answer',
+  },
+  {
+    says: /kex_exchange_identification|ssh_dispatch_run_fatal|banner exchange:|no matching \S+.* found/,
+    code: 'ERR_GIT_SSH',
+    reason: 'the host ended the connection, or does not speak SSH as this machine does',
+    hint: 'check the port; ssh -v to the same address tells more',
   },
   {
     says: /SSL certificate problem|server certificate verification failed|certificate verify failed/,
@@ -81,9 +105,11 @@ export function gitFailure(act: string, { stderr, isSilent, code }: GitEnd): Sli
   })
 }
 
-/** Git's own last words. */
+/** Git's own last words, or those of the ssh that ended under it. */
 function reasonIn(stderr: string, code: number | null): string {
-  const lines = stderr.split(/[\r\n]+/).filter((line) => line.trim() !== '')
+  const all = stderr.split(/[\r\n]+/).filter((line) => line.trim() !== '')
+  const ended = all.findIndex((line) => line.startsWith('fatal: Could not read from remote repository'))
+  const lines = ended > 0 ? all.slice(0, ended) : all
   const said =
     lines.findLast((line) => /^(?:fatal|error|remote: (?:fatal|error)):/i.test(line)) ?? lines.at(-1)
   return said?.replace(/^(?:fatal|error): /, '').slice(0, 500) ?? `git ended with ${code ?? 'a signal'}`

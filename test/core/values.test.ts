@@ -137,6 +137,11 @@ describe('errors and diagnostics', () => {
     expect(error.message).toBe('fetch https://xxxxx@host/x?sig=xxxxx&a=1 with Bearer xxxxx')
     expect(errorJson(new Error('http://a:b@c'))).toEqual({ code: 'ERR_INTERNAL', message: 'http://xxxxx@c' })
     expect(redact('https://u:p@ss@host/x and https://h/x@y')).toBe('https://xxxxx@host/x and https://h/x@y')
+    expect(redact('ssh://git@host:22/x')).toBe('ssh://git@host:22/x')
+    expect(redact('ssh://git:p@host/x ssh://git@p@host ssh://a:b@c')).toBe(
+      'ssh://xxxxx@host/x ssh://xxxxx@host ssh://xxxxx@c',
+    )
+    expect(redact('https://token@host/x')).toBe('https://xxxxx@host/x')
     expect(redact('plain text')).toBe('plain text')
     expect(() => parseReference('alice:pass/word@host/app:1')).toThrow(
       'invalid image reference "xxxxx@host/app:1"',

@@ -8,6 +8,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import type { AddressInfo } from 'node:net'
@@ -441,6 +442,20 @@ describe('what goes wrong', () => {
     })
   })
 
+  it('there is no ssh', async () => {
+    const bin = join(root, 'bin')
+    mkdirSync(bin)
+    for (const name of ['git', 'sh'])
+      symlinkSync(
+        execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(),
+        join(bin, name),
+      )
+    const cx = testContext()
+    await expect(
+      fetcher({ environment: { PATH: bin } }).resolve({ remote: 'git@host.invalid:a.git' }, cx),
+    ).rejects.toMatchObject({ code: 'ERR_GIT_SSH_MISSING', hint: 'install the client of OpenSSH' })
+  })
+
   it('there is no repository, or nobody there', async () => {
     remote = `${server.url}/none.git`
     await expect(find()).rejects.toMatchObject({ code: 'ERR_GIT_NOT_FOUND' })
@@ -459,6 +474,11 @@ describe('what goes wrong', () => {
       code: 'ERR_GIT_TIMEOUT',
       message: expect.stringContaining('the host does not answer'),
     })
+    const said = { code: 'ERR_GIT_TIMEOUT', message: expect.stringMatching(/: the host does not answer$/) }
+    const address = remote.replace('git:', 'ssh:')
+    await expect(
+      fetcher({ sshConnectSeconds: 1 }).resolve({ remote: address }, testContext()),
+    ).rejects.toMatchObject(said)
     const cx = testContext()
     setTimeout(() => cx.abort(), 100)
     await expect(fetcher().resolve({ remote }, cx)).rejects.toMatchObject({ name: 'AbortError' })

@@ -36,15 +36,10 @@ function transferSource(source: AddSource, { unpack }: Add, cx: LowerContext): T
     }
     case 'git': {
       const op = addGit({ reference: source.reference, span: source.path.word.span }, cx)
-      const written = withoutPassword(source.path.text)
+      const written = redact(source.path.text)
       return op === undefined ? [] : [{ from: op, pattern: '.', written, unpack: false }]
     }
   }
-}
-
-/** The source as the history may show it: the `git@` of an SSH address is no secret. */
-function withoutPassword(text: string): string {
-  return /^ssh:\/\/[^/@:]*@/.test(text) ? text : redact(text)
 }
 
 /** Reports what shows before variables have values. */
