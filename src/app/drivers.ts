@@ -11,6 +11,7 @@ import { localDriver } from '../ops/local.ts'
 import { mergeDriver } from '../ops/merge.ts'
 import { nativeSandbox } from '../sandbox/native-sandbox.ts'
 import type { Drivers } from '../solve/types.ts'
+import { keepFailures } from './failures.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import type { Host } from './host.ts'
 
@@ -48,6 +49,7 @@ export function openDrivers(
       snapshotter,
       layers,
       sandbox: nativeSandbox({ native }),
+      failures: keepFailures(host),
       ...(options.shmSizeBytes === undefined ? {} : { shmSizeBytes: options.shmSizeBytes }),
     }),
     file: fileDriver({

@@ -1,10 +1,11 @@
-// How a failure reads on standard error: one message, what to do about it, and the exit status that goes with it.
+// How a failure reads on standard error: one message, where to read more, what to do about it, and the exit status that goes with it.
 import { oneLine, SlipwayError } from '../core/error.ts'
 
 /** Prints what was thrown and answers the exit status; a stack is printed for a bug when SLIPWAY_DEBUG asks for it. */
 export function printFailure(thrown: unknown): number {
   if (thrown instanceof SlipwayError) {
     process.stderr.write(`ERROR: ${thrown.message}\n`)
+    if (typeof thrown.data?.log === 'string') process.stderr.write(`  log: ${thrown.data.log}\n`)
     if (thrown.hint) process.stderr.write(`  help: ${thrown.hint}\n`)
     return typeof thrown.data?.exitStatus === 'number' ? thrown.data.exitStatus : 1
   }

@@ -9,6 +9,8 @@ import type { ExecMount, OpNote, OpOf } from '../graph/op.ts'
 import type { Exit, Mount, ProcessSpec, RootFs, Sandbox } from '../sandbox/types.ts'
 import type { Snapshotter } from '../snapshot/types.ts'
 import type { OpDriver } from '../solve/types.ts'
+import { openStepLog, type StepLog } from './failed/step-log.ts'
+import type { FailureKeeper } from './failed/types.ts'
 import { type LayerSource, snapshotLayer } from './layers.ts'
 
 export interface ExecDependencies {
@@ -17,11 +19,13 @@ export interface ExecDependencies {
   readonly sandbox: Sandbox
   /** Size of /dev/shm of every process; part of no key. */
   readonly shmSizeBytes?: number
+  /** What becomes of steps that fail; without it nothing is kept of them. */
+  readonly failures?: FailureKeeper
 }
 
 /** The driver of exec ops; the result is the root's layers and one new layer. Throws ERR_PROCESS_EXIT (data.exitCode). */
 export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'>> {
-  const { snapshotter, layers, sandbox, shmSizeBytes } = dependencies
+  const { snapshotter, layers, sandbox, shmSizeBytes, failures } = dependencies
   const limits = shmSizeBytes === undefined ? {} : { shmSizeBytes }
   return {
     async run(op, inputs, note, cx) {
@@ -29,7 +33,8 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
       const parents = await layers.snapshots(root, cx)
       await using active = await snapshotter.prepare(parents)
       const { lower, upper, work } = active
-      const output = decodeOutput(digestOfJson(op), cx)
+      using log = openStepLog(`${work}/log`)
+      const output = decodeOutput(digestOfJson(op), cx, log)
       const exit = await sandbox.run(
         { ...processSpec(op, note, { lower, upper, work }), ...limits },
         { output: output.write, drained: () => cx.drained?.(), stdio: 'pipe' },
@@ -37,7 +42,11 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
       )
       output.end()
       cx.signal.throwIfAborted()
-      if (exit.code !== 0) throw exitError(op, exit)
+      if (exit.code !== 0) {
+        const error = exitError(op, exit)
+        const kept = await failures?.keep({ op, inputs, note, active, log, error }, cx)
+        throw kept === undefined ? error : withData(error, kept)
+      }
       return [...root, snapshotLayer(await active.commit(), cx)]
     },
   }
@@ -79,14 +88,17 @@ function nameOf(variable: string): string {
   return equals === -1 ? variable : variable.slice(0, equals)
 }
 
-/** Turns chunks into `log` events; a character split between two chunks of a stream is kept whole. */
+/** Turns chunks into `log` events and the step's log; a character split between two chunks of a stream is kept whole. */
 function decodeOutput(
   step: StepId,
   cx: Context,
+  log: StepLog,
 ): { write(stream: 'stdout' | 'stderr', chunk: Buffer): void; end(): void } {
   const decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') }
   const emit = (stream: 'stdout' | 'stderr', text: string): void => {
-    if (text !== '') cx.emit({ type: 'log', step, stream, text })
+    if (text === '') return
+    cx.emit({ type: 'log', step, stream, text })
+    log.write(text)
   }
   return {
     write: (stream, chunk) => emit(stream, decoders[stream].write(chunk)),
@@ -107,4 +119,8 @@ function exitError(op: OpOf<'exec'>, exit: Exit): SlipwayError {
       ...(exit.signal === undefined ? {} : { signal: exit.signal }),
     },
   })
+}
+
+function withData(error: SlipwayError, data: Readonly<Record<string, unknown>>): SlipwayError {
+  return new SlipwayError({ ...error.toJSON(), data: { ...error.data, ...data }, cause: error.cause })
 }

@@ -197,7 +197,7 @@ describe.skipIf(lacking !== undefined)(`the command line (needs ${lacking ?? 'no
       expect(ws.slipway('build', '-q', failing())).toMatchObject({
         status: 1,
         stdout: '',
-        stderr: expect.stringMatching(/before\n------\nDockerfile:2\n[\s\S]*exit code: 3\n$/),
+        stderr: expect.stringMatching(/before\n------\nDockerfile:2\n[\s\S]*exit code: 3\n {2}log: .*\n$/),
       })
     })
 
