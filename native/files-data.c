@@ -3,15 +3,23 @@
 #include "files-operation.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { COPY_BUFFER = 256 << 10 };
+enum {
+	COPY_BUFFER = 256 << 10,
+	// What is smaller is no block of its own in most file systems.
+	CLONE_MIN = 4096,
+	// From here on a copy within the kernel outweighs opening the file once more.
+	BENEATH_MIN = 128 << 10,
+};
 static unsigned char copy_buffer[COPY_BUFFER];
 
 static int write_all(int fd, const unsigned char *bytes, size_t length, const char *path)
@@ -53,10 +61,25 @@ static int fail_changed(const char *path)
 	return fail_kind("source-changed", 0, "copy", path, "the file changed while it was being copied");
 }
 
-// Moves `length` bytes from `from` to `to`; both stand at the right offset.
-static int copy_bytes(struct files *files, int from, int to, uint64_t length, const struct operation *operation)
+static bool was_refused(const struct refusal *refusal, dev_t device)
 {
-	while (length > 0 && files->try_copy_range) {
+	return refusal->any && refusal->device == device;
+}
+
+// A content and where it goes; `plain` when the kernel can only copy it through this process.
+struct copy {
+	int from, to;
+	dev_t device;
+	bool plain;
+	const struct operation *operation;
+};
+
+// Moves `length` bytes; both files stand at the right offset.
+static int copy_bytes(struct files *files, struct copy *copy, uint64_t length)
+{
+	const int from = copy->from, to = copy->to;
+	const struct operation *operation = copy->operation;
+	while (length > 0 && !copy->plain) {
 		ssize_t n = copy_file_range(from, NULL, to, NULL, length < (1u << 30) ? (size_t)length : 1u << 30, 0);
 		if (n == 0) return fail_changed(operation->other);
 		if (n > 0) {
@@ -65,7 +88,8 @@ static int copy_bytes(struct files *files, int from, int to, uint64_t length, co
 			return fail_errno("write", operation->path);
 		} else if (errno != EINTR) {
 			// Not between these two file systems: it fails at the first call, and then always.
-			files->try_copy_range = false;
+			files->copy_range = (struct refusal){ .any = true, .device = copy->device };
+			copy->plain = true;
 		}
 	}
 	while (length > 0) {
@@ -80,8 +104,10 @@ static int copy_bytes(struct files *files, int from, int to, uint64_t length, co
 }
 
 // Holes stay holes: a disk image of 100 GB may hold one.
-static int copy_sparse(struct files *files, int from, int to, off_t size, const struct operation *operation)
+static int copy_sparse(struct files *files, struct copy *copy, off_t size)
 {
+	const int from = copy->from, to = copy->to;
+	const struct operation *operation = copy->operation;
 	for (off_t at = 0; at < size;) {
 		off_t data = lseek(from, at, SEEK_DATA);
 		if (data < 0 && errno == ENXIO) break;
@@ -90,10 +116,49 @@ static int copy_sparse(struct files *files, int from, int to, off_t size, const 
 		if (hole > size) hole = size;
 		if (data >= size) break;
 		if (lseek(from, data, SEEK_SET) < 0 || lseek(to, data, SEEK_SET) < 0) return fail_errno("copy", operation->path);
-		if (copy_bytes(files, from, to, (uint64_t)(hole - data), operation) < 0) return -1;
+		if (copy_bytes(files, copy, (uint64_t)(hole - data)) < 0) return -1;
 		at = hole;
 	}
 	return ftruncate(to, size) < 0 ? fail_errno("write", operation->path) : 0;
+}
+
+// Overlayfs shares no extents with a file outside of it. The new file `fd`, which is in the upper directory, is
+// therefore filled there; its owner, mode and times, set through the mount afterwards, make the mount look again.
+// -1: it cannot be told which file that is, or nothing is gained.
+static int open_beneath(const struct files *files, int fd)
+{
+	char name[64], root[PATH_MAX], path[PATH_MAX];
+	snprintf(name, sizeof name, "/proc/self/fd/%d", files->at.root);
+	ssize_t prefix = readlink(name, root, sizeof root);
+	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+	ssize_t length = readlink(name, path, sizeof path - 1);
+	if (prefix < 0 || length <= prefix || memcmp(path, root, (size_t)prefix) != 0 || path[prefix] != '/') return -1;
+	path[length] = 0;
+	struct open_how how = {
+		.flags = O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+	};
+	int beneath = (int)syscall(SYS_openat2, files->upper, path + prefix + 1, &how, sizeof how);
+	struct stat status;
+	if (beneath < 0 || (fstat(beneath, &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0 && status.st_nlink == 1)) return beneath;
+	close(beneath);
+	return -1;
+}
+
+static int copy_content(struct files *files, struct copy *copy, const struct stat *status)
+{
+	if (!was_refused(&files->clone, status->st_dev) && !copy->plain && status->st_size >= CLONE_MIN) {
+		if (ioctl(copy->to, FICLONE, copy->from) == 0) {
+			// The source may have grown or shrunk since.
+			struct stat made;
+			if (fstat(copy->to, &made) < 0) return fail_errno("copy", copy->operation->path);
+			return made.st_size == status->st_size ? 0 : fail_changed(copy->operation->other);
+		}
+		files->clone = (struct refusal){ .any = true, .device = status->st_dev };
+	}
+	copy->plain = copy->plain || was_refused(&files->copy_range, status->st_dev);
+	if (status->st_size >= 1 << 16 && status->st_blocks < status->st_size / 512) return copy_sparse(files, copy, status->st_size);
+	return copy_bytes(files, copy, (uint64_t)status->st_size);
 }
 
 static int copy_open(struct files *files, int from, int to, const struct operation *operation)
@@ -104,17 +169,19 @@ static int copy_open(struct files *files, int from, int to, const struct operati
 	if (operation->flags & OPERATION_HAS_INODE && operation->minor != status.st_ino) return fail_changed(operation->other);
 	if (operation->flags & OPERATION_HAS_SIZE && operation->size != (uint64_t)status.st_size) return fail_changed(operation->other);
 	files->bytes += status.st_size;
-	if (files->try_clone && status.st_size >= 4096) {
-		if (ioctl(to, FICLONE, from) == 0) {
-			// The source may have grown or shrunk since.
-			struct stat made;
-			if (fstat(to, &made) < 0) return fail_errno("copy", operation->path);
-			return made.st_size == status.st_size ? 0 : fail_changed(operation->other);
-		}
-		files->try_clone = false;
-	}
-	if (status.st_size >= 1 << 16 && status.st_blocks < status.st_size / 512) return copy_sparse(files, from, to, status.st_size, operation);
-	return copy_bytes(files, from, to, (uint64_t)status.st_size, operation);
+	bool clones = !was_refused(&files->clone, status.st_dev), ranges = !was_refused(&files->copy_range, status.st_dev);
+	bool gains = (clones && status.st_size >= CLONE_MIN) || (ranges && status.st_size >= BENEATH_MIN);
+	int beneath = files->upper >= 0 && gains ? open_beneath(files, to) : -1;
+	struct copy copy = {
+		.from = from,
+		.to = beneath >= 0 ? beneath : to,
+		.device = status.st_dev,
+		.plain = files->upper >= 0 && beneath < 0,
+		.operation = operation,
+	};
+	int result = copy_content(files, &copy, &status);
+	if (beneath >= 0 && close(beneath) < 0 && result == 0) result = fail_errno("write", operation->path);
+	return result;
 }
 
 int data_copy(struct files *files, int fd, const struct operation *operation)

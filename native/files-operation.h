@@ -62,12 +62,19 @@ struct late_time {
 	int64_t mtime;
 };
 
+// The file system (st_dev) of the last source that something could not be done with.
+struct refusal {
+	bool any;
+	dev_t device;
+};
+
 struct files {
 	struct wire wire;
 	struct inroot at;
 	struct inroot links; // parents of hard link targets
 	bool overlay, report_links, started;
-	bool try_clone, try_copy_range;
+	int upper; // the overlay's upper directory itself, beneath the mount; -1 without one
+	struct refusal clone, copy_range;
 	struct late_time *late;
 	size_t late_count, late_capacity;
 	int64_t directories, regular, symlinks, hardlinks, nodes, removed, implied, bytes, xattrs_skipped;

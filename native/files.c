@@ -27,7 +27,7 @@ int operation_read(struct record *record, struct operation *operation)
 	return record->malformed ? record_finish(record) : 0;
 }
 
-static int open_overlay(const struct files *files, const char *upper, const char *work, struct record *lower)
+static int open_overlay(struct files *files, const char *upper, const char *work, struct record *lower)
 {
 	size_t count = 0, capacity = 0;
 	const char **directories = NULL;
@@ -47,7 +47,8 @@ static int open_overlay(const struct files *files, const char *upper, const char
 	if (result == 0) result = record_finish(lower);
 	// Without lower layers the upper directory is the whole file system.
 	if (result == 0 && files->overlay && count > 0) {
-		result = overlay_unshare();
+		files->upper = open(upper, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		result = files->upper < 0 ? fail_errno("open target", upper) : overlay_unshare();
 		if (result == 0) result = overlay_mount(directories, count, upper, work, upper);
 	}
 	free(directories);
@@ -113,7 +114,7 @@ static void raise_fd_limit(void)
 
 int files_main(void)
 {
-	struct files files = { .try_clone = true, .try_copy_range = true };
+	struct files files = { .upper = -1 };
 	raise_fd_limit();
 	int result = wire_open(&files.wire, 3);
 	if (result == 0) result = serve(&files);
@@ -124,6 +125,7 @@ int files_main(void)
 		inroot_close(&files.links);
 		close(files.at.root);
 	}
+	if (files.upper >= 0) close(files.upper);
 	for (size_t i = 0; i < files.late_count; i++) free(files.late[i].path);
 	free(files.late);
 	wire_close(&files.wire);
