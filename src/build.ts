@@ -67,13 +67,18 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
     },
   )
   const inContexts = planned.value === undefined ? [] : contexts.mistakes(planned.value.graph)
-  const all = show([...diagnostics, ...planned.diagnostics, ...inContexts], cx, contexts.ignoreFiles)
+  const all = show(
+    [...diagnostics, ...planned.diagnostics, ...inContexts],
+    cx,
+    Object.values(contexts.ignoreFiles),
+  )
   if (planned.value === undefined || hasErrors(all)) return { ...report, failed: true, diagnostics: all }
   const { graph, target } = planned.value
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: graph.files })
 
   const { drivers, layers } = openDrivers(host, {
     directoryOf: (name) => contexts.directories[name] ?? request.context,
+    ignoreFileOf: (name) => (name in contexts.directories ? contexts.ignoreFiles[name] : input.ignoreFile),
     archives: areImages(outputs),
     ...(request.shmSizeBytes === undefined ? {} : { shmSizeBytes: request.shmSizeBytes }),
   })

@@ -1,6 +1,8 @@
 // The driver of every op kind, wired to this machine.
 import { join } from 'node:path'
 import { limit } from '../core/limit.ts'
+import type { SourceFile } from '../core/span.ts'
+import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
 import { execDriver } from '../ops/exec.ts'
 import { fileDriver } from '../ops/file.ts'
 import { gitDriver } from '../ops/git.ts'
@@ -21,9 +23,16 @@ const parallelTransfers = 4
 export interface DriverOptions {
   /** The absolute path of the main (`context`) or a named context; undefined for one without files. */
   directoryOf(name: string): string | undefined
+  /** The ignore file that applies to it. */
+  ignoreFileOf?(name: string): SourceFile | undefined
   readonly shmSizeBytes?: number
   /** Layers that no step reads are written as archives at once; for builds whose outputs are images. */
   readonly archives?: boolean
+}
+
+function placeOfPattern(file: SourceFile | undefined, index: number): string | undefined {
+  const line = file && parseIgnoreFile(file.text, file.name).value[index]?.line
+  return line === undefined ? undefined : `${file?.name}:${line}`
 }
 
 /** One driver per op kind, and the layer source they share. */
@@ -57,6 +66,7 @@ export function openDrivers(
       layers,
       snapshotter,
       directoryOf: options.directoryOf,
+      placeOfPattern: (name, index) => placeOfPattern(options.ignoreFileOf?.(name), index),
       ...(options.archives === true ? { archives: store } : {}),
       statCacheDirectory: join(host.directory, 'stat-cache'),
     }),

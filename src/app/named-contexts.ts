@@ -19,8 +19,8 @@ export interface NamedContexts {
   readonly directories: Readonly<Record<string, string>>
   /** Directories of OCI layouts by the references of images in them. */
   readonly layouts: Readonly<Record<string, string>>
-  /** The ignore files of local ones, called by the path that leads to them from here. */
-  readonly ignoreFiles: readonly SourceFile[]
+  /** The ignore files of local ones, by the name of the context; they are called by the path that leads to them from here. */
+  readonly ignoreFiles: Readonly<Record<string, SourceFile>>
   /** What is wrong or doubtful in the ignore files of those that the graph reads. */
   mistakes(graph: Graph): readonly Diagnostic[]
 }
@@ -36,7 +36,7 @@ export async function namedContexts(
   const directories: Record<string, string> = {}
   const layouts: Record<string, string> = {}
   const diagnostics: Diagnostic[] = []
-  const ignoreFiles: SourceFile[] = []
+  const ignoreFiles: Record<string, SourceFile> = {}
   const inIgnoreFiles: Record<string, readonly Diagnostic[]> = {}
   for (const [typed, source] of Object.entries(sources)) {
     const name = nameOf(typed)
@@ -75,7 +75,7 @@ export async function namedContexts(
     const directory = resolve(source)
     checkDirectory(name, directory)
     const ignoreFile = readIgnoreFile(source, directory)
-    if (ignoreFile !== undefined) ignoreFiles.push(ignoreFile)
+    if (ignoreFile !== undefined) ignoreFiles[name] = ignoreFile
     const read = parseIgnoreFile(ignoreFile?.text ?? '', ignoreFile?.name)
     plan[name] = { kind: 'local', ignore: read.value.map(({ pattern }) => pattern) }
     directories[name] = directory

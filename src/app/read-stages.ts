@@ -9,6 +9,7 @@ import { lint } from '../dockerfile/lint/lint.ts'
 import { obeyChecks } from '../dockerfile/lint/obey.ts'
 import { parseDockerfile } from '../dockerfile/parse.ts'
 import { toStages } from '../dockerfile/stages.ts'
+import type { PlanOptions } from '../plan/types.ts'
 import type { BuildInput } from './input.ts'
 
 export interface ReadStages {
@@ -42,9 +43,13 @@ export function readStages(input: BuildInput, buildArgs: Readonly<Record<string,
   return { parsed, stages, diagnostics: [...found, ...staged, ...warnings], files, show }
 }
 
-/** The patterns of the ignore file; none when there is no file. */
-export function ignorePatterns({ ignoreFile }: BuildInput): readonly string[] {
-  return ignoreFile === undefined
-    ? []
-    : parseIgnoreFile(ignoreFile.text, ignoreFile.name).value.map(({ pattern }) => pattern)
+/** What the plan is told of the ignore file; no patterns when there is no file. */
+export function ignoreOptions({
+  ignoreFile,
+}: BuildInput): Required<Pick<PlanOptions, 'ignore' | 'ignorePlaces'>> {
+  const lines = ignoreFile === undefined ? [] : parseIgnoreFile(ignoreFile.text, ignoreFile.name).value
+  return {
+    ignore: lines.map(({ pattern }) => pattern),
+    ignorePlaces: lines.map(({ line }) => `${ignoreFile?.name}:${line}`),
+  }
 }

@@ -3,7 +3,7 @@ import { type Platform, parsePlatform } from '../core/platform.ts'
 import type { SourceFile } from '../core/span.ts'
 import type { PlanOptions } from '../plan/types.ts'
 import type { BuildInput, InputRequest } from './input.ts'
-import { ignorePatterns } from './read-stages.ts'
+import { ignoreOptions } from './read-stages.ts'
 import type { SecretSource } from './secrets.ts'
 
 /** What the user asked for, checked as far as it can be without reading anything. */
@@ -54,7 +54,7 @@ export function planOptionsFrom(
     hosts: request.hosts,
     contexts,
     ...(input.fetched === undefined ? {} : { mainContext: input.fetched.source }),
-    ignore: ignorePatterns(input),
+    ...ignoreOptions(input),
     allow: request.allow.flatMap((name) => (name === 'security.insecure' ? [name] : [])),
   }
 }

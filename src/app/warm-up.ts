@@ -14,7 +14,7 @@ import { planWithPins } from '../plan/plan-with-pins.ts'
 import { defaultPlanOptions } from '../plan/types.ts'
 import { solve } from '../solve/solver.ts'
 import type { Drivers, LayerRef } from '../solve/types.ts'
-import { ignorePatterns, readStages } from './read-stages.ts'
+import { ignoreOptions, readStages } from './read-stages.ts'
 
 const dockerfile = `# syntax=docker/dockerfile:1
 ARG TAG=1
@@ -59,7 +59,7 @@ export async function warmUpBuild(): Promise<void> {
   const { stages, files } = readStages(input, {})
   invariant(stages !== undefined, 'the example has no stages')
   const platform = { os: 'linux', architecture: 'amd64' }
-  const options = { ...defaultPlanOptions(platform, files), ignore: ignorePatterns(input) }
+  const options = { ...defaultPlanOptions(platform, files), ...ignoreOptions(input) }
   const layer = digestOf('layer')
   const config: ImageConfig = { ...platform, rootfs: { type: 'layers', diff_ids: [layer] } }
   const manifest = digestOf('manifest')

@@ -56,7 +56,7 @@ export function lowerStages(
   const { options, graph, report } = input
   const targetPlatform = options.targetPlatform ?? options.buildPlatform
   const states = new Map<number, StageState>()
-  const sourceCheck = ignoredSourceCheck(options.ignore)
+  const sourceCheck = ignoredSourceCheck(options.ignore, options.ignorePlaces)
   const isAlone = isOnlyFileSystem(infos, input)
   for (const index of reached.stages) {
     const info = infos[index]

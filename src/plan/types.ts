@@ -77,6 +77,8 @@ export interface PlanOptions {
   readonly mainContext?: MainContext
   /** Lines of the main context's ignore file. */
   readonly ignore: readonly string[]
+  /** Where each of them stands: `.dockerignore:3`. */
+  readonly ignorePlaces?: readonly string[]
   /** As RFC 3339, the time of every history entry; the build arg SOURCE_DATE_EPOCH wins. */
   readonly epoch?: string
   /** Entitlements granted on the command line. */

@@ -202,8 +202,8 @@ export function unreadable(entry: Pick<SourceEntry, 'path'>, thrown: unknown): u
     message: `read ${path}: ${reasons[errno] ?? errno}`,
     hint:
       errno === 'ENAMETOOLONG'
-        ? 'nest directories less deep, or exclude them in .dockerignore'
-        : 'make the file readable, or exclude it in .dockerignore',
+        ? 'nest directories less deep, or exclude them in the ignore file (.dockerignore)'
+        : 'make the file readable, or exclude it in the ignore file (.dockerignore)',
     data: { path: textOf(entry.path), errno },
     cause: thrown,
   })

@@ -4,7 +4,7 @@ import { lstatSync } from 'node:fs'
 import { fsPath, textOf } from '../../core/byte-string.ts'
 import { errnoOf, SlipwayError } from '../../core/error.ts'
 import { cleanPath, joinPath, parentOf } from '../../core/path.ts'
-import type { IgnoreMatcher } from '../../dockerfile/ignore-matcher.ts'
+import type { IgnoreMatcher, Verdict } from '../../dockerfile/ignore-matcher.ts'
 import { isWrittenXattr } from '../../layer/layer-xattrs.ts'
 import type { Native } from '../../sys/native.ts'
 import {
@@ -26,6 +26,8 @@ export interface LocalTreeOptions {
   readonly description: string
   /** Decides which paths exist; absent when nothing is ignored. */
   readonly ignore?: IgnoreMatcher
+  /** Where the ignore pattern of this index stands: `Dockerfile.dockerignore:3`. */
+  placeOfPattern?(index: number): string | undefined
   readonly native: Native
 }
 
@@ -50,6 +52,11 @@ export function localTree(options: LocalTreeOptions): SourceTree {
     if (verdict?.excluded !== true) return true
     // An ignored directory exists if a `!` pattern brings back something in it.
     return entry.type === 'directory' && !verdict.skip && (await walk(entry.path)).length > 0
+  }
+  const placeOf = (verdict: Verdict | undefined): string | undefined => {
+    const { index, by } = verdict ?? {}
+    const place = index === undefined ? undefined : options.placeOfPattern?.(index)
+    return place === undefined ? undefined : `${place} (${JSON.stringify(by)})`
   }
   const isHidden = (link: SourceEntry): boolean => verdictOf(link)?.excluded === true
   const look = async (path: string): Promise<SourceEntry | undefined> => {
@@ -79,7 +86,8 @@ export function localTree(options: LocalTreeOptions): SourceTree {
     async whyMissing(path) {
       const shown = JSON.stringify(`/${textOf(path)}`)
       const found = await resolveInside(look, () => false, cleanPath(path), true)
-      if (found !== undefined) return `${shown} exists, but .dockerignore excludes it`
+      if (found !== undefined)
+        return `${shown} exists, but ${placeOf(verdictOf(found)) ?? '.dockerignore'} excludes it`
       const link = await deadLink(look, cleanPath(path))
       return link?.linkTarget === undefined
         ? undefined

@@ -215,7 +215,7 @@ export function checkName(path: string, style: Pick<CopyStyle, 'instruction'>): 
   throw new SlipwayError({
     code: 'ERR_COPY_RESERVED_NAME',
     message: `${style.instruction} failed: ${shown(path)}: names that begin with .wh. are whiteouts in image layers`,
-    hint: 'rename the file, or exclude it in .dockerignore or with --exclude',
+    hint: 'rename the file, or exclude it in the ignore file (.dockerignore) or with --exclude',
   })
 }
 

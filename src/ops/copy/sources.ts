@@ -26,6 +26,8 @@ export interface SourcesOptions {
   readonly layers: LayerSource
   /** The path of the local directory an op calls `name` (`context`, a named context); undefined for one without files. */
   directoryOf(name: string): string | undefined
+  /** Where an ignore pattern of that directory stands, by its index: `Dockerfile.dockerignore:3`. */
+  placeOfPattern?(name: string, index: number): string | undefined
   /** Where digests of local files are remembered between builds: `<root>/stat-cache`. */
   readonly statCacheDirectory: string
 }
@@ -87,6 +89,7 @@ async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<
     root: bytesOf(path),
     description,
     ...(local.ignore.length === 0 ? {} : { ignore: ignoreMatcher(local.ignore, { asTransfer: true }) }),
+    placeOfPattern: (index) => options.placeOfPattern?.(local.name, index),
     native: options.native,
   })
   const { statCacheDirectory } = options
