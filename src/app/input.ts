@@ -156,7 +156,8 @@ export function readRegular(
   } catch (thrown) {
     if (errnoOf(thrown) === 'ENOENT' || errnoOf(thrown) === 'ENOTDIR') return undefined
     if (thrown instanceof SlipwayError) throw thrown
-    throw unreadable(what, path, errnoOf(thrown) ?? String(thrown), thrown)
+    const errno = errnoOf(thrown)
+    throw unreadable(what, path, errno === undefined ? String(thrown) : (reasons[errno] ?? errno), thrown)
   }
   try {
     const stat = fstatSync(fd)
@@ -187,6 +188,13 @@ function openInside(path: string, what: string, context: string | undefined): nu
 
 function isBelow(path: string, directory: string): boolean {
   return path.startsWith(directory.endsWith('/') ? directory : `${directory}/`)
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  ELOOP: 'too many links, or a link where none may be',
+  ENAMETOOLONG: 'its path is longer than Linux takes',
 }
 
 function unreadable(what: string, path: string, reason: string, cause?: unknown): SlipwayError {

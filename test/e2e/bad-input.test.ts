@@ -1,12 +1,16 @@
 // What goes wrong is said once, clearly, with its place; the exit status is not 0 and nothing is left behind.
-import { chmodSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { busyboxTar, imageFromTar } from './support/bases.ts'
 import { freePort } from './support/registry.ts'
-import { type Finished, missing, type Workspace, workspace } from './support/slipway.ts'
+import { executable, type Finished, missing, type Workspace, workspace } from './support/slipway.ts'
 
 const lacking = missing('busybox')
+const nobody = { uid: 65534, gid: 65534 }
+const isForAll = process.getuid?.() === 0 && spawnSync('test', ['-x', executable], nobody).status === 0
 
 describe.skipIf(lacking !== undefined)(`bad input (needs ${lacking ?? 'nothing more'})`, () => {
   let ws: Workspace
@@ -118,6 +122,27 @@ describe.skipIf(lacking !== undefined)(`bad input (needs ${lacking ?? 'nothing m
     clean()
   })
 
+  it('a file that the ignore file of the Dockerfile or of a named context hides: which one, and its line', () => {
+    const files = {
+      f: 'x',
+      '.dockerignore': 'something else\n',
+      'a.Dockerfile': 'FROM base\nCOPY f /\n',
+      'a.Dockerfile.dockerignore': '# a comment\n\ng\n[a-f]\n',
+    }
+    const context = ws.context('own-ignore', files)
+    const own = ws.slipway('build', '--progress=plain', '-f', join(context, 'a.Dockerfile'), context)
+    expect(own.status).toBe(1)
+    expect(own.stderr).toContain('help: "/f" exists, but a.Dockerfile.dockerignore:4 ("[a-f]") excludes it')
+    expect(own.stderr).toContain('help: a.Dockerfile.dockerignore:4: the pattern [a-f] excludes it')
+    const why = ws.slipway('context', 'ls', '--why', 'f', '-f', join(context, 'a.Dockerfile'), context)
+    expect(why.stdout).toBe('f is ignored: a.Dockerfile.dockerignore:4: [a-f]\n')
+    const named = ws.context('named-ignore', { f: 'x', '.dockerignore': 'a\nf\n!g\n' })
+    const other = build('FROM base\nCOPY --from=src f /\n', {}, '--build-context', `src=${named}`)
+    expect(other.status).toBe(1)
+    expect(other.stderr).toContain(`"/f" exists, but ${named}/.dockerignore:2 ("f") excludes it`)
+    clean()
+  })
+
   it('a link that leads out of the context', () => {
     const context = ws.context('out', { Dockerfile: 'FROM base\nCOPY link/passwd /stolen\n' })
     symlinkSync('/etc', join(context, 'link'))
@@ -170,17 +195,63 @@ describe.skipIf(lacking !== undefined)(`bad input (needs ${lacking ?? 'nothing m
     })
   })
 
-  it('an unreadable file as an ordinary user would have it: the path is named', () => {
-    // Root reads everything, so the unreadable thing here is a file that is a device.
-    const context = ws.context('fifo', { Dockerfile: 'FROM base\nCOPY pipe /pipe\n' })
-    ws.ok('build', '-q', ws.context('mk', { Dockerfile: 'FROM base\nRUN mkfifo /pipe\n' }))
-    rmSync(join(context, 'pipe'), { force: true })
-    writeFileSync(join(context, 'pipe'), '')
-    chmodSync(join(context, 'pipe'), 0)
-    const result = ws.slipway('build', '--progress=plain', context)
-    expect(result.status, result.stderr).toBe(0)
-    clean()
-  })
+  describe.skipIf(!isForAll)(
+    'what an ordinary user may not read (needs root, and dist/ where all may read)',
+    () => {
+      const files = {
+        Dockerfile: 'FROM scratch\nCOPY . /\n',
+        '.dockerignore': 'x\n',
+        'd/secret': 'x',
+        f: 'x',
+      }
+      const asNobody = (context: string, ...args: readonly string[]): Finished => {
+        const { status, signal, stdout, stderr } = spawnSync(executable, [...args, context], {
+          ...nobody,
+          cwd: '/',
+          encoding: 'utf8',
+          env: { ...process.env, SLIPWAY_ROOT: join(context, 'none'), NO_COLOR: '1' },
+        })
+        return { status, signal, stdout, stderr }
+      }
+      const forAll = (context: string): void => {
+        for (let at = context; at !== tmpdir(); at = dirname(at)) chmodSync(at, 0o755)
+      }
+
+      it.each([
+        ['d', ['context', 'ls'], 'read "d": permission denied'],
+        ['.dockerignore', ['context', 'ls'], '/.dockerignore: permission denied'],
+        ['.dockerignore', ['build', '--check'], '/.dockerignore: permission denied'],
+        ['Dockerfile', ['build', '--check'], '/Dockerfile: permission denied'],
+        ['Dockerfile', ['build', '--call=outline'], '/Dockerfile: permission denied'],
+        ['', ['context', 'ls'], 'permission denied'],
+      ])('%j is named by %j', (name, args, message) => {
+        const context = ws.context(`unreadable-${turn++}`, files)
+        forAll(context)
+        chmodSync(join(context, name), 0)
+        const result = asNobody(context, ...args)
+        expect(result.status).toBe(1)
+        expect(result.stderr).toContain(message)
+        expect(result.stderr).toMatch(/^ERROR: [^\n]*\n(?: {2}help: [^\n]*\n)?$/)
+        expect(result.stdout).toBe('')
+        chmodSync(join(context, name), 0o700)
+      })
+
+      it("is in nobody's way where it is only listed, or ignored", () => {
+        const context = ws.context(`unreadable-${turn++}`, files)
+        forAll(context)
+        chmodSync(join(context, 'f'), 0)
+        expect(asNobody(context, 'context', 'ls').stdout).toBe('.dockerignore\nDockerfile\nd/\nd/secret\nf\n')
+        chmodSync(join(context, 'd'), 0)
+        writeFileSync(join(context, '.dockerignore'), 'd\n')
+        expect(asNobody(context, 'context', 'ls')).toMatchObject({
+          status: 0,
+          stderr: '',
+          stdout: '.dockerignore\nDockerfile\nf\n',
+        })
+        chmodSync(join(context, 'd'), 0o700)
+      })
+    },
+  )
 
   it('a corrupted blob is found, named and not used', () => {
     using own = workspace()
