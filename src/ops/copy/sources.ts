@@ -15,6 +15,7 @@ import { confirmSelection, digestSelection, type Selection } from './digest-sele
 import { type FreshFiles, freshFiles } from './fresh-files.ts'
 import { imageTree } from './image-tree.ts'
 import { localTree } from './local-tree.ts'
+import { watchRemembered } from './remembered.ts'
 import { type CopyAction, type Selected, select } from './select.ts'
 import type { SourceTree } from './source-tree.ts'
 import { openStatCache, type StatCache } from './stat-cache.ts'
@@ -84,7 +85,9 @@ async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<
     local.name === 'context' ? 'build context' : `build context ${JSON.stringify(local.name)}`
   if (directory === undefined) return source(options.native, emptyTree(description, options.native))
   const path = await realPath(directory, local.name)
-  const fresh = freshFiles(options.native, storageTime(options.statCacheDirectory))
+  const { statCacheDirectory } = options
+  const now = storageTime(statCacheDirectory)
+  const fresh = freshFiles(options.native, now)
   const tree = localTree({
     root: bytesOf(path),
     description,
@@ -92,10 +95,10 @@ async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<
     placeOfPattern: (index) => options.placeOfPattern?.(local.name, index),
     native: options.native,
   })
-  const { statCacheDirectory } = options
+  const remembered = watchRemembered(statCacheDirectory, now)
   return source(options.native, tree, {
-    statCache: openStatCache(statCacheDirectory, path),
-    treeCache: openTreeCache(statCacheDirectory, [path, local.ignore]),
+    statCache: openStatCache(statCacheDirectory, path, remembered),
+    treeCache: openTreeCache(statCacheDirectory, [path, local.ignore], remembered),
     fresh,
   })
 }

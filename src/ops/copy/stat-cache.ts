@@ -5,6 +5,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { digestOf, hexOf } from '../../core/digest.ts'
 import { errnoOf } from '../../core/error.ts'
+import type { Remembered } from './remembered.ts'
 import { draftPath, isSettled, storageTime } from './storage-time.ts'
 
 /** What tells one state of a file from another without reading it; times in nanoseconds. */
@@ -35,11 +36,14 @@ const recordBytes = recordWords * 8
 const trailerBytes = 32
 
 /** The cache for the directory at `contextPath`, kept in `directory`; a damaged or absent file counts as empty. */
-export function openStatCache(directory: string, contextPath: string): StatCache {
+export function openStatCache(directory: string, contextPath: string, remembered?: Remembered): StatCache {
   const file = join(directory, hexOf(digestOf(contextPath)))
   let loaded: Known | undefined
   const known = (): Known => {
-    loaded ??= load(file)
+    if (loaded === undefined) {
+      loaded = load(file)
+      if (loaded.names.length > 0) remembered?.used(file)
+    }
     return loaded
   }
   const used = new Set<string>()
@@ -69,6 +73,7 @@ export function openStatCache(directory: string, contextPath: string): StatCache
       try {
         writeFileSync(draft, encode(known(), used, added), { flag: 'wx', mode: 0o600 })
         renameSync(draft, file)
+        remembered?.written()
       } catch (thrown) {
         rmSync(draft, { force: true })
         if (errnoOf(thrown) === undefined) throw thrown

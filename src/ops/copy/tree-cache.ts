@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { digestOfJson } from '../../core/canonical-json.ts'
 import { type Digest, digestOf, hexOf, isDigest } from '../../core/digest.ts'
 import { errnoOf } from '../../core/error.ts'
+import type { Remembered } from './remembered.ts'
 import { draftPath, isSettled, storageTime } from './storage-time.ts'
 
 /** What a selection's directories look like without reading a file. */
@@ -25,13 +26,20 @@ export interface TreeCache {
 }
 
 /** The cache kept in `directory` for the tree that `context` says all about (its path, its ignore patterns). */
-export function openTreeCache(directory: string, context: readonly unknown[]): TreeCache {
+export function openTreeCache(
+  directory: string,
+  context: readonly unknown[],
+  remembered?: Remembered,
+): TreeCache {
   const fileOf = (selection: string): string =>
     join(directory, `${hexOf(digestOfJson(['slipway tree 1', context, selection]))}.tree`)
   return {
     find(selection, looks) {
-      const [signature, digest] = read(fileOf(selection)) ?? []
-      return signature === looks.signature && isDigest(digest) ? digest : undefined
+      const file = fileOf(selection)
+      const [signature, digest] = read(file) ?? []
+      if (signature !== looks.signature || !isDigest(digest)) return undefined
+      remembered?.used(file)
+      return digest
     },
     now: () => storageTime(directory),
     put(selection, looks, digest, startNs) {
@@ -40,6 +48,7 @@ export function openTreeCache(directory: string, context: readonly unknown[]): T
       try {
         writeFileSync(draft, withSum(`${looks.signature} ${digest}`), { flag: 'wx', mode: 0o600 })
         renameSync(draft, fileOf(selection))
+        remembered?.written()
       } catch (thrown) {
         rmSync(draft, { force: true })
         // It costs time at the next build and nothing else.
