@@ -59,13 +59,14 @@ const named = (url: string, dockerfile = 'FROM scratch\nCOPY --from=web context 
   ws.context('main', { Dockerfile: dockerfile }),
 ]
 
-/** Both ways in which a URL is a context. */
+/** Every way in which a URL is asked for. */
 const uses: readonly (readonly [string, (url: string) => readonly string[]])[] = [
-  ['main', (url) => [url]],
-  ['named', (url) => named(url)],
+  ['a main context', (url) => [url]],
+  ['a named context', (url) => named(url)],
+  ['ADD', (url) => [ws.context('add', { Dockerfile: `FROM scratch\nADD ${url} /\n` })]],
 ]
 
-describe.each(uses)('a server, for a %s context', (_use, args) => {
+describe.each(uses)('a server, asked for %s', (_use, args) => {
   it.each<readonly [string, Handler, RegExp]>([
     ['sends it to a file', redirect('file:///etc/passwd'), /redirect to file:\/\/\/etc\/passwd refused/],
     ['sends it in circles', redirect('/c'), /more than 10 redirects/],

@@ -1,7 +1,7 @@
 // Build contexts on standard input: a Dockerfile, an archive in every compression, and what is neither. And Dockerfiles that
 // are not in the context.
 import { spawn } from 'node:child_process'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -198,6 +198,32 @@ describe('an evil archive on standard input', () => {
     ['a loop of links', 'rm Dockerfile && ln -s Dockerfile Dockerfile && tar -cf a.tar Dockerfile'],
   ])('stays inside of itself: %s', async (_name, script) => {
     await evil(script)
+  })
+
+  it.each([
+    ['15 TiB of holes', 'truncate -s 15T f', /more than 68719476736 bytes of holes/],
+    ['65 files of 1 GiB of holes each', 'for i in $(seq 65); do truncate -s 1G f$i; done', /bytes of holes/],
+  ])('is refused when it would burst: %s', async (_name, files, message) => {
+    expect(await evil(`${files} && tar --format=pax -cSf a.tar Dockerfile f*`)).toMatch(message)
+    for (const name of ['ingest', 'active', 'snapshots'])
+      expect(readdirSync(join(ws.root, 'store-v1', name)), name).toEqual([])
+  })
+
+  it('is refused when it announces more than follows', async () => {
+    // The header of f says 8 GiB less one byte.
+    const header = tool('sh', [
+      '-c',
+      `cd "$0" && : > f && printf 'FROM scratch\\n' > Dockerfile && tar --format=ustar -cf a.tar Dockerfile f && base64 -w0 a.tar`,
+      ws.directory,
+    ])
+    const archive = Buffer.from(header, 'base64')
+    archive.write('77777777777', 1024 + 124)
+    archive.write('        ', 1024 + 148)
+    const sum = archive.subarray(1024, 1536).reduce((total, byte) => total + byte, 0)
+    archive.write(`${sum.toString(8).padStart(6, '0')}\0 `, 1024 + 148)
+    const { status, stderr } = await pipe(archive, '-')
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/cut off|ends|truncated/)
   })
 })
 
