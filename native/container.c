@@ -10,6 +10,7 @@
 #include "privileges.h"
 #include "program.h"
 #include "request-mounts.h"
+#include "runtime.h"
 #include "system-mounts.h"
 #include "user.h"
 #include <errno.h>
@@ -33,6 +34,11 @@ struct places {
 	int root, upper, store;
 };
 
+static bool has_runtime(const struct run_request *request)
+{
+	return request->runtime_create.count > 0;
+}
+
 static int enter(const struct container *container)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -41,6 +47,7 @@ static int enter(const struct container *container)
 	if (poll(&alive, 1, 0) != 0) return fail_kind("parent-died", 0, "start", NULL, "the helper is gone");
 	if (!container->request->inherit_stdio && setsid() < 0) return fail_errno("create session", NULL);
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return fail_errno("make mounts private", "/");
+	if (has_runtime(container->request)) return container->request->own_network ? network_up_loopback() : 0;
 	// EINVAL: a kernel without them. Only what /proc/self/cgroup shows depends on it.
 	if (unshare(CLONE_NEWCGROUP) < 0 && errno != EINVAL) return fail_errno("create cgroup namespace", NULL);
 	return container->request->own_network ? network_up_loopback() : 0;
@@ -103,18 +110,30 @@ static int mount_root(const struct run_request *request, struct places *places)
 	return mkdirat(places->store, "empty", 0555) < 0 ? fail_errno("make directory", "empty") : 0;
 }
 
+// A runtime mounts these itself; that they are directories in the image is not left to it.
+static int make_system_places(int root)
+{
+	static const char *const names[] = { "proc", "sys" };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		int place = system_open_place(root, names[i]);
+		if (place < 0) return -1;
+		close(place);
+	}
+	return 0;
+}
+
 static int mount_all(const struct container *container, const struct places *places)
 {
 	const struct run_request *request = container->request;
 	struct system_mounts system = { .insecure = request->insecure };
-	if (system_mount(&system, places->root) < 0) return -1;
+	if ((has_runtime(request) ? make_system_places(places->root) : system_mount(&system, places->root)) < 0) return -1;
 	int dev = system_open_place(places->root, "dev");
 	if (dev < 0) return -1;
 	struct devices_options devices = { .insecure = request->insecure, .shm_size = request->shm_size, .nodes = places->store };
 	if (devices_mount(dev, devices) < 0) return -1;
 	struct mount_places where = { places->root, places->upper, places->store };
 	if (request_mounts(request, where, container->stubs) < 0) return -1;
-	return system_restrict(&system, places->store);
+	return has_runtime(request) ? 0 : system_restrict(&system, places->store);
 }
 
 static int change_root(const struct places *places)
@@ -144,16 +163,16 @@ static int enter_directory(int root, const char *cwd, const struct user *user)
 	return path[0] == '/' ? 0 : fail_kind("image", EXDEV, "enter working directory", cwd, "it is outside the root");
 }
 
-static int set_up(const struct container *container, struct user *user)
+static int set_up(const struct container *container, struct places *places, struct user *user)
 {
 	struct run_request *request = container->request;
-	struct places places = { -1, -1, -1 };
-	if (enter(container) < 0 || mount_root(request, &places) < 0) return -1;
+	if (enter(container) < 0 || mount_root(request, places) < 0) return -1;
 	// Before the mounts: they may hide the image's files.
-	if (user_lookup(user, places.root, request->user) < 0) return -1;
+	if (user_lookup(user, places->root, request->user) < 0) return -1;
 	if (program_set_home(&request->env, user->home) < 0) return -1;
-	if (mount_all(container, &places) < 0 || change_root(&places) < 0 || set_hostname(request->hostname) < 0) return -1;
-	return enter_directory(places.root, request->cwd, user);
+	if (mount_all(container, places) < 0) return -1;
+	if (!has_runtime(request) && (change_root(places) < 0 || set_hostname(request->hostname) < 0)) return -1;
+	return enter_directory(places->root, request->cwd, user);
 }
 
 // A job of the caller's terminal, as a shell starts one: Ctrl-C reaches it and not slipway.
@@ -239,14 +258,30 @@ static void report_exit(int status)
 	status_end();
 }
 
+// The runtime's container has mounts of its own by now; process 1 keeps nothing of the host in view either.
+static pid_t start_by_runtime(const struct container *container, const struct places *places, const struct user *user)
+{
+	struct runtime runtime = {
+		.request = container->request,
+		.user = user,
+		.root = places->root,
+		.store = places->store,
+		.output = { container->output[0], container->output[1] },
+		.own_pipes = container->own_pipes,
+	};
+	pid_t process = runtime_start(&runtime);
+	return process < 0 || change_root(places) < 0 ? -1 : process;
+}
+
 int container_main(const struct container *container)
 {
 	static struct user user;
-	if (set_up(container, &user) < 0) {
+	struct places places = { -1, -1, -1 };
+	if (set_up(container, &places, &user) < 0) {
 		status_failure();
 		return 1;
 	}
-	pid_t process = start_process(container, &user);
+	pid_t process = has_runtime(container->request) ? start_by_runtime(container, &places, &user) : start_process(container, &user);
 	if (process < 0) {
 		status_failure();
 		return 1;

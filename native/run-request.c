@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum opcode { OP_END, OP_LOWER, OP_ROOT, OP_ARG, OP_ENV, OP_PROCESS, OP_BIND, OP_TMPFS, OP_FILE };
+enum opcode { OP_END, OP_LOWER, OP_ROOT, OP_ARG, OP_ENV, OP_PROCESS, OP_BIND, OP_TMPFS, OP_FILE, OP_RUNTIME_CREATE, OP_RUNTIME_START, OP_CONFIG };
 
 enum { MAX_ITEMS = 1 << 16 };
 
@@ -115,6 +115,9 @@ static int read_record(struct record *record, struct run_request *request)
 	case OP_BIND: return read_mount(record, request, MOUNT_BIND);
 	case OP_TMPFS: return read_mount(record, request, MOUNT_TMPFS);
 	case OP_FILE: return read_mount(record, request, MOUNT_FILE);
+	case OP_RUNTIME_CREATE: return texts_add(&request->runtime_create, record_text(record));
+	case OP_RUNTIME_START: return texts_add(&request->runtime_start, record_text(record));
+	case OP_CONFIG:
 	case OP_END: break;
 	}
 	return malformed("a record has an unknown opcode");
@@ -140,5 +143,30 @@ int run_request_read(struct run_request *request, int fd)
 	if (result < 0) return -1;
 	if (!request->upper || !*request->upper || !*request->work || !request->cwd) return malformed("the root or the process is missing");
 	if (request->args.count == 0 || !*request->args.at[0]) return malformed("there is no program to run");
+	if ((request->runtime_create.count == 0) != (request->runtime_start.count == 0)) return malformed("a runtime has one command of two");
 	return 0;
+}
+
+static unsigned char *copy_config(struct record *record, size_t *length)
+{
+	if (record->opcode != OP_CONFIG) {
+		malformed("a configuration was expected");
+		return NULL;
+	}
+	const unsigned char *bytes = record_bytes(record, length);
+	if (record_finish(record) < 0) return NULL;
+	unsigned char *copy = malloc(*length + 1);
+	if (!copy) fail_code(ENOMEM, "request", NULL);
+	else memcpy(copy, bytes, *length);
+	return copy;
+}
+
+unsigned char *run_request_read_config(int fd, size_t *length)
+{
+	struct wire wire;
+	struct record record;
+	if (wire_open(&wire, fd) < 0) return NULL;
+	unsigned char *config = wire_next(&wire, &record) < 0 ? NULL : copy_config(&record, length);
+	wire_close(&wire);
+	return config;
 }

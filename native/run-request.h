@@ -33,6 +33,8 @@ struct texts {
 
 struct run_request {
 	struct texts lower, args, env;
+	// The commands that make an OCI runtime create and start the container; empty without a runtime.
+	struct texts runtime_create, runtime_start;
 	char *upper, *work, *cwd, *user, *hostname;
 	bool own_network, insecure, inherit_stdio;
 	uint64_t shm_size;
@@ -43,6 +45,10 @@ struct run_request {
 // Reads the whole request from `fd`. Postcondition on 0: upper, work, cwd and at least one argument are set.
 // The memory lives as long as the process.
 int run_request_read(struct run_request *request, int fd);
+
+// Reads what follows the request when the helper has asked for it: the bytes of a runtime's config.json. NULL recorded.
+// The caller frees it.
+unsigned char *run_request_read_config(int fd, size_t *length);
 
 // Appends a copy; -1 with a failure when memory is short.
 int texts_add(struct texts *texts, const char *text);

@@ -81,6 +81,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
     ignoreFileOf: (name) => (name in contexts.directories ? contexts.ignoreFiles[name] : input.ignoreFile),
     archives: areImages(outputs),
     ...(request.shmSizeBytes === undefined ? {} : { shmSizeBytes: request.shmSizeBytes }),
+    ...(request.runtime === undefined ? {} : { runtime: request.runtime }),
   })
   const cache = await openLocalCache(host.directory, {
     native: host.native,

@@ -12,6 +12,8 @@ import { type LayerSource, openLayerSource } from '../ops/layers.ts'
 import { localDriver } from '../ops/local.ts'
 import { mergeDriver } from '../ops/merge.ts'
 import { nativeSandbox } from '../sandbox/native-sandbox.ts'
+import { ociSandbox } from '../sandbox/oci-runtime.ts'
+import type { Sandbox } from '../sandbox/types.ts'
 import type { Drivers } from '../solve/types.ts'
 import { keepFailures } from './failures.ts'
 import { fetchBlob } from './fetch-blob.ts'
@@ -26,6 +28,8 @@ export interface DriverOptions {
   /** The ignore file that applies to it. */
   ignoreFileOf?(name: string): SourceFile | undefined
   readonly shmSizeBytes?: number
+  /** The name or path of an OCI runtime; absent, slipway's own sandbox runs the steps. */
+  readonly runtime?: string
   /** Layers that no step reads are written as archives at once; for builds whose outputs are images. */
   readonly archives?: boolean
 }
@@ -57,8 +61,8 @@ export function openDrivers(
     exec: execDriver({
       snapshotter,
       layers,
-      sandbox: nativeSandbox({ native }),
       failures: keepFailures(host),
+      sandbox: openSandbox(host, options),
       ...(options.shmSizeBytes === undefined ? {} : { shmSizeBytes: options.shmSizeBytes }),
     }),
     file: fileDriver({
@@ -72,4 +76,10 @@ export function openDrivers(
     }),
   }
   return { drivers, layers }
+}
+
+function openSandbox({ native, directory, options }: Host, { runtime }: DriverOptions): Sandbox {
+  if (runtime === undefined) return nativeSandbox({ native })
+  const path = options.environment.PATH ?? ''
+  return ociSandbox({ native, runtime, path, directory: join(directory, 'runtime-cgroups') })
 }

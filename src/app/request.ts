@@ -28,6 +28,8 @@ export interface BuildRequest extends InputRequest {
   readonly network: 'default' | 'host' | 'none'
   readonly shmSizeBytes?: number
   readonly jobs?: number
+  /** `--runtime`. */
+  readonly runtime?: string
   readonly stdoutIsTerminal: boolean
 }
 

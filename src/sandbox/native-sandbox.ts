@@ -1,9 +1,10 @@
 // The build container that slipway brings itself: `slipway-helper run`, one short-lived process a step.
+import { textOf } from '../core/byte-string.ts'
 import type { Context } from '../core/context.ts'
 import { type HelperProcess, type StatusLine, spawnHelper } from '../sys/helper-process.ts'
 import type { Native } from '../sys/native.ts'
 import { networkFiles } from './network-files.ts'
-import { encodeRunRequest } from './run-request.ts'
+import { encodeConfig, encodeRunRequest, type RuntimeCommands } from './run-request.ts'
 import { sandboxError } from './sandbox-error.ts'
 import type { Exit, ProcessIo, ProcessSpec, Sandbox } from './types.ts'
 
@@ -24,14 +25,37 @@ export function nativeSandbox(options: NativeSandboxOptions): Sandbox {
   }
 }
 
-interface HelperRun extends NativeSandboxOptions {
+export interface HelperRun extends NativeSandboxOptions {
   readonly cx: Context
+  /** An OCI runtime that is to make the container. */
+  readonly runtime?: RuntimeUse
 }
 
-async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun): Promise<Exit> {
+/** What the helper found in the image before a runtime comes to it. */
+export interface Prepared {
+  readonly uid: number
+  readonly gid: number
+  /** Numbers with commas between them. */
+  readonly groups: string
+  readonly home: string
+}
+
+export interface RuntimeUse {
+  readonly commands: RuntimeCommands
+  /** The text of config.json. */
+  config(prepared: Prepared): string
+  /** The step's process is about to run: from here on output is its own. */
+  onStarted(): void
+}
+
+/** One process in a container, by the helper; what ProcessSpec and Sandbox promise. `spec.mounts` are all there will be. */
+export async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun): Promise<Exit> {
   const stdio = io.stdio ?? 'pipe'
   // Before anything runs: what cannot be encoded must leave no helper behind that waits for it.
-  const request = encodeRunRequest(spec, stdio)
+  const request = encodeRunRequest(spec, {
+    stdio,
+    ...(run.runtime === undefined ? {} : { runtime: run.runtime.commands }),
+  })
   const killed = new AbortController()
   let exit: Exit | undefined
   const helper = spawnHelper(run.native, 'run', {
@@ -39,12 +63,18 @@ async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun): Prom
     stdio: stdio === 'inherit' ? ['inherit', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
     onStatus(line) {
       exit = exitOf(line) ?? exit
+      if (line.prepared !== undefined && run.runtime !== undefined) {
+        const prepared = line.prepared as Prepared
+        helper.request.end(encodeConfig(run.runtime.config({ ...prepared, home: textOf(prepared.home) })))
+      }
+      if (line.started === true) run.runtime?.onStarted()
     },
   })
   const stopCanceling = cancelWith(run, helper, killed)
   try {
     const drained = stdio === 'pipe' ? forwardOutput(helper, io, run.cx.signal) : Promise.resolve()
-    helper.request.end(request)
+    if (run.runtime === undefined) helper.request.end(request)
+    else helper.request.write(request)
     const [end] = await Promise.all([helper.ended, drained])
     run.cx.signal.throwIfAborted()
     if (exit === undefined || end.code !== 0) throw sandboxError(end)

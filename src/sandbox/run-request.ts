@@ -2,12 +2,43 @@
 import { posix } from 'node:path'
 import type { Mount, ProcessSpec } from './types.ts'
 
-const opcodes = { end: 0, lower: 1, root: 2, arg: 3, env: 4, process: 5, bind: 6, tmpfs: 7, file: 8 } as const
+const opcodes = {
+  end: 0,
+  lower: 1,
+  root: 2,
+  arg: 3,
+  env: 4,
+  process: 5,
+  bind: 6,
+  tmpfs: 7,
+  file: 8,
+  runtimeCreate: 9,
+  runtimeStart: 10,
+  config: 11,
+} as const
 
 type Field = string | Uint8Array | number
 
-/** The whole request for `spec`; `stdio` as in ProcessIo. */
-export function encodeRunRequest(spec: ProcessSpec, stdio: 'pipe' | 'inherit'): Buffer {
+export interface RunRequestOptions {
+  /** As in ProcessIo. */
+  readonly stdio: 'pipe' | 'inherit'
+  /** The commands of an OCI runtime that is to make the container. The helper asks for its config.json later. */
+  readonly runtime?: RuntimeCommands
+}
+
+/** Programs by absolute path with their arguments. */
+export interface RuntimeCommands {
+  readonly create: readonly string[]
+  readonly start: readonly string[]
+}
+
+/** What the helper waits for when it has asked for the config.json of a runtime. */
+export function encodeConfig(config: string): Buffer {
+  return encodeRecord(opcodes.config, [config])
+}
+
+/** The whole request for `spec`. */
+export function encodeRunRequest(spec: ProcessSpec, { stdio, runtime }: RunRequestOptions): Buffer {
   const records: Buffer[] = []
   const add = (opcode: number, ...fields: Field[]): void => {
     records.push(encodeRecord(opcode, fields))
@@ -30,6 +61,8 @@ export function encodeRunRequest(spec: ProcessSpec, stdio: 'pipe' | 'inherit'): 
     const [opcode, ...fields] = mountFields(mount)
     add(opcode, posix.resolve('/', mount.target), ...fields)
   }
+  for (const argument of runtime?.create ?? []) add(opcodes.runtimeCreate, argument)
+  for (const argument of runtime?.start ?? []) add(opcodes.runtimeStart, argument)
   add(opcodes.end)
   return Buffer.concat(records)
 }

@@ -8,6 +8,7 @@ const codesByKind: Readonly<Record<string, string>> = {
   user: 'ERR_SANDBOX_USER',
   image: 'ERR_SANDBOX_IMAGE',
   unsupported: 'ERR_SANDBOX_UNSUPPORTED',
+  runtime: 'ERR_RUNTIME_FAILED',
 }
 
 /** The error of a helper that ended without saying how the process ended. */
@@ -28,7 +29,7 @@ export function sandboxError(end: HelperEnd): SlipwayError {
   return new SlipwayError({
     code: codesByKind[failure.kind ?? ''] ?? 'ERR_SANDBOX_FAILED',
     message: `${act}${text}`,
-    data: { stage: failure.stage, errno: failure.errno, path: failure.path },
+    data: { stage: failure.stage, errno: failure.errno, path: failure.path, reason: text },
   })
 }
 

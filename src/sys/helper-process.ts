@@ -84,7 +84,8 @@ function watch(
     readLines(status, (text) => {
       const line = JSON.parse(text) as StatusLine
       if (line.failed === undefined) onStatus(line)
-      else failure = line.failed as HelperFailure
+      // A process above the one that failed may have something to say about that, too.
+      else failure ??= line.failed as HelperFailure
     })
     status.on('error', () => undefined)
     status.once('close', () => {

@@ -94,7 +94,7 @@ describe.skipIf(lacking !== undefined)(`slipway-helper run${needs}`, () => {
 
   test('killing the caller leaves no process and no mount', async () => {
     const request = join(layers.directory, 'request')
-    writeFileSync(request, encodeRunRequest(spec({ args: ['/bin/sleep', '8891'] }), 'pipe'))
+    writeFileSync(request, encodeRunRequest(spec({ args: ['/bin/sleep', '8891'] }), { stdio: 'pipe' }))
     const caller = spawn('/bin/sh', ['-c', '"$0" run $$ 3<"$1" 4>/dev/null >/dev/null; :', helper, request], {
       stdio: 'ignore',
     })
@@ -105,7 +105,10 @@ describe.skipIf(lacking !== undefined)(`slipway-helper run${needs}`, () => {
 
   test('SIGTERM reaches the process and its children', async () => {
     const request = join(layers.directory, 'request')
-    writeFileSync(request, encodeRunRequest(spec({ args: ['/bin/sh', '-c', 'sleep 8895 | cat'] }), 'pipe'))
+    writeFileSync(
+      request,
+      encodeRunRequest(spec({ args: ['/bin/sh', '-c', 'sleep 8895 | cat'] }), { stdio: 'pipe' }),
+    )
     const status = join(layers.directory, 'status')
     const child = spawn(helper, ['run', String(process.pid)], {
       stdio: ['ignore', 'ignore', 'inherit', openSync(request, 'r'), openSync(status, 'w')],
@@ -123,7 +126,7 @@ describe.skipIf(lacking !== undefined)(`slipway-helper run${needs}`, () => {
       const request = join(layers.directory, 'request')
       const status = join(layers.directory, 'status')
       const text = 'test -t 0 && echo on-a-terminal; trap "echo interrupted" INT; sleep 8899; exit 5'
-      writeFileSync(request, encodeRunRequest(spec({ args: ['/bin/sh', '-c', text] }), 'inherit'))
+      writeFileSync(request, encodeRunRequest(spec({ args: ['/bin/sh', '-c', text] }), { stdio: 'inherit' }))
       const command = `${helper} run $$ 3<${request} 4>${status}; read line; echo "got $line"`
       const terminal = spawn('script', ['-qec', `sh -c '${command}'`, '/dev/null'], {
         stdio: ['pipe', 'pipe', 'inherit'],
@@ -201,7 +204,7 @@ describe.skipIf(lacking !== undefined)(`a malformed request${needs}`, () => {
 
   test('ends in a reported failure, never in a crash', () => {
     const random = generator(20240601)
-    const valid = encodeRunRequest(nowhere, 'pipe')
+    const valid = encodeRunRequest(nowhere, { stdio: 'pipe' })
     for (let round = 0; round < 150; round++) {
       const request = round % 3 === 0 ? noise(random) : mutate(valid, random)
       const { status, stdout, stderr } = runRaw(request)
@@ -215,7 +218,7 @@ describe.skipIf(lacking !== undefined)(`a malformed request${needs}`, () => {
   })
 
   test('that ends early says so', () => {
-    const { stdout } = runRaw(encodeRunRequest(nowhere, 'pipe').subarray(0, 40))
+    const { stdout } = runRaw(encodeRunRequest(nowhere, { stdio: 'pipe' }).subarray(0, 40))
     expect(JSON.parse(stdout)).toMatchObject({ failed: { kind: 'request-cut' } })
   })
 

@@ -51,6 +51,7 @@ interface Flags {
   readonly metadataFile?: string
   readonly shmSize?: string
   readonly jobs?: string
+  readonly runtime?: string
   readonly call: string
   readonly check?: boolean
 }
@@ -98,6 +99,7 @@ function defineFlags(command: DockerCommand): void {
     .option('--secret <spec>', 'secret: id=NAME[,src=FILE|,env=VARIABLE]', collect)
     .option('--ssh <agent>', 'SSH agent that git may use: default[=SOCKET]', collect)
     .option('--shm-size <bytes>', 'size of /dev/shm of RUN')
+    .option('--runtime <name>', 'OCI runtime for RUN: crun, runc or a path (default: slipway brings its own)')
     .option('-j, --jobs <count>', 'steps run at the same time (default: number of CPUs)')
     .option('--progress <mode>', progressModes.join(', '), process.env.BUILDKIT_PROGRESS || 'auto')
     .option('-q, --quiet', "print only the image's ID")
@@ -268,6 +270,7 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     stdoutIsTerminal: process.stdout.isTTY === true,
     network: oneOf('--network', flags.network ?? 'default', ['default', 'host', 'none'] as const),
     ...(flags.shmSize === undefined ? {} : { shmSizeBytes: bytes('--shm-size', flags.shmSize) }),
+    ...(flags.runtime === undefined ? {} : { runtime: runtimeName(flags.runtime) }),
     ...(flags.jobs === undefined ? {} : { jobs: positive('--jobs', flags.jobs) }),
   }
 }
@@ -304,6 +307,11 @@ function bytes(flag: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)([bkmgt]?)b?$/i.exec(text)
   if (!match?.[1]) throw usageError(flag, text, 'a size such as 64m')
   return Math.floor(Number(match[1]) * 1024 ** 'bkmgt'.indexOf((match[2] || 'b').toLowerCase()))
+}
+
+function runtimeName(text: string): string {
+  if (text === '') throw usageError('--runtime', text, 'crun, runc or a path')
+  return text.includes('/') ? resolve(text) : text
 }
 
 function positive(flag: string, text: string): number {

@@ -1,0 +1,23 @@
+// An OCI runtime (crun, runc) that makes the container in place of this helper: the root file system with everything
+// mounted in it is ready, what the runtime is to do with it says a config.json that the caller sends when asked.
+#ifndef SLIPWAY_RUNTIME_H
+#define SLIPWAY_RUNTIME_H
+#include "run-request.h"
+#include "user.h"
+#include <stdbool.h>
+
+struct runtime {
+	const struct run_request *request;
+	const struct user *user;
+	// The root file system, and a private file system that holds the bundle: nothing of it ever reaches the disk.
+	int root, store;
+	// The process's stdout and stderr; `own_pipes` as in container.h.
+	int output[2];
+	bool own_pipes;
+};
+
+// Has the runtime create and start the container. The process it starts becomes a child of the caller.
+// Precondition: the caller is process 1 of fresh mount and pid namespaces, its mounts are private.
+// Returns the process's id, or -1 recorded (or reported by a child).
+pid_t runtime_start(const struct runtime *runtime);
+#endif

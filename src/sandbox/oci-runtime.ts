@@ -1,0 +1,115 @@
+// The build container made by an OCI runtime (crun, runc) instead of slipway's own helper. The helper still makes the
+// mount and pid namespaces around it, so that nothing stays mounted or running when slipway is killed.
+import { randomBytes } from 'node:crypto'
+import { readFileSync, statfsSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { SlipwayError } from '../core/error.ts'
+import { askRuntime, findRuntime, type Runtime, runtimeError } from './find-runtime.ts'
+import { type NativeSandboxOptions, type Prepared, runHelper } from './native-sandbox.ts'
+import { networkFiles } from './network-files.ts'
+import { ociConfig } from './oci-bundle.ts'
+import { openRuntimeCgroups } from './oci-cgroups.ts'
+import { ociSeccomp } from './oci-seccomp.ts'
+import type { RuntimeCommands } from './run-request.ts'
+import type { ProcessIo, ProcessSpec, Sandbox } from './types.ts'
+
+export interface OciSandboxOptions extends NativeSandboxOptions {
+  /** A name in `path`, or a path with a slash. */
+  readonly runtime: string
+  /** $PATH. */
+  readonly path: string
+  /** Where it is noted which cgroups are in use; made when missing. */
+  readonly directory: string
+}
+
+/** A sandbox of that OCI runtime. Throws ERR_RUNTIME_MISSING at once; ERR_RUNTIME_FAILED later when it does not do its part. */
+export function ociSandbox(options: OciSandboxOptions): Sandbox {
+  const program = findRuntime(options.runtime, options.path)
+  const cgroups = openRuntimeCgroups(options.directory, options.native)
+  let asked: Promise<Runtime> | undefined
+  return {
+    async run(spec, io, cx) {
+      cx.signal.throwIfAborted()
+      asked ??= askRuntime(program, cx.signal)
+      const { isCrun } = await asked
+      const mounts = [...(await networkFiles(spec)), ...spec.mounts]
+      const id = `slipway-${randomBytes(8).toString('hex')}`
+      // crun can be told to leave cgroups alone; runc insists on one of its own, which then has to go.
+      await using cgroup = isCrun ? undefined : await cgroups.name(id)
+      const held = holdErrors(io)
+      try {
+        return await runHelper({ ...spec, mounts }, held.io, {
+          ...options,
+          cx,
+          runtime: {
+            commands: commandsFor(program, isCrun ? ['--cgroup-manager=disabled'] : [], id, spec),
+            config: (prepared) => configFor(spec, prepared, cgroup?.path),
+            onStarted: held.release,
+          },
+        })
+      } catch (thrown) {
+        throw explained(thrown, program, held.text())
+      }
+    },
+  }
+}
+
+/** Bundle and state are on the private file system that the helper mounts below the work directory. */
+function commandsFor(
+  program: string,
+  options: readonly string[],
+  id: string,
+  { root }: ProcessSpec,
+): RuntimeCommands {
+  const bundle = `${root.work}/store`
+  const command = [program, ...options, '--root', `${bundle}/state`]
+  return {
+    create: [...command, 'create', '--bundle', bundle, '--pid-file', `${bundle}/pid`, id],
+    start: [...command, 'start', id],
+  }
+}
+
+const cgroup2Magic = 0x63677270
+
+function configFor(spec: ProcessSpec, prepared: Prepared, cgroupsPath: string | undefined): string {
+  const { uid, gid, groups, home } = prepared
+  const permitted = /^CapPrm:\t([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0'
+  return JSON.stringify(
+    ociConfig(spec, {
+      root: `${spec.root.work}/root`,
+      user: { uid, gid, groups: groups.split(',').map(Number) },
+      home,
+      permitted: BigInt(`0x${permitted}`),
+      isUnified: statfsSync('/sys/fs/cgroup').type === cgroup2Magic,
+      cpus: cpus().length,
+      seccomp: ociSeccomp(process.arch),
+      ...(cgroupsPath === undefined ? {} : { cgroupsPath }),
+    }),
+  )
+}
+
+/** What the runtime itself writes to standard error, until the step's process runs, is no output of the step. */
+function holdErrors(io: ProcessIo): { readonly io: ProcessIo; release(): void; text(): string } {
+  let held: Buffer[] | undefined = []
+  return {
+    io: {
+      ...io,
+      output(stream, chunk) {
+        if (held !== undefined && stream === 'stderr') held.push(chunk)
+        else io.output(stream, chunk)
+      },
+    },
+    release() {
+      const chunks = held ?? []
+      held = undefined
+      for (const chunk of chunks) io.output('stderr', chunk)
+    },
+    text: () => Buffer.concat(held ?? []).toString(),
+  }
+}
+
+function explained(thrown: unknown, program: string, stderr: string): unknown {
+  if (!(thrown instanceof SlipwayError) || thrown.code !== 'ERR_RUNTIME_FAILED') return thrown
+  const { stage = 'run', reason = '' } = (thrown.data ?? {}) as { stage?: string; reason?: string }
+  return runtimeError(stage, program, reason, stderr, thrown)
+}
