@@ -1,19 +1,13 @@
 // What the step's process may do: capabilities, ids, limits, keyring and signal state.
 #ifndef SLIPWAY_PRIVILEGES_H
 #define SLIPWAY_PRIVILEGES_H
+#include "run-request.h"
 #include "user.h"
-#include <stdbool.h>
 
-struct privileges {
-	// Every capability this process has, ambient too, and no system call filter.
-	bool insecure;
-	// The process keeps the caller's terminal.
-	bool shares_terminal;
-};
-
-// Turns the calling process into `user` with docker's default capabilities and system call filter.
+// Turns the calling process into `user` with docker's default capabilities and the request's system call filter;
+// with `insecure` it keeps every capability, ambient too, and has no filter.
 // Afterwards nothing privileged works any more. 0, or -1 recorded.
-int privileges_assume(const struct user *user, struct privileges privileges);
+int privileges_assume(const struct user *user, const struct run_request *request);
 
 // Leaves pid 1 just what ending a step needs (kill).
 int privileges_keep_kill(void);

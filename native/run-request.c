@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum opcode { OP_END, OP_LOWER, OP_ROOT, OP_ARG, OP_ENV, OP_PROCESS, OP_BIND, OP_TMPFS, OP_FILE, OP_RUNTIME_CREATE, OP_RUNTIME_START, OP_CONFIG };
+enum opcode { OP_END, OP_LOWER, OP_ROOT, OP_ARG, OP_ENV, OP_PROCESS, OP_BIND, OP_TMPFS, OP_FILE, OP_RUNTIME_CREATE, OP_RUNTIME_START, OP_CONFIG, OP_FILTER };
 
 enum { MAX_ITEMS = 1 << 16 };
 
@@ -104,6 +104,20 @@ static int read_mount(struct record *record, struct run_request *request, enum m
 	return 0;
 }
 
+static int read_filter(struct record *record, struct run_request *request)
+{
+	size_t length;
+	const unsigned char *bytes = record_bytes(record, &length);
+	size_t count = length / sizeof *request->filter;
+	if (count == 0 || count > BPF_MAXINSNS || length % sizeof *request->filter) return malformed("the system call filter has an impossible length");
+	free(request->filter);
+	request->filter = malloc(length);
+	if (!request->filter) return fail_code(ENOMEM, "request", NULL);
+	memcpy(request->filter, bytes, length);
+	request->filter_length = (unsigned short)count;
+	return 0;
+}
+
 static int read_record(struct record *record, struct run_request *request)
 {
 	switch ((enum opcode)record->opcode) {
@@ -117,6 +131,7 @@ static int read_record(struct record *record, struct run_request *request)
 	case OP_FILE: return read_mount(record, request, MOUNT_FILE);
 	case OP_RUNTIME_CREATE: return texts_add(&request->runtime_create, record_text(record));
 	case OP_RUNTIME_START: return texts_add(&request->runtime_start, record_text(record));
+	case OP_FILTER: return read_filter(record, request);
 	case OP_CONFIG:
 	case OP_END: break;
 	}
@@ -144,6 +159,7 @@ int run_request_read(struct run_request *request, int fd)
 	if (!request->upper || !*request->upper || !*request->work || !request->cwd) return malformed("the root or the process is missing");
 	if (request->args.count == 0 || !*request->args.at[0]) return malformed("there is no program to run");
 	if ((request->runtime_create.count == 0) != (request->runtime_start.count == 0)) return malformed("a runtime has one command of two");
+	if (!request->filter && !request->insecure && request->runtime_create.count == 0) return malformed("the system call filter is missing");
 	return 0;
 }
 

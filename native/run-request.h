@@ -1,6 +1,7 @@
 // What the caller asks of `run` mode, as read from the request stream. The writer is src/sandbox/run-request.ts.
 #ifndef SLIPWAY_RUN_REQUEST_H
 #define SLIPWAY_RUN_REQUEST_H
+#include <linux/filter.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,11 +39,15 @@ struct run_request {
 	char *upper, *work, *cwd, *user, *hostname;
 	bool own_network, insecure, inherit_stdio;
 	uint64_t shm_size;
+	// The system call filter: `filter_length` instructions; NULL for an insecure process, or when a runtime has its own.
+	struct sock_filter *filter;
+	unsigned short filter_length;
 	struct request_mount *mounts;
 	size_t mount_count, mount_capacity;
 };
 
-// Reads the whole request from `fd`. Postcondition on 0: upper, work, cwd and at least one argument are set.
+// Reads the whole request from `fd`. Postcondition on 0: upper, work, cwd and at least one argument are set, and
+// the filter is unless `insecure` or a runtime is to make it.
 // The memory lives as long as the process.
 int run_request_read(struct run_request *request, int fd);
 

@@ -52,6 +52,7 @@ CMD ["--help"]
 
 /** Parses, plans, solves (cold and warm) and assembles an example. */
 export async function warmUpBuild(): Promise<void> {
+  await import('../sandbox/seccomp/step-filter.ts')
   const input = {
     dockerfile: { name: 'Dockerfile', text: dockerfile },
     ignoreFile: { name: '.dockerignore', text: '# comment\n**/*.tmp\n!keep/*.tmp\n' },

@@ -4,7 +4,12 @@ import type { Context } from '../core/context.ts'
 import { type HelperProcess, type StatusLine, spawnHelper } from '../sys/helper-process.ts'
 import type { Native } from '../sys/native.ts'
 import { networkFiles } from './network-files.ts'
-import { encodeConfig, encodeRunRequest, type RuntimeCommands } from './run-request.ts'
+import {
+  encodeConfig,
+  encodeRunRequest,
+  type RunRequestOptions,
+  type RuntimeCommands,
+} from './run-request.ts'
 import { sandboxError } from './sandbox-error.ts'
 import type { Exit, ProcessIo, ProcessSpec, Sandbox } from './types.ts'
 
@@ -52,10 +57,7 @@ export interface RuntimeUse {
 export async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun): Promise<Exit> {
   const stdio = io.stdio ?? 'pipe'
   // Before anything runs: what cannot be encoded must leave no helper behind that waits for it.
-  const request = encodeRunRequest(spec, {
-    stdio,
-    ...(run.runtime === undefined ? {} : { runtime: run.runtime.commands }),
-  })
+  const request = encodeRunRequest(spec, { stdio, ...(await requestOptions(spec, run)) })
   const killed = new AbortController()
   let exit: Exit | undefined
   const helper = spawnHelper(run.native, 'run', {
@@ -82,6 +84,16 @@ export async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun
   } finally {
     stopCanceling()
   }
+}
+
+async function requestOptions(
+  spec: ProcessSpec,
+  { runtime }: HelperRun,
+): Promise<Omit<RunRequestOptions, 'stdio'>> {
+  if (runtime !== undefined) return { runtime: runtime.commands }
+  if (spec.security === 'insecure') return {}
+  const { stepFilter } = await import('./seccomp/step-filter.ts')
+  return { filter: stepFilter }
 }
 
 /** How long the helper may take to clear up after it was told that time is up. */

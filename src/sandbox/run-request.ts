@@ -15,6 +15,7 @@ const opcodes = {
   runtimeCreate: 9,
   runtimeStart: 10,
   config: 11,
+  filter: 12,
 } as const
 
 type Field = string | Uint8Array | number
@@ -22,6 +23,8 @@ type Field = string | Uint8Array | number
 export interface RunRequestOptions {
   /** As in ProcessIo. */
   readonly stdio: 'pipe' | 'inherit'
+  /** The system call filter, as struct sock_filter; an insecure process has none, a runtime makes its own. */
+  readonly filter?: Uint8Array
   /** The commands of an OCI runtime that is to make the container. The helper asks for its config.json later. */
   readonly runtime?: RuntimeCommands
 }
@@ -38,7 +41,7 @@ export function encodeConfig(config: string): Buffer {
 }
 
 /** The whole request for `spec`. */
-export function encodeRunRequest(spec: ProcessSpec, { stdio, runtime }: RunRequestOptions): Buffer {
+export function encodeRunRequest(spec: ProcessSpec, { stdio, runtime, filter }: RunRequestOptions): Buffer {
   const records: Buffer[] = []
   const add = (opcode: number, ...fields: Field[]): void => {
     records.push(encodeRecord(opcode, fields))
@@ -57,6 +60,7 @@ export function encodeRunRequest(spec: ProcessSpec, { stdio, runtime }: RunReque
     Number(stdio === 'inherit'),
     spec.shmSizeBytes ?? 0,
   )
+  if (filter !== undefined) add(opcodes.filter, filter)
   for (const mount of spec.mounts) {
     const [opcode, ...fields] = mountFields(mount)
     add(opcode, posix.resolve('/', mount.target), ...fields)
