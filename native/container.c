@@ -214,34 +214,47 @@ static int become_process(const struct container *container, const struct user *
 	return program_exec(&request->args, &request->env);
 }
 
+// Process 1 lives as long as the step: it must hold neither its pipes, nor the host's directories, nor power. `kept`
+// (-1: nothing) becomes number 3, beside the status stream.
+static int give_up_the_rest(int kept)
+{
+	enum { KEPT = 3, STATUS = 4 };
+	if (privileges_keep_kill() < 0) return -1;
+	if (kept >= 0 && dup2(kept, KEPT) < 0) return fail_errno("close files", NULL);
+	if (syscall(SYS_close_range, 0u, kept >= 0 ? KEPT - 1u : KEPT, 0u) < 0 || syscall(SYS_close_range, STATUS + 1u, ~0u, 0u) < 0)
+		return fail_errno("close files", NULL);
+	return KEPT;
+}
+
+struct pipe {
+	int from, to;
+};
+
+// Nothing of the image runs before process 1 has closed its end of `go`.
+static void be_process(const struct container *container, const struct user *user, struct pipe go, int failed)
+{
+	char byte = 1;
+	close(go.to);
+	if (read(go.from, &byte, 1) == 0) become_process(container, user);
+	status_failure();
+	_exit(write(failed, &byte, 1) == 1 ? 1 : 2);
+}
+
 // Postcondition: the program is running, or -1 with the failure reported by the new process.
 static pid_t start_process(const struct container *container, const struct user *user)
 {
-	int started[2];
-	if (pipe2(started, O_CLOEXEC) < 0) return fail_errno("create pipe", NULL);
+	int go[2], failed[2];
+	if (pipe2(go, O_CLOEXEC) < 0 || pipe2(failed, O_CLOEXEC) < 0) return fail_errno("create pipe", NULL);
 	pid_t pid = fork();
 	if (pid < 0) return fail_errno("fork", NULL);
-	if (pid == 0) {
-		become_process(container, user);
-		status_failure();
-		char failed = 1;
-		ssize_t written = write(started[1], &failed, 1);
-		_exit(written == 1 ? 1 : 2);
-	}
-	close(started[1]);
-	char failed;
-	ssize_t length = read(started[0], &failed, 1);
-	close(started[0]);
+	if (pid == 0) be_process(container, user, (struct pipe){ go[0], go[1] }, failed[1]);
+	int news = give_up_the_rest(failed[0]);
+	if (news < 0) return -1;
+	char byte;
+	ssize_t length = read(news, &byte, 1);
+	close(news);
 	// End of file: execve closed the pipe, or the process was killed first, which waiting for it will tell.
 	return length == 0 ? pid : -1;
-}
-
-// Process 1 lives as long as the step: it must hold neither its pipes nor the host's directories.
-static int keep_status_only(void)
-{
-	enum { STATUS = 4 };
-	if (syscall(SYS_close_range, 0u, STATUS - 1u, 0u) < 0 || syscall(SYS_close_range, STATUS + 1u, ~0u, 0u) < 0) return fail_errno("close files", NULL);
-	return 0;
 }
 
 static void report_exit(int status)
@@ -270,7 +283,8 @@ static pid_t start_by_runtime(const struct container *container, const struct pl
 		.own_pipes = container->own_pipes,
 	};
 	pid_t process = runtime_start(&runtime);
-	return process < 0 || change_root(places) < 0 ? -1 : process;
+	// A runtime starts it by itself: for a moment it could see more of process 1.
+	return process < 0 || change_root(places) < 0 || give_up_the_rest(-1) < 0 ? -1 : process;
 }
 
 int container_main(const struct container *container)
@@ -283,10 +297,6 @@ int container_main(const struct container *container)
 	}
 	pid_t process = has_runtime(container->request) ? start_by_runtime(container, &places, &user) : start_process(container, &user);
 	if (process < 0) {
-		status_failure();
-		return 1;
-	}
-	if (privileges_keep_kill() < 0 || keep_status_only() < 0) {
 		status_failure();
 		return 1;
 	}

@@ -48,6 +48,14 @@ describe.skipIf(lacking !== undefined)(`slipway-helper run${needs}`, () => {
     expect(verdicts).toEqual(native)
   })
 
+  test('the first thing a step does finds process 1 without files of the host', async () => {
+    // 3 tells process 1 whether the program could be started, 4 is the status stream.
+    for (let round = 0; round < 10; round++) {
+      const { out } = await runIn(layers, box, { args: ['/bin/ls', '/proc/1/fd'] })
+      expect(out).toMatch(/^(3\n)?4\n$/)
+    }
+  })
+
   test('a set-uid program gains its owner', async () => {
     const layer = layers.layer({ bin: null })
     execFileSync('cp', [join(layers.base, 'bin/probe'), join(layer, 'bin/suid')])
