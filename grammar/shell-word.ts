@@ -336,6 +336,24 @@ export function makeWordGrammar(style: WordStyle, validate = false): (text: stri
   }
 }
 
+/** How many short words are remembered with their trees; a file says `$VERSION` again and again. */
+const remembered = 512
+const shortWord = 128
+
+function remembering(parse: (text: string) => WordTree): (text: string) => WordTree {
+  const trees = new Map<string, WordTree>()
+  return (text) => {
+    const known = trees.get(text)
+    if (known !== undefined) return known
+    const tree = parse(text)
+    if (text.length <= shortWord && tree !== undefined) {
+      if (trees.size === remembered) trees.clear()
+      trees.set(text, tree)
+    }
+    return tree
+  }
+}
+
 function depthOf(tokens: readonly IToken[], { types }: Tokens): number {
   let depth = 0
   let deepest = 0
@@ -347,7 +365,7 @@ function depthOf(tokens: readonly IToken[], { types }: Tokens): number {
 }
 
 const grammarOf = lazilyFor((key: `${EscapeCharacter}${boolean}`) =>
-  makeWordGrammar({ escape: key.startsWith('`') ? '`' : '\\', quotes: key.endsWith('true') }),
+  remembering(makeWordGrammar({ escape: key.startsWith('`') ? '`' : '\\', quotes: key.endsWith('true') })),
 )
 
 /** The tree of `text`. The grammar is built at its first use. */

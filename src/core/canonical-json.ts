@@ -3,13 +3,15 @@ import { type Digest, digestOf } from './digest.ts'
 
 /** The canonical text of a JSON value: keys sorted by code unit, no blanks, `undefined` members left out. */
 export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, member: unknown) => {
-    if (member === null || typeof member !== 'object' || Array.isArray(member)) return member
-    const record = member as Record<string, unknown>
-    const sorted: Record<string, unknown> = Object.create(null)
-    for (const key of Object.keys(record).sort()) sorted[key] = record[key]
-    return sorted
-  })
+  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null'
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join()}]`
+  const record = value as Readonly<Record<string, unknown>>
+  const members: string[] = []
+  for (const key of Object.keys(record).sort()) {
+    const member = record[key]
+    if (member !== undefined) members.push(`${JSON.stringify(key)}:${canonicalJson(member)}`)
+  }
+  return `{${members.join()}}`
 }
 
 /** The identity of a JSON value. */

@@ -1,6 +1,6 @@
 // Content identifiers. Everything else in the project receives a `Digest` that was made here, so a
 // digest that reaches a path or a URL has always been validated.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { SlipwayError } from './error.ts'
 
 /** A validated `sha256:<64 lower-case hex>` identifier (OCI image-spec, descriptor.md "Digests"). */
@@ -25,7 +25,7 @@ export function parseDigest(text: unknown): Digest {
 
 /** The digest of these bytes (strings are hashed as UTF-8). */
 export function digestOf(bytes: string | Uint8Array): Digest {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}` as Digest
+  return `sha256:${hash('sha256', bytes)}` as Digest
 }
 
 /** The digest whose raw sha256 is `hex`; the caller has just computed it. */

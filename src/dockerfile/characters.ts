@@ -8,12 +8,14 @@ const blankPattern = new RegExp(`[${blankClass}]`)
 
 /** Go's `unicode.IsSpace`. */
 export function isSpace(character: string | undefined): boolean {
-  return character !== undefined && spacePattern.test(character)
+  if (character === undefined) return false
+  // Asked for most characters of a file: what is plainly no space costs no pattern.
+  return character <= ' ' || character >= '\u0085' ? spacePattern.test(character) : false
 }
 
 /** A blank that separates an instruction's name and plain words. */
 export function isBlank(character: string | undefined): boolean {
-  return character !== undefined && blankPattern.test(character)
+  return character !== undefined && character <= ' ' && blankPattern.test(character)
 }
 
 /** A half-open range of offsets into some text. */
