@@ -18,8 +18,8 @@
 // A directory being listed: its names in one block, sorted.
 struct level {
 	int fd;
-	char *names;
-	uint32_t *order; // offsets into names
+	char *names;     // each behind a `d` for a directory or a `-`
+	uint32_t *order; // offsets into names, of the names themselves
 	size_t count, next;
 	size_t path_length; // of the directory's own path
 };
@@ -163,6 +163,13 @@ static int by_name(const void *a, const void *b, void *names)
 	return strcmp((char *)names + *(const uint32_t *)a, (char *)names + *(const uint32_t *)b);
 }
 
+static bool is_directory(int fd, const struct dirent *entry)
+{
+	struct stat status;
+	if (entry->d_type != DT_UNKNOWN) return entry->d_type == DT_DIR;
+	return fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
+}
+
 static bool read_names(struct scan *scan, struct level *level)
 {
 	size_t used = 0, names_capacity = 0, order_capacity = 0;
@@ -179,13 +186,14 @@ static bool read_names(struct scan *scan, struct level *level)
 		const char *name = entry->d_name;
 		if (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]))) continue;
 		size_t length = strlen(name) + 1;
-		char *names = grown(level->names, &names_capacity, used + length, 1);
+		char *names = grown(level->names, &names_capacity, used + 1 + length, 1);
 		if (names) level->names = names;
 		uint32_t *order = grown(level->order, &order_capacity, level->count + 1, sizeof *order);
 		if (order) level->order = order;
-		if (!names || !order || used + length > UINT32_MAX) {
+		if (!names || !order || used + 1 + length > UINT32_MAX) {
 			good = fail(scan, ENOMEM, "malloc");
 		} else {
+			names[used++] = is_directory(level->fd, entry) ? 'd' : '-';
 			memcpy(names + used, name, length);
 			order[level->count++] = (uint32_t)used;
 			used += length;
@@ -279,11 +287,6 @@ static int open_top(const char *directory, unsigned flags)
 	return open_directory(AT_FDCWD, directory, strlen(directory), resolve);
 }
 
-int scan_open(const char *directory)
-{
-	return open_top(directory, SCAN_NO_LINKS);
-}
-
 // Frees what the result does not own.
 static void finish(struct scan *scan, bool good)
 {
@@ -362,5 +365,20 @@ void scan_paths(const char *directory, unsigned flags, const char *paths, size_t
 	for (const char *path = paths; good && path < paths + length; path += strlen(path) + 1) good = look_at(&scan, &parent, top, path);
 	if (parent.fd >= 0) close(parent.fd);
 	if (top >= 0) close(top);
+	finish(&scan, good);
+}
+
+void scan_names(const char *directory, struct scan_result *result)
+{
+	*result = (struct scan_result){ 0 };
+	struct scan scan = { .result = result };
+	int fd = -1;
+	bool good = set_path(&scan, 0, "") && reserve(&scan, 1);
+	if (good && (fd = open_top(directory, SCAN_NO_LINKS)) < 0) good = fail(&scan, errno, "openat2");
+	if (good) good = enter(&scan, fd);
+	for (size_t i = 0; good && i < scan.levels->count; i++) {
+		const char *marked = scan.levels->names + scan.levels->order[i] - 1;
+		good = append(&scan, marked, strlen(marked) + 1);
+	}
 	finish(&scan, good);
 }

@@ -34,6 +34,6 @@ void scan_tree(const char *directory, unsigned flags, uint64_t max_entries, stru
 // NUL-terminated names one behind the other. One that is gone, or is reached through a link, is left out.
 void scan_paths(const char *directory, unsigned flags, const char *paths, size_t length, struct scan_result *result);
 
-// The fd of a directory for reading its names, or -1; no link may stand anywhere in its path (ELOOP).
-int scan_open(const char *directory);
+// The names in a directory, sorted by bytes, as `d` or `-` (no directory), name, NUL. No link may stand anywhere in its path (ELOOP).
+void scan_names(const char *directory, struct scan_result *result);
 #endif

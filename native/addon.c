@@ -243,18 +243,20 @@ static napi_value read_xattrs(napi_env env, napi_callback_info info)
 	return error ? throw_errno(env, error, call) : list;
 }
 
-// (directory): fd
-static napi_value open_directory(napi_env env, napi_callback_info info)
+// (directory): string of bytes, see scan_names
+static napi_value read_names(napi_env env, napi_callback_info info)
 {
-	napi_value values[1], result;
+	napi_value values[1], names = NULL;
 	char *path = arguments(env, info, 1, values) ? path_argument(env, values[0]) : NULL;
 	if (!path) return throw_usage(env);
-	int fd = scan_open(path);
-	int error = errno;
+	struct scan_result result;
+	scan_names(path, &result);
 	free(path);
-	if (fd < 0) return throw_errno(env, error, "openat2");
-	MUST(napi_create_int32(env, fd, &result));
-	return result;
+	if (result.rows) MUST(napi_create_string_latin1(env, (char *)result.rows, result.length, &names));
+	else throw_errno(env, result.error, result.call);
+	free(result.rows);
+	free(result.path);
+	return names;
 }
 
 // (fd, 0 shared | 1 exclusive | 2 unlock, wait)
@@ -373,7 +375,7 @@ napi_value napi_register_module_v1(napi_env env, napi_value exports)
 	define(env, exports, "scanPaths", scan_paths_async);
 	define(env, exports, "readFiles", read_files_async);
 	define(env, exports, "readXattrs", read_xattrs);
-	define(env, exports, "openDirectory", open_directory);
+	define(env, exports, "readNames", read_names);
 	define(env, exports, "flock", lock_file);
 	define(env, exports, "syncfs", sync_file_system);
 	return exports;

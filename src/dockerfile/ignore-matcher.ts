@@ -51,7 +51,7 @@ export function ignoreMatcher(
     const path = ignorePath(bytes)
     const decision = list.decide(path, parent.matched)
     const skip = isDirectory && list.mayBeSkipped(path, decision, asTransfer)
-    return verdict(list, decision, skip)
+    return list.verdict(decision, skip)
   }
 }
 
@@ -63,10 +63,6 @@ interface Decision {
   readonly by: number
   /** Indices, ascending, of the patterns that matched the path or a directory above it when they were asked. */
   readonly matched: readonly number[]
-}
-
-function verdict(list: PatternList, { excluded, by }: Decision, skip: boolean): Verdict {
-  return by === -1 ? { excluded, skip } : { excluded, skip, ...list.written(by) }
 }
 
 /** Directories above the path asked about last. */
@@ -110,7 +106,7 @@ class Ancestors {
     return {
       prefix,
       matched: decision.matched,
-      ...(isHidden ? { hidden: verdict(this.#list, decision, false) } : {}),
+      ...(isHidden ? { hidden: this.#list.verdict(decision, false) } : {}),
     }
   }
 }
@@ -126,6 +122,7 @@ class PatternList {
   readonly #negated: readonly number[]
   /** What the paths begin with that `!` patterns match, as the transfer sees it; undefined where it cannot tell. */
   readonly #starts: readonly string[] | undefined
+  readonly #verdicts = new Map<number, Verdict>()
   #broken: boolean | undefined
 
   constructor(texts: readonly string[]) {
@@ -149,9 +146,16 @@ class PatternList {
     return this.#patterns.length === 0
   }
 
-  written(at: number): { by?: string; index?: number } {
-    const [pattern, index] = [this.#patterns[at], this.#indices[at]]
-    return pattern === undefined || index === undefined ? {} : { by: pattern.text, index }
+  /** There are as many verdicts as patterns, not as paths. */
+  verdict({ excluded, by }: Decision, skip: boolean): Verdict {
+    const key = by * 4 + (excluded ? 2 : 0) + (skip ? 1 : 0)
+    const known = this.#verdicts.get(key)
+    if (known !== undefined) return known
+    const [pattern, index] = [this.#patterns[by], this.#indices[by]]
+    const how = pattern === undefined || index === undefined ? {} : { by: pattern.text, index }
+    const verdict = { excluded, skip, ...how }
+    this.#verdicts.set(key, verdict)
+    return verdict
   }
 
   /** moby's MatchesUsingParentResults; `inherited` are the patterns that matched above. */

@@ -125,8 +125,8 @@ export function ignorePath(bytes: string): IgnorePath {
 }
 
 function runesOf(bytes: string): Runes {
+  if (!/[\x80-\xff]/.test(bytes)) return asciiOf(bytes)
   const buffer = Buffer.from(bytes, 'latin1')
-  if (!/[\x80-\xff]/.test(bytes)) return buffer
   const text = buffer.toString('utf8')
   if (!text.includes('\ufffd')) return Array.from(text, (character) => character.codePointAt(0) ?? 0)
   const runes: number[] = []
@@ -139,6 +139,13 @@ function runesOf(bytes: string): Runes {
     at = isValid ? end : at + 1
   }
   return runes
+}
+
+/** Asked about every file of a context, where Buffer.from would take most of the time. */
+function asciiOf(text: string): Runes {
+  const codes = new Uint8Array(text.length)
+  for (let at = 0; at < text.length; at++) codes[at] = text.charCodeAt(at)
+  return codes
 }
 
 /** How many bytes a character takes that begins with this one. */

@@ -17,8 +17,8 @@ export interface Addon {
   ): Promise<{ readonly index: number; readonly code: string } | undefined>
   /** Name and value by turns, of the path itself (links are not followed). */
   readXattrs(path: Buffer): Buffer[]
-  /** An fd to read the directory's names by; the caller's to close. ELOOP: a link stands in its path. */
-  openDirectory(path: Buffer): number
+  /** The directory's names as a byte string, sorted: `d` or `-` (no directory), the name, NUL. ELOOP: a link stands in its path. */
+  readNames(path: Buffer): string
   /** false: somebody else holds it and `wait` is false. `wait` blocks the thread. */
   flock(fd: number, operation: number, wait: boolean): boolean
   /** Writes the file system of `fd` to disk, on libuv's pool. */

@@ -1,8 +1,6 @@
 // Directory trees as lists of entries, read in one native call. Which entries matter (ignore files,
 // whiteouts, sockets) is for the callers.
 import { createHash } from 'node:crypto'
-import { closeSync, readdirSync } from 'node:fs'
-import { compareBytes } from '../core/byte-string.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import { shownPath } from './files-error.ts'
 import type { Native } from './native.ts'
@@ -113,14 +111,10 @@ export interface Name {
 
 /** The names in a directory, in byte order. Fails with ELOOP if a link stands anywhere in its path, at its end, too. */
 export function readNames(directory: string | Buffer, native: Native): Name[] {
-  const fd = native.addon().openDirectory(asBuffer(directory))
-  try {
-    return readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1', withFileTypes: true })
-      .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
-      .sort((a, b) => compareBytes(a.name, b.name))
-  } finally {
-    closeSync(fd)
-  }
+  const marked = native.addon().readNames(asBuffer(directory)).split('\0')
+  // Behind the last NUL is nothing.
+  marked.pop()
+  return marked.map((name) => ({ name: name.slice(1), isDirectory: name.startsWith('d') }))
 }
 
 /** The extended attributes of `path` itself (links are not followed), in the kernel's order. */

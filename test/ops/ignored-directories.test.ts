@@ -35,15 +35,15 @@ function open(patterns: readonly string[]): SourceTree {
   const scanTree = (): never => {
     throw new Error('the whole tree was scanned')
   }
-  const openDirectory = (path: Buffer): number => {
+  const readNames = (path: Buffer): string => {
     read.push(path.toString())
-    return addon.openDirectory(path)
+    return addon.readNames(path)
   }
   return localTree({
     root,
     description: 'build context',
     ignore: ignoreMatcher(patterns, { asTransfer: true }),
-    native: { ...native, addon: () => ({ ...addon, scanTree, openDirectory }) },
+    native: { ...native, addon: () => ({ ...addon, scanTree, readNames }) },
   })
 }
 

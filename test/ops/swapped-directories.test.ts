@@ -26,7 +26,7 @@ function swap(): void {
   symlinkSync('../host', join(top, 'context/d'))
 }
 
-type Call = 'openDirectory' | 'scanPaths' | 'scanTree'
+type Call = 'readNames' | 'scanPaths' | 'scanTree'
 
 /** The context, in which `d` is swapped for the link right before the `nth` system call of that kind. */
 function swappedAt(call: Call, nth: number, patterns: readonly string[] = []): SourceTree {
@@ -40,9 +40,9 @@ function swappedAt(call: Call, nth: number, patterns: readonly string[] = []): S
     ...native,
     addon: () => ({
       ...addon,
-      openDirectory(path) {
-        counted('openDirectory')
-        return addon.openDirectory(path)
+      readNames(path) {
+        counted('readNames')
+        return addon.readNames(path)
       },
       scanPaths(directory, flags, paths) {
         counted('scanPaths')
@@ -78,7 +78,7 @@ it('what is there when nothing is swapped', async () => {
 })
 
 it.each<[Call, number]>([
-  ['openDirectory', 1],
+  ['readNames', 1],
   ['scanPaths', 3],
 ])('names in a directory, swapped before %s %d', async (call, nth) => {
   const tree = swappedAt(call, nth)
@@ -89,9 +89,9 @@ it.each<[Call, number]>([
 })
 
 it.each<[Call, number, string[]]>([
-  ['openDirectory', 1, ['x']],
-  ['openDirectory', 2, ['x']],
-  ['openDirectory', 3, ['x']],
+  ['readNames', 1, ['x']],
+  ['readNames', 2, ['x']],
+  ['readNames', 3, ['x']],
   ['scanPaths', 1, ['x']],
 ])('a walk past an ignore file, swapped before %s %d', async (call, nth, patterns) => {
   const tree = swappedAt(call, nth, patterns)
