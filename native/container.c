@@ -125,7 +125,7 @@ static int make_system_places(int root)
 static int mount_all(const struct container *container, const struct places *places)
 {
 	const struct run_request *request = container->request;
-	struct system_mounts system = { .insecure = request->insecure };
+	struct system_mounts system = { .insecure = request->insecure, .own_network = request->own_network };
 	if ((has_runtime(request) ? make_system_places(places->root) : system_mount(&system, places->root)) < 0) return -1;
 	int dev = system_open_place(places->root, "dev");
 	if (dev < 0) return -1;

@@ -4,6 +4,7 @@
 #include "devices.h"
 #include "fail.h"
 #include "mount-fd.h"
+#include "userns.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,12 +27,37 @@ static const char *const links[][2] = {
 	{ "/proc/self/fd/2", "stderr" },
 };
 
+// The machine's own node, which is what it says it is or nothing is mounted.
+static int clone_host_node(const struct node *node, uint64_t attributes)
+{
+	char path[32];
+	struct stat st;
+	snprintf(path, sizeof path, "/dev/%s", node->name);
+	int mount = mount_clone(AT_FDCWD, path, (struct clone_options){ .attributes = attributes });
+	if (mount < 0) return -1;
+	if (fstat(mount, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(node->major, node->minor)) return mount;
+	close(mount);
+	return fail_kind("unsupported", ENODEV, "open device", path, "it is not the device of that name");
+}
+
+// In a user namespace devices can be neither made nor opened, unless they come from outside it.
+static int clone_node(int store, const struct node *node, uint64_t attributes)
+{
+	if (!userns_is_initial()) return clone_host_node(node, attributes);
+	if (mknodat(store, node->name, S_IFCHR | 0666, makedev(node->major, node->minor)) < 0 && errno != EEXIST) return fail_errno("make device", node->name);
+	return mount_clone(store, node->name, (struct clone_options){ .attributes = attributes });
+}
+
+int devices_clone_null(int store, uint64_t attributes)
+{
+	return clone_node(store, &nodes[0], attributes);
+}
+
 static int make_node(int dev, int store, const struct node *node)
 {
-	if (mknodat(store, node->name, S_IFCHR | 0666, makedev(node->major, node->minor)) < 0) return fail_errno("make device", node->name);
 	int place = openat(dev, node->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (place < 0) return fail_errno("make device", node->name);
-	int mount = mount_clone(store, node->name, (struct clone_options){ .attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC });
+	int mount = clone_node(store, node, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 	int result = mount < 0 ? -1 : mount_attach(mount, place, node->name);
 	if (mount >= 0) close(mount);
 	close(place);
@@ -52,7 +78,8 @@ static int mount_below(int dev, const char *name, int mount)
 static int mount_pts(int dev)
 {
 	// Every mount is an instance of its own (since Linux 4.7).
-	static const char *const options[] = { "ptmxmode", "0666", "mode", "0620", "gid", "5", NULL };
+	enum { TTY = 5 };
+	const char *const options[] = { "ptmxmode", "0666", "mode", "0620", userns_has_gid(TTY) ? "gid" : NULL, "5", NULL };
 	return mount_below(dev, "pts", mount_new("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
 }
 

@@ -17,6 +17,9 @@ struct devices_options {
 // Only the nodes made here can be opened: the file system around them refuses devices. 0, or -1 recorded.
 int devices_mount(int place, struct devices_options options);
 
+// A detached mount of the null device alone. `store` is as devices_options.nodes. Returns its fd, or -1 recorded.
+int devices_clone_null(int store, uint64_t attributes);
+
 // Opens the null device of the calling process's root; -1 recorded, also when something else is in its place.
 int devices_open_null(void);
 #endif

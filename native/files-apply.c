@@ -2,6 +2,7 @@
 // and never reused: whatever stands at the path is removed first, so no existing inode is written to.
 #include "fail.h"
 #include "files-operation.h"
+#include "record.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -192,10 +193,34 @@ static int make_node(struct files *files, const struct operation *operation, mod
 	return operation->opcode == OP_WHITEOUT ? 0 : metadata_leaf(files, parent, leaf, operation);
 }
 
+// A user namespace can have no device; a step could not open one either way. The layer that is written has it again.
+static int record_node(struct files *files, const struct operation *operation)
+{
+	char leaf[256];
+	int parent = parent_of_leaf(files, operation, leaf);
+	if (parent < 0) return -1;
+	int fd = create_file(files, parent, leaf, operation);
+	if (fd < 0) return -1;
+	const struct recorded recorded = {
+		.uid = operation->uid,
+		.gid = operation->gid,
+		.device = operation->opcode == OP_BLOCK ? 'b' : 'c',
+		.major = (unsigned)operation->size,
+		.minor = (unsigned)operation->minor,
+	};
+	int result = metadata_fd(files, fd, operation);
+	if (result == 0 && record_write(fd, NULL, &recorded) < 0) result = fail_errno("record device", operation->path);
+	close(fd);
+	files->nodes++;
+	files->recorded_nodes++;
+	return result;
+}
+
 static int apply_node(struct files *files, const struct operation *operation)
 {
 	if (operation->opcode == OP_FIFO) return make_node(files, operation, S_IFIFO, 0);
 	if (operation->size > UINT32_MAX || operation->minor > UINT32_MAX) return fail_code(EINVAL, "create device", operation->path);
+	if (!files->is_initial && operation->size | operation->minor) return record_node(files, operation);
 	dev_t device = makedev((unsigned)operation->size, (unsigned)operation->minor);
 	if (operation->opcode == OP_BLOCK) return make_node(files, operation, S_IFBLK, device);
 	// 0:0 would be a whiteout to overlayfs.
@@ -233,7 +258,7 @@ static int apply_opaque(struct files *files, const struct operation *operation)
 	files->directories--;
 	fd = inroot_open(files->at.root, operation->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd < 0) return fail_errno("mark opaque", operation->path);
-	int result = fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0);
+	int result = fsetxattr(fd, files->is_initial ? "trusted.overlay.opaque" : "user.overlay.opaque", "y", 1, 0);
 	if (result < 0) fail_errno("mark opaque", operation->path);
 	close(fd);
 	return result;

@@ -1,6 +1,7 @@
 // Owner, extended attributes, mode and times of what `files` mode makes.
 #include "fail.h"
 #include "files-operation.h"
+#include "record.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -56,9 +57,27 @@ static bool owner_is_right(const struct files *files, const struct operation *op
 	return operation->opcode != OP_DIRECTORY && !files->at.parent_setgid && operation->uid == geteuid() && operation->gid == getegid();
 }
 
+static int fail_owner(const struct operation *operation)
+{
+	char text[80];
+	if (errno != EINVAL) return fail_errno("set owner", operation->path);
+	snprintf(text, sizeof text, "no user %u or no group %u in this user namespace", operation->uid, operation->gid);
+	return fail_kind("owner-unmapped", EINVAL, "set owner", operation->path, text);
+}
+
+// Links and pipes can have no record: where there is one id they stay root's.
+static int record_owner(int fd, const char *path, const struct operation *operation)
+{
+	const struct recorded owner = { .uid = operation->uid, .gid = operation->gid };
+	if (record_write(fd, path, &owner) < 0 && (fd >= 0 || errno != EPERM)) return fail_errno("record owner", operation->path);
+	return 0;
+}
+
 int metadata_fd(struct files *files, int fd, const struct operation *operation)
 {
-	if (!owner_is_right(files, operation) && fchown(fd, operation->uid, operation->gid) < 0) return fail_errno("set owner", operation->path);
+	bool has_owner = owner_is_right(files, operation);
+	if (!has_owner && files->records_owners && record_owner(fd, NULL, operation) < 0) return -1;
+	if (!has_owner && !files->records_owners && fchown(fd, operation->uid, operation->gid) < 0) return fail_owner(operation);
 	if (set_xattrs(files, fd, NULL, operation) < 0) return -1;
 	if (fchmod(fd, operation->mode) < 0) return fail_errno("set mode", operation->path);
 	if (!(operation->flags & OPERATION_HAS_MTIME)) return 0;
@@ -89,12 +108,13 @@ static int set_mode(int parent, const char *leaf, const struct operation *operat
 
 static int leaf_metadata(struct files *files, int parent, const char *leaf, const struct operation *operation, bool has_owner, bool is_link)
 {
-	if (!has_owner && fchownat(parent, leaf, operation->uid, operation->gid, AT_SYMLINK_NOFOLLOW) < 0)
-		return fail_errno("set owner", operation->path);
+	// The kernel has no *at form for attributes; the parent's own fd keeps the name where it was.
+	char path[64 + 256];
+	snprintf(path, sizeof path, "/proc/self/fd/%d/%.255s", parent, leaf);
+	if (!has_owner && files->records_owners && record_owner(-1, path, operation) < 0) return -1;
+	if (!has_owner && !files->records_owners && fchownat(parent, leaf, operation->uid, operation->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_owner(operation);
 	if (record_more(&operation->xattrs)) {
-		// The kernel has no *at form for this; the parent's own fd keeps the name where it was.
-		char path[64 + 256];
-		snprintf(path, sizeof path, "/proc/self/fd/%d/%.255s", parent, leaf);
 		if (set_xattrs(files, -1, path, operation) < 0) return -1;
 	}
 	if (!is_link && set_mode(parent, leaf, operation) < 0) return -1;

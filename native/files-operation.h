@@ -75,9 +75,11 @@ struct files {
 	bool overlay, report_links, started;
 	int upper; // the overlay's upper directory itself, beneath the mount; -1 without one
 	struct refusal clone, copy_range;
+	// userns.h, asked once.
+	bool is_initial, records_owners;
 	struct late_time *late;
 	size_t late_count, late_capacity;
-	int64_t directories, regular, symlinks, hardlinks, nodes, removed, implied, bytes, xattrs_skipped;
+	int64_t directories, regular, symlinks, hardlinks, nodes, removed, implied, bytes, xattrs_skipped, recorded_nodes;
 };
 
 // Reads the fields of an operation; the attribute list stays unread in operation->xattrs.

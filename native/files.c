@@ -3,6 +3,7 @@
 #include "fail.h"
 #include "files-operation.h"
 #include "overlay.h"
+#include "userns.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -100,6 +101,7 @@ static void report(const struct files *files)
 	status_number("removed", files->removed);
 	status_number("bytes", files->bytes);
 	status_number("xattrsSkipped", files->xattrs_skipped);
+	status_number("recordedNodes", files->recorded_nodes);
 	status_end();
 }
 
@@ -114,7 +116,7 @@ static void raise_fd_limit(void)
 
 int files_main(void)
 {
-	struct files files = { .upper = -1 };
+	struct files files = { .upper = -1, .is_initial = userns_is_initial(), .records_owners = userns_records_owners() };
 	raise_fd_limit();
 	int result = wire_open(&files.wire, 3);
 	if (result == 0) result = serve(&files);

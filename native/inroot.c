@@ -1,6 +1,7 @@
 // See inroot.h.
 #include "inroot.h"
 #include "fail.h"
+#include "record.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -245,7 +246,7 @@ static int make_component(struct walk *walk, size_t start, size_t end, const str
 	if (mkdirat(parent, name, 0700) < 0) return -1;
 	int made = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (made < 0) return -1;
-	if (fchown(made, options->uid, options->gid) < 0 || fchmod(made, options->mode & 07777) < 0) {
+	if (record_set_owner(made, options->uid, options->gid) < 0 || fchmod(made, options->mode & 07777) < 0) {
 		int code = errno;
 		close(made);
 		errno = code;

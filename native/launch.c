@@ -1,6 +1,8 @@
 // dist/slipway: turns itself into node running the bundle, by the quickest way that is safe.
+// For an ordinary user it first enters a user namespace, where the command needs one (launch-namespace.c).
 // It takes NODE_EXTRA_CA_CERTS out of node's sight (parsing a CA bundle at every start costs more than
 // all the rest) and uses the start-up snapshot when it was made by this very node on this kind of CPU.
+#include "launch-namespace.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -144,6 +146,10 @@ int main(int argc, char **argv)
 	if (certificates && !getenv("SLIPWAY_EXTRA_CA_CERTS")) set("SLIPWAY_EXTRA_CA_CERTS", certificates);
 	unsetenv("NODE_EXTRA_CA_CERTS");
 	set("SLIPWAY_DIST", directory);
+	// What another slipway, outside, said to this one's parent.
+	unsetenv("SLIPWAY_NAMESPACE");
+	unsetenv("SLIPWAY_CALLER_UID");
+	if (namespace_wanted(argc, argv)) namespace_enter();
 
 	// Options for node itself may not fit the snapshot, and node refuses to start rather than to ignore it.
 	const char *options = getenv("NODE_OPTIONS");

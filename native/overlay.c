@@ -2,6 +2,7 @@
 #include "overlay.h"
 #include "fail.h"
 #include "inroot.h"
+#include "userns.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -48,10 +49,20 @@ static int fail_context(int context, const char *stage, const char *path)
 // Features that would make the upper directory more than plain files, whiteouts and opaque marks; a
 // kernel that does not know an option does not have the feature.
 static const char *const off[] = { "index", "xino", "redirect_dir", "metacopy" };
+enum { OFF = 4 };
+
+// `userxattr` has the last two off by itself, and is refused together with redirect_dir=off.
+static size_t off_count(void)
+{
+	return userns_is_initial() ? OFF : OFF - 2;
+}
 
 // Without `volatile` every fsync inside and every unmount writes the whole disk's caches back; what must be
 // durable is synced by the snapshot's owner. Kernels before 5.10 do without.
 static const char volatile_option[] = "volatile";
+
+// Where root is an ordinary user's, overlayfs may not write trusted.* attributes (Linux 5.11).
+static const char user_attributes[] = "userxattr";
 
 // A volatile mount marks its work directory so that it cannot be mounted again after a crash. Nothing here
 // outlives a crash unchecked, and a step may follow another on the same directories.
@@ -83,8 +94,10 @@ static int mount_by_context(const char *const *lower, size_t count, const char *
 	}
 	if (set_string(context, "upperdir", upper) < 0) return fail_context(context, "mount overlay", upper);
 	if (set_string(context, "workdir", work) < 0) return fail_context(context, "mount overlay", work);
-	for (size_t i = 0; i < sizeof off / sizeof *off; i++) set_string(context, off[i], "off");
+	for (size_t i = 0; i < off_count(); i++) set_string(context, off[i], "off");
 	syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, volatile_option, NULL, 0);
+	if (!userns_is_initial() && syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, user_attributes, NULL, 0) < 0)
+		return fail_context(context, "mount overlay", user_attributes);
 	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) return fail_context(context, "mount overlay", upper);
 	int mounted = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
 	if (mounted < 0) return fail_context(context, "mount overlay", upper);
@@ -143,8 +156,10 @@ static int mount_by_text(const char *const *lower, size_t count, const char *upp
 	}
 	static struct options options;
 	int result = -1;
+	bool is_initial = userns_is_initial();
+	size_t most = off_count();
 	// From most to fewest options, because mount(2) refuses all for one it does not know.
-	for (size_t wanted = sizeof off / sizeof *off + 2; wanted-- > 0;) {
+	for (size_t wanted = most + 2; wanted-- > 0;) {
 		options.length = 0;
 		options.cut = false;
 		add(&options, "lowerdir=", false);
@@ -156,12 +171,13 @@ static int mount_by_text(const char *const *lower, size_t count, const char *upp
 		add(&options, upper, true);
 		add(&options, ",workdir=", false);
 		add(&options, work, true);
-		for (size_t i = 0; i < wanted && i < sizeof off / sizeof *off; i++) {
+		if (!is_initial) add(&options, ",", false), add(&options, user_attributes, false);
+		for (size_t i = 0; i < wanted && i < most; i++) {
 			add(&options, ",", false);
 			add(&options, off[i], false);
 			add(&options, "=off", false);
 		}
-		if (wanted > sizeof off / sizeof *off) {
+		if (wanted > most) {
 			add(&options, ",", false);
 			add(&options, volatile_option, false);
 		}

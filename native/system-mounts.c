@@ -1,8 +1,10 @@
 // See system-mounts.h.
 #include "system-mounts.h"
+#include "devices.h"
 #include "fail.h"
 #include "inroot.h"
 #include "mount-fd.h"
+#include "userns.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -60,11 +62,28 @@ static int mount_cgroup(int sys, bool insecure)
 	return result;
 }
 
+static int new_proc(void)
+{
+	int mount = mount_new("proc", NULL, passive);
+	if (mount >= 0 || userns_is_initial()) return mount;
+	fail_clear();
+	return fail_kind("unsupported", EPERM, "mount proc", NULL,
+		"parts of /proc are hidden from slipway itself, so it may not show all of it (start its own container with --security-opt systempaths=unconfined)");
+}
+
+// Who does not own the network may not mount its view in sysfs, but show again the one that is there.
+static int new_sys(const struct system_mounts *mounts)
+{
+	uint64_t attributes = passive | (mounts->insecure ? 0 : MOUNT_ATTR_RDONLY);
+	if (mounts->own_network || userns_is_initial()) return mount_new("sysfs", NULL, attributes);
+	return mount_clone(AT_FDCWD, "/sys", (struct clone_options){ .attributes = attributes, .recursive = true });
+}
+
 int system_mount(struct system_mounts *mounts, int root)
 {
-	mounts->proc = mount_in(root, "proc", mount_new("proc", NULL, passive));
+	mounts->proc = mount_in(root, "proc", new_proc());
 	if (mounts->proc < 0) return -1;
-	mounts->sys = mount_in(root, "sys", mount_new("sysfs", NULL, passive | (mounts->insecure ? 0 : MOUNT_ATTR_RDONLY)));
+	mounts->sys = mount_in(root, "sys", new_sys(mounts));
 	if (mounts->sys < 0) return -1;
 	return mount_cgroup(mounts->sys, mounts->insecure);
 }
@@ -72,7 +91,7 @@ int system_mount(struct system_mounts *mounts, int root)
 static int cover(int place, int store, const char *name, bool directory)
 {
 	struct clone_options options = { .attributes = directory ? passive | MOUNT_ATTR_RDONLY : MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
-	int mount = mount_clone(store, directory ? "empty" : "null", options);
+	int mount = directory ? mount_clone(store, "empty", options) : devices_clone_null(store, options.attributes);
 	int result = mount < 0 ? -1 : mount_attach(mount, place, name);
 	if (mount >= 0) close(mount);
 	return result;

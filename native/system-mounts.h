@@ -10,6 +10,8 @@ int system_open_place(int root, const char *name);
 struct system_mounts {
 	int proc, sys;
 	bool insecure;
+	// The network namespace is the step's.
+	bool own_network;
 };
 
 // Mounts proc and sysfs (with cgroups) in `root`. The fds of `mounts` belong to the caller. 0, or -1 recorded.

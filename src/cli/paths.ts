@@ -7,17 +7,24 @@ import { SlipwayError } from '../core/error.ts'
 /** The state directory: `SLIPWAY_ROOT`, else /var/lib/slipway for root, else XDG data home. */
 export function stateRoot(): string {
   if (process.env.SLIPWAY_ROOT) return process.env.SLIPWAY_ROOT
-  if (process.getuid?.() === 0) return '/var/lib/slipway'
+  if (callerId() === 0) return '/var/lib/slipway'
   return join(process.env.XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'slipway')
 }
 
-/** Refuses, in one line and before anything is touched, what only root can do for now. */
+/** Who called: in the user namespace that the launcher enters for an ordinary user everybody looks like root. */
+function callerId(): number | undefined {
+  const outside = process.env.SLIPWAY_CALLER_UID
+  return outside === undefined ? process.getuid?.() : Number(outside)
+}
+
+/** Refuses, in one line and before anything is touched, what takes root's rights here or in a user namespace. */
 export function requireRoot(act: string): void {
-  if (process.getuid?.() === 0) return
+  const entered = process.env.SLIPWAY_NAMESPACE
+  if (entered === 'ok' || (entered === undefined && process.getuid?.() === 0)) return
   throw new SlipwayError({
     code: 'ERR_NOT_ROOT',
-    message: `${act}: only root can do this, rootless containers are not supported yet`,
-    hint: 'run it with sudo, or as root of a virtual machine',
+    message: `${act}: ${entered ?? 'only root, or whoever starts dist/slipway itself, can do this'}`,
+    hint: 'slipway doctor says what is missing on this machine',
   })
 }
 

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { decompress } from '../compression/decompress.ts'
 import { type Digest, digestOfHex } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
-import { applyFileOperations, type FileOperation } from '../sys/files.ts'
+import { applyFileOperations, type FileCounts, type FileOperation } from '../sys/files.ts'
 import { type Deferred, type FinishOptions, finishLayer } from './finish-layer.ts'
 import { meaningOf } from './layer-path.ts'
 import { defaultTarLimits, readTar, type TarLimits } from './tar-read.ts'
@@ -32,10 +32,13 @@ export interface ApplyOptions extends FinishOptions {
 }
 
 /**
- * Postcondition: `directory` holds the layer as an overlay upper directory, not yet synced. Throws ERR_DIGEST_MISMATCH,
+ * Postcondition: `directory` holds the layer as an overlay upper directory, not yet synced; answers what was written. Throws ERR_DIGEST_MISMATCH,
  * ERR_DECOMPRESS_*, ERR_TAR_*, ERR_FILES_*, or what `body` ends with; the directory is then worthless.
  */
-export async function applyLayer(body: AsyncIterable<Uint8Array>, options: ApplyOptions): Promise<void> {
+export async function applyLayer(
+  body: AsyncIterable<Uint8Array>,
+  options: ApplyOptions,
+): Promise<FileCounts> {
   const { directory, native, signal } = options
   const limits = options.limits ?? defaultLayerLimits
   const deferred: Deferred = { whiteouts: new Set(), opaques: new Set(), hasRoot: false }
@@ -49,6 +52,7 @@ export async function applyLayer(body: AsyncIterable<Uint8Array>, options: Apply
     { native, signal, missingLinkTargets: 'report', listedBytes: limits.impliedBytes },
   )
   await finishLayer(written, deferred, options)
+  return written
 }
 
 async function* unpackOperations(

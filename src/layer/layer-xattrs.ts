@@ -1,9 +1,12 @@
 // Which extended attributes travel in layers, and the one by which overlayfs marks an opaque directory.
 import type { Xattrs } from '../sys/file-operation.ts'
+import type { UserNamespace } from '../sys/user-namespace.ts'
+import { recordXattr } from './recorded.ts'
 
 /** Whether a layer slipway writes carries this attribute: content, not the host's labels nor overlayfs's bookkeeping. */
 export function isWrittenXattr(name: string): boolean {
-  return name === 'security.capability' || (name.startsWith('user.') && !name.startsWith('user.overlay.'))
+  if (name === 'security.capability') return true
+  return name.startsWith('user.') && !name.startsWith('user.overlay.') && name !== recordXattr
 }
 
 /** Whether an attribute found in a layer is set on disk. `trusted.*` and `user.overlay.*` would steer overlayfs, `security.ima`, `evm` and `selinux` the host. */
@@ -12,9 +15,8 @@ export function isUnpackedXattr(name: string): boolean {
 }
 
 /** Whether these are the attributes of a directory that hides what lower layers have in it (Linux, filesystems/overlayfs.rst). */
-export function isOpaqueMark(xattrs: Xattrs): boolean {
-  // Not user.overlay.opaque: a step may set that one, and the kernel, asked for no `userxattr`, gives it no meaning.
-  return xattrs.some(
-    ([name, value]) => name === 'trusted.overlay.opaque' && value.length === 1 && value[0] === 0x79,
-  )
+export function isOpaqueMark(xattrs: Xattrs, { overlayXattrs }: UserNamespace): boolean {
+  // Of the two only the one that the kernel was asked for has a meaning: a step may set the other.
+  const mark = `${overlayXattrs}.overlay.opaque`
+  return xattrs.some(([name, value]) => name === mark && value.length === 1 && value[0] === 0x79)
 }

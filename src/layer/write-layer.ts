@@ -12,6 +12,7 @@ import type { Native } from '../sys/native.ts'
 import { scanTree, type TreeEntry } from '../sys/scan.ts'
 import { opaqueName, whiteoutPrefix } from './layer-path.ts'
 import { isOpaqueMark, isWrittenXattr } from './layer-xattrs.ts'
+import { recordedIn } from './recorded.ts'
 import type { TarEntry } from './tar-entry.ts'
 import { type TarInput, writeTar } from './tar-write.ts'
 
@@ -51,8 +52,10 @@ function* layerInputs(
 ): Generator<TarInput, void, undefined> {
   const root = bytesOf(upper)
   const firstNames = new Map<string, string>()
-  for (const entry of entries) {
+  const { isInitial } = options.native.userNamespace()
+  for (const found of entries) {
     options.signal.throwIfAborted()
+    const entry = isInitial ? found : withRecord(found)
     if (entry.path === '' || entry.type === 'socket') continue
     const { path } = entry
     if (baseOf(path).startsWith(whiteoutPrefix)) throw reservedName(path)
@@ -74,12 +77,21 @@ function* layerInputs(
     }
     if (
       entry.type === 'directory' &&
-      isOpaqueMark(entry.xattrs ?? []) &&
+      isOpaqueMark(entry.xattrs ?? [], options.native.userNamespace()) &&
       options.lower.some((layer) => hasDirectory(layer, path))
     ) {
       yield { entry: marker(joinPath(path, opaqueName)) }
     }
   }
+}
+
+/** The entry as it should be, where this user's files may record more than they can be. */
+function withRecord(entry: TreeEntry): TreeEntry {
+  const recorded = recordedIn(entry.xattrs ?? [])
+  if (recorded === undefined) return entry
+  const { uid, gid, device } = recorded
+  if (device === undefined) return { ...entry, uid, gid }
+  return { ...entry, uid, gid, type: device.type, rdevMajor: device.major, rdevMinor: device.minor }
 }
 
 const noXattrs: ReadonlyMap<string, Uint8Array> = new Map()

@@ -15,7 +15,7 @@ import type { Snapshotter } from '../snapshot/types.ts'
 import type { LayerRef, OpDriver, Result, RunNote } from '../solve/types.ts'
 import type { PieceWriter } from '../store/types.ts'
 import type { FileOperation } from '../sys/file-operation.ts'
-import { applyFileOperations } from '../sys/files.ts'
+import { applyFileOperations, recordedNote } from '../sys/files.ts'
 import type { Native } from '../sys/native.ts'
 import { entriesOf } from './copy/content-digest.ts'
 import { asContextChange, changed, unreadable } from './copy/hash-files.ts'
@@ -109,7 +109,10 @@ async function run(
   const { lower, upper, work } = active
   const target = { kind: 'overlay', lower, upper, work } as const
   try {
-    await applyFileOperations(target, planActions(planning), { native, signal: cx.signal })
+    const made = await applyFileOperations(target, planActions(planning), { native, signal: cx.signal })
+    const text = recordedNote(made)
+    if (text !== undefined)
+      cx.emit({ type: 'log', step: digestOfJson(op), stream: 'stderr', text: `${text}\n` })
   } catch (thrown) {
     throw asContextChange(thrown)
   }

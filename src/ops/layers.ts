@@ -104,6 +104,11 @@ function unpacker(
       snapshotter,
       signal: cx.signal,
       limit: slots,
+      onNote({ descriptor: { digest } }, text) {
+        const step = `unpack ${digest}`
+        cx.emit({ type: 'task-started', step, title: `${step}: ${text}` })
+        cx.emit({ type: 'task-finished', step })
+      },
       content: {
         async open(descriptor, openOptions) {
           const blob = blobOf.get(descriptor.digest)

@@ -92,7 +92,7 @@ function* copyOperations(
   const firstNames = new Map<string, string>()
   for (const entry of below(tree)) {
     const { path, type, mode, size, hostPath } = entry
-    if (type === 'socket') continue
+    if (type === 'socket' || (isDevice(type) && !options.native.userNamespace().isInitial)) continue
     const target = firstName(firstNames, entry)
     if (target !== undefined) {
       yield { op: 'hardlink', path, target }
@@ -113,6 +113,11 @@ function* copyOperations(
         ...common,
       }
   }
+}
+
+/** What an ordinary user cannot make, and a directory for the user shall not have in its place. */
+function isDevice(type: MergedEntry['type']): boolean {
+  return type === 'char' || type === 'block'
 }
 
 /** The name under which a file with several names was already written; the first time, none. */

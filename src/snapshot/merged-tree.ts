@@ -17,6 +17,7 @@ import { bytesOf, fsPath, quoted } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
 import { baseOf, joinPath, parentOf } from '../core/path.ts'
 import { isOpaqueMark } from '../layer/layer-xattrs.ts'
+import { recordedIn } from '../layer/recorded.ts'
 import type { Native } from '../sys/native.ts'
 import { type EntryType, readXattrs, splitDevice, typeOfMode } from '../sys/scan.ts'
 
@@ -208,7 +209,8 @@ class LayerStack implements MergedTree {
       merged.push(host)
     }
     if (top === undefined) return undefined
-    const node: Node = { ...describe(joinPath(parent, name), top.host, top.stat), hosts: merged }
+    const plain = describe(joinPath(parent, name), top.host, top.stat)
+    const node: Node = { ...this.#withRecord(plain), hosts: merged }
     if (node.type === 'directory') this.#directories.set(node.path, node)
     return node
   }
@@ -237,9 +239,25 @@ class LayerStack implements MergedTree {
     return this.#directories.get(joinPath(parent, name))
   }
 
+  /** The entry as it should be, where this user's files may record more than they can be. */
+  #withRecord(entry: MergedEntry): MergedEntry {
+    const { isInitial, recordsOwners } = this.#native.userNamespace()
+    if (!this.#overlay || isInitial) return entry
+    // An empty file may stand for a device; the others are asked only where owners are recorded.
+    const isAsked =
+      entry.type === 'file' ? recordsOwners || entry.size === 0 : entry.type === 'directory' && recordsOwners
+    if (!isAsked) return entry
+    const recorded = recordedIn(readXattrs(fsPath(entry.hostPath), this.#native))
+    if (recorded === undefined) return entry
+    const { uid, gid, device } = recorded
+    if (device === undefined) return { ...entry, uid, gid }
+    const { type, major, minor } = device
+    return { ...entry, uid, gid, type, device: { major, minor }, size: 0 }
+  }
+
   #isOpaque(host: string): boolean {
     if (!this.#overlay) return false
-    return isOpaqueMark(readXattrs(fsPath(host), this.#native))
+    return isOpaqueMark(readXattrs(fsPath(host), this.#native), this.#native.userNamespace())
   }
 }
 

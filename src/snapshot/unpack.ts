@@ -6,6 +6,7 @@ import { SlipwayError } from '../core/error.ts'
 import type { Limit } from '../core/limit.ts'
 import { applyLayer, type LayerLimits } from '../layer/apply-layer.ts'
 import type { ContentReader } from '../store/types.ts'
+import { recordedNote } from '../sys/files.ts'
 import type { Native } from '../sys/native.ts'
 import { mergedTree } from './merged-tree.ts'
 import type { SnapshotId, Snapshotter } from './types.ts'
@@ -26,6 +27,8 @@ export interface UnpackOptions {
   readonly limits?: LayerLimits
   /** Called before a layer is read, and not for those already there. */
   onUnpack?(layer: LayerBlob): void
+  /** Hears what there is to say of a layer that was unpacked. */
+  onNote?(layer: LayerBlob, text: string): void
 }
 
 /** The ids under which the layers' snapshots are kept: the hex of their ChainIDs (image-spec, config.md "Layer ChainID"). */
@@ -88,7 +91,7 @@ async function unpackOne(
     options.onUnpack?.(layer)
     const body = await content.open(layer.descriptor, { signal })
     try {
-      await applyLayer(body, {
+      const written = await applyLayer(body, {
         diffId: layer.diffId,
         directory: active.upper,
         trees: {
@@ -106,6 +109,8 @@ async function unpackOne(
         signal,
         ...(limits === undefined ? {} : { limits }),
       })
+      const note = recordedNote(written)
+      if (note !== undefined) options.onNote?.(layer, note)
     } catch (thrown) {
       signal.throwIfAborted()
       throw thrown instanceof SlipwayError ? inLayer(layer, thrown) : thrown

@@ -13,6 +13,7 @@ const codesByKind: Readonly<Record<string, string>> = {
   'source-not-regular': 'ERR_FILES_SOURCE_NOT_REGULAR',
   'device-reserved': 'ERR_FILES_DEVICE_RESERVED',
   'xattr-reserved': 'ERR_FILES_XATTR_RESERVED',
+  'owner-unmapped': 'ERR_FILES_OWNER_UNMAPPED',
   malformed: 'ERR_FILES_REQUEST_MALFORMED',
 }
 
@@ -25,6 +26,9 @@ const codesByErrno: Readonly<Record<string, readonly [code: string, hint?: strin
   ENOTDIR: ['ERR_FILES_NOT_A_DIRECTORY'],
   ELOOP: ['ERR_FILES_LINK_LOOP'],
 }
+
+const unmappedHint =
+  'more ids than /etc/subuid and /etc/subgid grant: use a smaller one, or add a line there; slipway doctor shows them'
 
 /** The error of a helper that ended without reporting success. `data.path` is a byte string. */
 export function filesError(end: HelperEnd, stderr: string): SlipwayError {
@@ -49,6 +53,7 @@ export function filesError(end: HelperEnd, stderr: string): SlipwayError {
 
 function codeOf(failure: HelperFailure): readonly [code: string, hint?: string] {
   const byKind = codesByKind[failure.kind ?? '']
+  if (byKind === 'ERR_FILES_OWNER_UNMAPPED') return [byKind, unmappedHint]
   if (byKind !== undefined) return [byKind]
   if (/^(mount|bind|attach|create mount namespace|make mounts private)/.test(failure.stage))
     return ['ERR_FILES_MOUNT']

@@ -33,6 +33,8 @@ export interface FileCounts {
   readonly bytes: number
   /** `user.*` attributes the file system cannot store. */
   readonly xattrsSkipped: number
+  /** Of the nodes, the devices that an ordinary user cannot make: an empty file records each (native/record.h). */
+  readonly recordedNodes: number
   /** Directories that no operation named but that were needed (or were made by `mkdirs`), in the order they were made. */
   readonly implied: readonly string[]
   /** Only with `missingLinkTargets: 'report'`; these links were not made. */
@@ -101,9 +103,17 @@ export async function applyFileOperations(
     removed: count('removed'),
     bytes: count('bytes'),
     xattrsSkipped: count('xattrsSkipped'),
+    recordedNodes: count('recordedNodes'),
     implied,
     missingLinks,
   }
+}
+
+/** What to tell of devices that are only recorded, in one line; undefined when there are none. */
+export function recordedNote({ recordedNodes }: FileCounts): string | undefined {
+  if (recordedNodes === 0) return undefined
+  const files = recordedNodes === 1 ? 'device is' : 'devices are'
+  return `${recordedNodes} ${files} kept for the image but not made: only root of the machine makes devices`
 }
 
 function tooMuchImplied(): SlipwayError {

@@ -4,22 +4,30 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import type { Addon } from './addon.ts'
+import { readUserNamespace, type UserNamespace } from './user-namespace.ts'
 
 export interface Native {
   /** Path of `slipway-helper`. */
   readonly helper: string
   /** The addon, loaded at the first call; throws ERR_NATIVE_MISSING when it is not there. */
   addon(): Addon
+  /** Where this process and its helpers are; read at the first call. */
+  userNamespace(): UserNamespace
 }
 
 /** The native parts in `directory`; nothing is touched until they are used. */
 export function openNative(directory: string): Native {
   let loaded: Addon | undefined
+  let namespace: UserNamespace | undefined
   return {
     helper: join(directory, 'slipway-helper'),
     addon() {
       loaded ??= loadAddon(join(directory, 'slipway.node'))
       return loaded
+    },
+    userNamespace() {
+      namespace ??= readUserNamespace()
+      return namespace
     },
   }
 }

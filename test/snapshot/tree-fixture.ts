@@ -37,7 +37,7 @@ export function describeTree(
       if (options.raw !== true && name.startsWith('trusted.')) continue
       words.push(`${name}=${Buffer.from(value).toString('hex')}`)
     }
-    if (options.raw === true && isOpaqueMark(entry.xattrs ?? [])) words.push('opaque')
+    if (options.raw === true && isOpaqueMark(entry.xattrs ?? [], native.userNamespace())) words.push('opaque')
     lines[path] = words.join(' ')
   }
   return lines

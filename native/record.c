@@ -1,0 +1,43 @@
+// See record.h. The text is `uid:gid`, and for devices `uid:gid:c:major:minor`.
+#include "record.h"
+#include "userns.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+enum { MAX_TEXT = 96 };
+
+int record_write(int fd, const char *path, const struct recorded *recorded)
+{
+	char text[MAX_TEXT];
+	if (recorded->uid == 0 && recorded->gid == 0 && !recorded->device) {
+		int removed = fd >= 0 ? fremovexattr(fd, RECORD_XATTR) : lremovexattr(path, RECORD_XATTR);
+		return removed == 0 || errno == ENODATA || errno == ENOTSUP ? 0 : -1;
+	}
+	int length = snprintf(text, sizeof text, "%u:%u", recorded->uid, recorded->gid);
+	if (recorded->device) length += snprintf(text + length, sizeof text - (size_t)length, ":%c:%u:%u", recorded->device, recorded->major, recorded->minor);
+	return fd >= 0 ? fsetxattr(fd, RECORD_XATTR, text, (size_t)length, 0) : lsetxattr(path, RECORD_XATTR, text, (size_t)length, 0);
+}
+
+int record_read(int fd, const char *path, struct recorded *recorded)
+{
+	char text[MAX_TEXT];
+	*recorded = (struct recorded){ 0 };
+	ssize_t length = fd >= 0 ? fgetxattr(fd, RECORD_XATTR, text, sizeof text - 1) : lgetxattr(path, RECORD_XATTR, text, sizeof text - 1);
+	if (length < 0) return errno == ENODATA || errno == ENOTSUP ? 0 : -1;
+	text[length] = 0;
+	struct recorded read = { 0 };
+	int fields = sscanf(text, "%u:%u:%c:%u:%u", &read.uid, &read.gid, &read.device, &read.major, &read.minor);
+	// A step may write what it likes there; what is no record says nothing.
+	if (fields == 2 || (fields == 5 && (read.device == 'c' || read.device == 'b'))) *recorded = read;
+	return 0;
+}
+
+int record_set_owner(int fd, uid_t uid, gid_t gid)
+{
+	if (fchown(fd, uid, gid) == 0) return 0;
+	if (errno != EINVAL || !userns_records_owners()) return -1;
+	return record_write(fd, NULL, &(struct recorded){ .uid = uid, .gid = gid });
+}

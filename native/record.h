@@ -1,0 +1,27 @@
+// What a file should be where this user may not make it so: its owner, or that it is a device. It stands in an
+// extended attribute of the file, which copies, links and overlayfs take along. src/layer/recorded.ts reads it.
+#ifndef SLIPWAY_RECORD_H
+#define SLIPWAY_RECORD_H
+#include <stdint.h>
+#include <sys/types.h>
+
+#define RECORD_XATTR "user.slipway.stat"
+
+struct recorded {
+	uid_t uid;
+	gid_t gid;
+	// 'c', 'b', or 0 when it is what it looks like.
+	char device;
+	unsigned major, minor;
+};
+
+// Writes the record of the open file `fd` (not O_PATH), or of `path` when fd is -1; an owner 0:0 of no device is
+// what no record means, and removes it. 0, or -1 with errno.
+int record_write(int fd, const char *path, const struct recorded *recorded);
+
+// Gives the open file its owner, recorded where the user namespace has only one id. 0, or -1 with errno.
+int record_set_owner(int fd, uid_t uid, gid_t gid);
+
+// Reads it; without a record everything is 0. 0, or -1 with errno.
+int record_read(int fd, const char *path, struct recorded *recorded);
+#endif

@@ -1,0 +1,27 @@
+// What files should be where their user may not make them so (native/record.h): an owner, or a device in whose place
+// an empty file stands.
+import type { Xattrs } from '../sys/file-operation.ts'
+
+export const recordXattr = 'user.slipway.stat'
+
+export interface Recorded {
+  readonly uid: number
+  readonly gid: number
+  readonly device?: { readonly type: 'char' | 'block'; readonly major: number; readonly minor: number }
+}
+
+/** What the attributes of a file record of it, if anything. A step may write what it likes there; what is no record says nothing. */
+export function recordedIn(xattrs: Xattrs): Recorded | undefined {
+  const value = xattrs.find(([name]) => name === recordXattr)?.[1]
+  if (value === undefined || value.length > 96) return undefined
+  const match = /^(\d{1,10}):(\d{1,10})(?::([cb]):(\d{1,10}):(\d{1,10}))?$/.exec(
+    Buffer.from(value).toString('latin1'),
+  )
+  if (match === null) return undefined
+  const [uid = 0, gid = 0, major = 0, minor = 0] = [match[1], match[2], match[4], match[5]].map((digits) =>
+    Number(digits ?? 0),
+  )
+  if (Math.max(uid, gid, major, minor) >= 0xffffffff) return undefined
+  if (match[3] === undefined) return { uid, gid }
+  return { uid, gid, device: { type: match[3] === 'c' ? 'char' : 'block', major, minor } }
+}

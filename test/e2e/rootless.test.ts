@@ -1,0 +1,170 @@
+// An ordinary user with ranges of ids builds, runs, pushes, pulls and exports what root would.
+import { spawn } from 'node:child_process'
+import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startRegistry } from '../support/registry.ts'
+import { archiveReader, type Entry } from './support/archive.ts'
+import { busyboxTar } from './support/bases.ts'
+import { type OrdinaryUser, ordinaryUser, whyNoUser } from './support/ordinary-user.ts'
+import { tool, type Workspace, watch, workspace } from './support/slipway.ts'
+
+const why = whyNoUser()
+const title = `as an ordinary user with ranges of ids${why === undefined ? '' : ` (needs ${why})`}`
+
+const dockerfile = `FROM scratch AS base
+ADD rootfs.tar devices.tar /
+FROM base
+RUN mkdir -p /data/kept /data/old/below && touch /data/old/file && ln -s nowhere /data/link && touch /data/first && ln /data/first /data/second
+RUN echo staff:x:300: >> /etc/group && echo worker:x:2000:300::/home/worker:/bin/sh >> /etc/passwd && mkdir -p /home/worker && chown worker:staff /home/worker && chown -R worker:staff /data && chown -h daemon /data/link \\
+ && cp /bin/busybox /data/su && chown 1:2000 /data/su && chmod 6755 /data/su && chmod 0 /data/kept
+RUN rm -rf /data/old /etc/group && mkdir /data/old && touch /data/old/new && rm /data/second && mknod /data/pipe p
+USER worker
+WORKDIR /home/worker
+RUN id -u > mine && mkdir sub && chmod 700 sub && echo secret > sub/file && test ! -w /etc/passwd
+COPY --chown=2000:300 note /home/worker/
+USER root
+RUN cat /home/worker/sub/file && stat -c %u:%g /home/worker/note > /owner
+`
+
+/** Everything but times and what the two machines of a test name differently. */
+function comparable(layers: readonly (readonly Entry[])[]): string[][] {
+  return layers.map((layer) =>
+    layer.map(({ path, type, mode, owner, content, xattrs, names }) =>
+      [path, type, mode.toString(8), owner, path.startsWith('etc/') ? '' : content, ...xattrs, ...names].join(
+        ' ',
+      ),
+    ),
+  )
+}
+
+describe.skipIf(why !== undefined)(title, () => {
+  let user: OrdinaryUser
+  let root: Workspace
+  let files: Record<string, string | Buffer>
+
+  beforeAll(() => {
+    user = ordinaryUser({ ranges: true })
+    root = workspace()
+    const devices = join(root.directory, 'devices.tar')
+    tool('sh', [
+      '-c',
+      `cd ${root.directory} && mkdir -p d/dev d/lib && mknod -m 600 d/dev/disk b 8 1 && mknod -m 666 d/lib/null c 1 3 && tar -C d --owner=0 --group=6 -cf ${devices} .`,
+    ])
+    files = {
+      Dockerfile: dockerfile,
+      note: 'hello',
+      'rootfs.tar': readFileSync(busyboxTar()),
+      'devices.tar': readFileSync(devices),
+    }
+  })
+  afterAll(() => {
+    user?.[Symbol.dispose]()
+    root?.[Symbol.dispose]()
+  })
+
+  it('writes the very layers that root writes', async () => {
+    const theirs = user.context('app', files)
+    const built = user.ok(
+      'build',
+      '--progress=plain',
+      '-t',
+      'app',
+      '-o',
+      `type=docker,dest=${user.home}/app.tar`,
+      theirs,
+    )
+    expect(built.stderr).toContain('2 devices are kept for the image but not made')
+    root.ok(
+      'build',
+      '-t',
+      'app',
+      '-o',
+      `type=docker,dest=${root.directory}/app.tar`,
+      root.context('app', files),
+    )
+    const reader = archiveReader()
+    const mine = await reader.archive(join(user.home, 'app.tar'))
+    const roots = await reader.archive(join(root.directory, 'app.tar'))
+    expect(comparable(mine.layers)).toEqual(comparable(roots.layers))
+    expect(comparable(mine.layers).flat()).toContainEqual(
+      expect.stringMatching(/^dev\/disk block-device 600 0:6 8,1/),
+    )
+    expect(statSync(join(user.home, 'app.tar')).uid).toBe(user.uid)
+  }, 60_000)
+
+  it('runs the image, with its user, and knows nothing of the machine', () => {
+    user.ok('build', '-q', '-t', 'app', join(user.home, 'app'))
+    const script = [
+      'id -u; cat /owner; ls -ln /dev/null | cut -c1; echo x > /dev/null',
+      'grep CapEff /proc/self/status; ls /proc/acpi /sys/firmware; cat /proc/keys; touch /sys/x /proc/sys/x 2>&1',
+    ]
+    const ran = user.slipway('run', '-u', 'worker', 'app', 'sh', '-c', script.join('; '))
+    expect(ran.stdout.split('\n').slice(0, 4)).toEqual(['2000', '2000:300', 'c', 'CapEff:\t0000000000000000'])
+    expect(ran.status).not.toBe(0)
+  })
+
+  it('keeps its state in the home', () => {
+    const state = join(user.home, '.local/share/slipway')
+    expect(readdirSync(state)).toContain('store-v1')
+    expect(lstatSync(state).uid).toBe(user.uid)
+    expect(user.ok('store', 'verify').stdout).toMatch(/ 0 problems\n$/)
+    expect(user.ok('images').stdout).toContain('app')
+  })
+
+  it('is as quick as can be when nothing changed', () => {
+    const again = user.ok('build', '--progress=plain', '-t', 'app', join(user.home, 'app'))
+    expect(again.stderr.match(/CACHED/g)?.length).toBeGreaterThanOrEqual(6)
+  })
+
+  it('exports directories and archives of its own', () => {
+    user.ok('build', '-o', 'out', join(user.home, 'app'))
+    expect(lstatSync(join(user.home, 'out/data/old/new')).uid).toBe(user.uid)
+    expect(readdirSync(join(user.home, 'out/dev'))).not.toContain('disk')
+    user.ok('build', '-o', 'type=tar,dest=out.tar', join(user.home, 'app'))
+    const listing = tool('tar', ['--numeric-owner', '-tvf', join(user.home, 'out.tar')])
+    expect(listing).toMatch(/^brw------- 0\/6 +8,1 .* dev\/disk$/m)
+    expect(listing).toMatch(/^-rwsr-sr-x 1\/2000 .* data\/su$/m)
+  })
+
+  it('pushes and pulls', async () => {
+    await using registry = await startRegistry()
+    const name = `${registry.host}/app:1`
+    const script = `$SLIPWAY tag app ${name} && $SLIPWAY push ${name} && $SLIPWAY rmi ${name} && $SLIPWAY pull ${name} && $SLIPWAY run ${name} cat /owner`
+    const env = { PATH: process.env.PATH, HOME: user.home, SLIPWAY: user.executable }
+    const child = spawn('sh', ['-c', script], {
+      uid: user.uid,
+      gid: user.gid,
+      env,
+      cwd: user.home,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const { status, stdout, stderr } = await watch(child).ended
+    expect([status, stderr]).toEqual([0, expect.any(String)])
+    expect(stdout).toContain('2000:300')
+  })
+
+  it('says which owner there is no id for', () => {
+    const context = user.context('unmapped', {
+      ...files,
+      Dockerfile: 'FROM app\nCOPY --chown=70000:70000 note /\nRUN true\n',
+    })
+    const { status, stderr } = user.slipway('build', context)
+    expect(status).toBe(1)
+    expect(stderr).toContain('no user 70000 or no group 70000 in this user namespace')
+    expect(stderr).toContain('/etc/subuid')
+  })
+
+  it('checks a Dockerfile where there are no user namespaces, and says what it takes to build', () => {
+    const without = (command: string): ReturnType<OrdinaryUser['shell']> =>
+      user.shell(
+        `exec unshare -Ur sh -c 'echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all ${command}'`,
+      )
+    expect(without(`${user.executable} build --check app`)).toMatchObject({ status: 0 })
+    const refused = without(`${user.executable} build app`)
+    expect(refused.status).toBe(1)
+    expect(refused.stderr).toBe(
+      'ERROR: build an image: create a user namespace: none is left (sysctl user.max_user_namespaces)\n  help: slipway doctor says what is missing on this machine\n',
+    )
+  })
+})

@@ -1,0 +1,28 @@
+// What the maps of a process say about where it is.
+import { expect, it } from 'vitest'
+import { userNamespaceOf } from '../../src/sys/user-namespace.ts'
+
+it('knows the namespace of the machine', () => {
+  const all = '         0          0 4294967295\n'
+  expect(userNamespaceOf(all, all)).toEqual({
+    isInitial: true,
+    recordsOwners: false,
+    overlayXattrs: 'trusted',
+  })
+})
+
+it('takes a kernel that says nothing for one without user namespaces', () => {
+  expect(userNamespaceOf('', '').isInitial).toBe(true)
+})
+
+it('knows ranges of ids', () => {
+  const map = '         0       1000          1\n         1     100000      65536\n'
+  expect(userNamespaceOf(map, map)).toEqual({ isInitial: false, recordsOwners: false, overlayXattrs: 'user' })
+})
+
+it('records owners where there is a single user or a single group', () => {
+  const one = '         0       1000          1\n'
+  const many = '         0       1000          1\n         1     100000      65536\n'
+  const recorded = [userNamespaceOf(one, one), userNamespaceOf(many, one), userNamespaceOf(one, many)]
+  expect(recorded.map(({ recordsOwners }) => recordsOwners)).toEqual([true, true, true])
+})
