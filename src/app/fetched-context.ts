@@ -25,6 +25,15 @@ import { type BuildInput, type InputRequest, maxDockerfileBytes } from './input.
 import { resolvePin } from './pins.ts'
 import { stepsOf } from './steps.ts'
 
+/** False also where this user may not look: whoever opens it as a directory says so. */
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}
+
 /** The context that is to be fetched, or undefined for a directory and for standard input. Throws ERR_CONTEXT_INVALID. */
 export function remoteContextOf({
   contextName: typed,
@@ -32,7 +41,7 @@ export function remoteContextOf({
 }: Pick<InputRequest, 'contextName'> & {
   readonly buildArgs: Readonly<Record<string, string>>
 }): RemoteContext | undefined {
-  if (typed === '-' || statSync(typed, { throwIfNoEntry: false })?.isDirectory()) return undefined
+  if (typed === '-' || isDirectory(typed)) return undefined
   const source = fetchedSource(typed)
   if (source?.kind !== 'git') return source
   const keeps = parseBoolean(buildArgs.BUILDKIT_CONTEXT_KEEP_GIT_DIR ?? '') === true

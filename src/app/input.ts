@@ -99,9 +99,14 @@ function checkContext(context: string, typed: string): void {
         hint: 'a repository on this machine is given as a directory',
       })
     }
+    const reasons: Readonly<Record<string, string>> = {
+      ENOENT: 'no such directory',
+      EACCES: 'permission denied',
+    }
+    const errno = errnoOf(thrown) ?? ''
     throw new SlipwayError({
       code: 'ERR_CONTEXT_MISSING',
-      message: `open context ${context}: ${errnoOf(thrown) === 'ENOENT' ? 'no such directory' : errnoOf(thrown)}`,
+      message: `open context ${context}: ${reasons[errno] ?? errno}`,
       hint: 'the argument of slipway build is the context directory',
       cause: thrown,
     })
