@@ -24,10 +24,10 @@ static bool is_one_of(const char *word, const char *const *words)
 
 bool namespace_wanted(int argc, char **argv)
 {
-	static const char *const commands[] = { "build", "run", "cache", "shell", NULL };
+	static const char *const commands[] = { "build", "run", "cache", "shell", "doctor", NULL };
 	static const char *const asks[] = { "--check", "--check=true", "--help", "-h", NULL };
 	if (argc < 2 || !is_one_of(argv[1], commands)) return false;
-	if (strcmp(argv[1], "build") != 0) return argc > 2 && !is_one_of(argv[2], asks);
+	if (strcmp(argv[1], "build") != 0) return argc == 2 || !is_one_of(argv[2], asks);
 	for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		// Behind a flag it may be that flag's value.
 		bool is_value = argv[i - 1][0] == '-' && !strchr(argv[i - 1], '=');

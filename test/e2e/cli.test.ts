@@ -58,6 +58,7 @@ describe.skipIf(lacking !== undefined)(`the command line (needs ${lacking ?? 'no
       'history',
       'store',
       'context',
+      'doctor',
     ]
 
     it('helps with everything', () => {

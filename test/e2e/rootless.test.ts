@@ -1,5 +1,5 @@
 // An ordinary user with ranges of ids builds, runs, pushes, pulls and exports what root would.
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -7,7 +7,7 @@ import { startRegistry } from '../support/registry.ts'
 import { archiveReader, type Entry } from './support/archive.ts'
 import { busyboxTar } from './support/bases.ts'
 import { type OrdinaryUser, ordinaryUser, whyNoUser } from './support/ordinary-user.ts'
-import { tool, type Workspace, watch, workspace } from './support/slipway.ts'
+import { executable, tool, type Workspace, watch, workspace } from './support/slipway.ts'
 
 const why = whyNoUser()
 const title = `as an ordinary user with ranges of ids${why === undefined ? '' : ` (needs ${why})`}`
@@ -93,6 +93,16 @@ describe.skipIf(why !== undefined)(title, () => {
     expect(statSync(join(user.home, 'app.tar')).uid).toBe(user.uid)
   }, 60_000)
 
+  it('knows that it can', () => {
+    const { level, checks } = JSON.parse(user.ok('doctor', '--json').stdout)
+    expect(level).toBe('ranges')
+    expect(checks).toContainEqual({
+      name: 'ids',
+      status: 'ok',
+      text: '65537 users and 65537 groups can own files',
+    })
+  })
+
   it('runs the image, with its user, and knows nothing of the machine', () => {
     user.ok('build', '-q', '-t', 'app', join(user.home, 'app'))
     const script = [
@@ -144,6 +154,23 @@ describe.skipIf(why !== undefined)(title, () => {
     expect(stdout).toContain('2000:300')
   })
 
+  it('builds as the root of a container that may not mount, if all of /proc is shown', () => {
+    const capabilities =
+      'chown dac_override fowner fsetid kill setgid setuid setpcap sys_chroot mknod setfcap'
+    const dropped = `--inh-caps=-all --bounding-set=-all,+${capabilities.replaceAll(' ', ',+')}`
+    const inContainer = (script: string) =>
+      spawnSync('sh', ['-c', script], { env: root.env, cwd: root.directory, encoding: 'utf8' })
+    const built = inContainer(
+      `setpriv ${dropped} ${executable} build --no-cache -t nested ${root.directory}/app`,
+    )
+    expect(built).toMatchObject({ status: 0 })
+    expect(root.ok('run', 'nested', 'cat', '/owner').stdout).toBe('2000:300\n')
+    const hidden = inContainer(
+      `unshare -m sh -c 'mount -t tmpfs none /proc/fs && exec setpriv ${dropped} ${executable} doctor'`,
+    )
+    expect(hidden).toMatchObject({ status: 1, stdout: expect.stringContaining('systempaths=unconfined') })
+  })
+
   it('says which owner there is no id for', () => {
     const context = user.context('unmapped', {
       ...files,
@@ -160,6 +187,9 @@ describe.skipIf(why !== undefined)(title, () => {
       user.shell(
         `exec unshare -Ur sh -c 'echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all ${command}'`,
       )
+    const doctor = without(`${user.executable} doctor`)
+    expect(doctor).toMatchObject({ status: 1, stdout: expect.stringMatching(/^Builds do not work here\.\n/) })
+    expect(doctor.stdout).toContain('help: sysctl -w user.max_user_namespaces=')
     expect(without(`${user.executable} build --check app`)).toMatchObject({ status: 0 })
     const refused = without(`${user.executable} build app`)
     expect(refused.status).toBe(1)

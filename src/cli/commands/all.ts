@@ -2,6 +2,7 @@
 import type { CommandPage } from '../page.ts'
 import { buildCommand } from './build.ts'
 import { contextCommand } from './context.ts'
+import { doctorCommand } from './doctor.ts'
 import { historyCommand } from './history.ts'
 import { imagesCommand } from './images.ts'
 import { inspectCommand } from './inspect.ts'
@@ -24,4 +25,5 @@ export const commands: Readonly<Record<string, CommandPage>> = {
   history: historyCommand,
   store: storeCommand,
   context: contextCommand,
+  doctor: doctorCommand,
 }
