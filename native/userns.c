@@ -2,6 +2,8 @@
 #include "userns.h"
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 struct map {
 	uint64_t ids;
@@ -24,8 +26,11 @@ static struct map read_map(const char *path, unsigned asked)
 
 bool userns_is_initial(void)
 {
-	// All ids but the one that means none.
-	return read_map("/proc/self/uid_map", 0).ids == UINT32_MAX;
+	// The kernel's fixed number for it (PROC_USER_INIT_INO); a map of all ids may be another namespace's.
+	static const char initial[] = "user:[4026531837]";
+	char found[sizeof initial] = { 0 };
+	ssize_t length = readlink("/proc/self/ns/user", found, sizeof found);
+	return length < 0 || ((size_t)length == sizeof initial - 1 && memcmp(found, initial, sizeof initial - 1) == 0);
 }
 
 bool userns_has_uid(uid_t uid)

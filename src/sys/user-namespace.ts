@@ -1,5 +1,5 @@
 // The user namespace this process is in: the machine's own, or one made by the launcher for an ordinary user.
-import { readFileSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 
 export interface UserNamespace {
   /** The machine's own, in which root is root. */
@@ -12,14 +12,20 @@ export interface UserNamespace {
 
 /** What the kernel says of this process; where it says nothing, the machine's own. */
 export function readUserNamespace(): UserNamespace {
-  return userNamespaceOf(readMap('/proc/self/uid_map'), readMap('/proc/self/gid_map'))
+  const known = read(() => readlinkSync('/proc/self/ns/user'))
+  const [uidMap, gidMap] = (['uid_map', 'gid_map'] as const).map((name) =>
+    read(() => readFileSync(`/proc/self/${name}`, 'latin1')),
+  )
+  return userNamespaceOf(known, uidMap ?? '', gidMap ?? '')
 }
 
-/** The namespace with these maps (user_namespaces(7)). */
-export function userNamespaceOf(uidMap: string, gidMap: string): UserNamespace {
+/** The kernel's fixed number for the machine's own namespace (PROC_USER_INIT_INO); a map of all ids may be another's. */
+const initial = 'user:[4026531837]'
+
+/** The namespace that /proc names so, with these maps (user_namespaces(7)). */
+export function userNamespaceOf(known: string, uidMap: string, gidMap: string): UserNamespace {
   const [uids, gids] = [idsIn(uidMap), idsIn(gidMap)]
-  // All ids but the one that means none.
-  const isInitial = uids === 0 || uids === 0xffffffff
+  const isInitial = known === '' || known === initial
   return {
     isInitial,
     recordsOwners: uids === 1 || gids === 1,
@@ -27,9 +33,9 @@ export function userNamespaceOf(uidMap: string, gidMap: string): UserNamespace {
   }
 }
 
-function readMap(path: string): string {
+function read(look: () => string): string {
   try {
-    return readFileSync(path, 'latin1')
+    return look()
   } catch {
     // No /proc, or a kernel without user namespaces: what needs them says so itself.
     return ''
