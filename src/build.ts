@@ -4,6 +4,7 @@ import { openDrivers } from './app/drivers.ts'
 import { type HostOptions, hostSlot } from './app/host.ts'
 import type { BuildInput } from './app/input.ts'
 import { namedContexts } from './app/named-contexts.ts'
+import { otherMistakes } from './app/other-mistakes.ts'
 import { areImages, exportBuild, openOutputs } from './app/outputs.ts'
 import { otherFailure, resolvePin, unresolved } from './app/pins.ts'
 import { withProxyArgs } from './app/proxy-args.ts'
@@ -18,7 +19,8 @@ import type { Digest } from './core/digest.ts'
 import { redact } from './core/error.ts'
 import { platformOfHost } from './core/platform.ts'
 import type { SourceFile } from './core/span.ts'
-import { furtherMistakes } from './plan/further-mistakes.ts'
+import { furtherFindings } from './plan/further-findings.ts'
+import { keyOfRequest } from './plan/pin-key.ts'
 import { planWithPins } from './plan/plan-with-pins.ts'
 import type { Pin, PinRequest } from './plan/types.ts'
 import { solve } from './solve/solver.ts'
@@ -46,16 +48,20 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   const { parsed, stages, diagnostics: read, files, show } = readStages(input, request.buildArgs)
   const diagnostics = [...doubts, ...proxied.diagnostics, ...read]
   const platform = platformOfHost(options.os, options.architecture)
-  const further = (): readonly Diagnostic[] =>
-    furtherMistakes(parsed, planOptionsFrom(request, input, files, platform, {}))
+  const planOptions = planOptionsFrom(request, input, files, platform, contexts.plan)
+  const pins: Record<string, Pin> = { ...input.fetched?.pins }
+  const resolve = async (pin: PinRequest): Promise<Pin> => {
+    const found = await resolvePin(await slot.open(), pin, request.pull, cx)
+    pins[keyOfRequest(pin)] = found
+    return found
+  }
   const report = { failed: false, files, dockerfile: input.dockerfile.name, metadata: {} }
-  if (stages === undefined || hasErrors(diagnostics)) {
-    return { ...report, failed: true, diagnostics: show([...diagnostics, ...further()], cx) }
+  if (hasErrors(diagnostics)) {
+    const further = await otherMistakes(parsed, planOptions, { pins, resolve })
+    return { ...report, failed: true, diagnostics: show([...diagnostics, ...further], cx) }
   }
 
   const host = await slot.open()
-  const planOptions = planOptionsFrom(request, input, files, platform, contexts.plan)
-  const resolve = (pin: PinRequest): Promise<Pin> => resolvePin(host, pin, request.pull, cx)
   const planned = await planWithPins(stages, planOptions, resolve, input.fetched?.pins).catch(
     (thrown: unknown) => {
       const missing = unresolved(thrown)
@@ -63,15 +69,14 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
         show(diagnostics, cx)
         throw otherFailure(thrown)
       }
-      return { value: undefined, diagnostics: [...missing, ...further()] }
+      const further = furtherFindings(parsed, planOptions, pins)
+      return { value: undefined, diagnostics: [...missing, ...further.diagnostics] }
     },
   )
+  const isWrong = planned.value !== undefined && hasErrors(planned.diagnostics)
+  const found = isWrong ? await otherMistakes(parsed, planOptions, { pins, resolve }) : planned.diagnostics
   const inContexts = planned.value === undefined ? [] : contexts.mistakes(planned.value.graph)
-  const all = show(
-    [...diagnostics, ...planned.diagnostics, ...inContexts],
-    cx,
-    Object.values(contexts.ignoreFiles),
-  )
+  const all = show([...diagnostics, ...found, ...inContexts], cx, Object.values(contexts.ignoreFiles))
   if (planned.value === undefined || hasErrors(all)) return { ...report, failed: true, diagnostics: all }
   const { graph, target } = planned.value
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: graph.files })

@@ -14,9 +14,9 @@ import type { BuildInput } from './input.ts'
 
 export interface ReadStages {
   readonly parsed: Outcome<Dockerfile>
-  /** None when the Dockerfile could not be understood. */
-  readonly stages?: Stages
-  /** Everything that is wrong or doubtful in it so far. */
+  /** Not to be built with errors among the diagnostics. */
+  readonly stages: Stages
+  /** Everything that is wrong in the files, as far as reading them tells; without errors also what is doubtful. */
   readonly diagnostics: readonly Diagnostic[]
   readonly files: readonly SourceFile[]
   /** Tells the user of these and the plan's diagnostics, once a build, as far as the file's `# check=` lets them through; the answer is what was told. They may have places in `moreFiles`. */
@@ -37,10 +37,10 @@ export function readStages(input: BuildInput, buildArgs: Readonly<Record<string,
   const ignored =
     ignoreFile === undefined ? [] : parseIgnoreFile(ignoreFile.text, ignoreFile.name).diagnostics
   const found = [...diagnostics, ...ignored]
-  if (hasErrors(found)) return { parsed, diagnostics: found, files, show }
-  const { value: stages, diagnostics: staged } = toStages(file)
-  const warnings = hasErrors(staged) ? [] : lint({ file, stages })
-  return { parsed, stages, diagnostics: [...found, ...staged, ...warnings], files, show }
+  const { value: stages } = toStages(file)
+  // Those of a file that is wrong are told with what else is found in it.
+  const warnings = hasErrors(found) ? [] : lint({ file, stages })
+  return { parsed, stages, diagnostics: [...found, ...warnings], files, show }
 }
 
 /** What the plan is told of the ignore file; no patterns when there is no file. */

@@ -66,6 +66,15 @@ export interface From extends Common {
   readonly platform?: Word
   /** A comment block directly above that starts with the stage's name (`--call=targets`). */
   readonly description?: string
+  /** Only where a mistake was reported: a stage begins here, and nothing is known of its base. */
+  readonly unread?: UnreadFrom
+}
+/** What can be told of a stage whose FROM is wrong or missing. */
+export interface UnreadFrom {
+  /** Whether there is no FROM at all before the stage's first instruction. */
+  readonly isMissing: boolean
+  /** Lower-case words that may be the stage's name. */
+  readonly names: readonly string[]
 }
 export interface KeyValue {
   readonly key: Word
@@ -234,8 +243,18 @@ export interface Dockerfile {
   /** Comments that would have been directives at the top of the file. */
   readonly lateDirectives?: readonly Directive[]
   readonly instructions: readonly Instruction[]
-  /** Upper-case names of the instructions that are wrong and left out; for a misspelt one, what was perhaps meant. */
-  readonly unread?: readonly string[]
+  /** Those that are wrong and left out. */
+  readonly unread?: readonly Unread[]
+}
+
+/** An instruction of which only this could be understood. */
+export interface Unread {
+  /** Upper-case; of a misspelt one, what was perhaps meant. */
+  readonly name: string
+  readonly keyword: Word
+  readonly span: Span
+  /** Lower-case words that may name stages it uses. */
+  readonly mentions: readonly string[]
 }
 
 /** One FROM and what follows it up to the next. */
@@ -246,6 +265,8 @@ export interface Stage {
   readonly from: From
   readonly instructions: readonly Exclude<Instruction, From>[]
   readonly span: Span
+  /** What its unread instructions mention: stages of these names may be needed. */
+  readonly mentions?: readonly string[]
 }
 
 export interface Stages {

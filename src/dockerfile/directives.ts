@@ -10,15 +10,21 @@ interface Syntax {
   readonly span?: Span
 }
 
+/** A syntax that slipway has not. */
+export interface ForeignSyntax {
+  readonly diagnostic: Diagnostic
+  /** Whether slipway's own was most likely meant; else what stands in the file is another language. */
+  readonly isMisspelt: boolean
+}
+
 /**
- * What is wrong with the syntax that is asked for, if slipway has it not: what stands in the file is then another
- * language. `override` is BUILDKIT_SYNTAX. `text` may also say `//syntax=` or be JSON with a member `syntax`, as other
- * frontends' files do.
+ * What is wrong with the syntax that is asked for, if slipway has it not. `override` is BUILDKIT_SYNTAX. `text` may also
+ * say `//syntax=` or be JSON with a member `syntax`, as other frontends' files do.
  */
 export function checkSyntax(
   { text, file, directives }: { text: string; file: string; directives: readonly Directive[] },
   override: string | undefined,
-): Diagnostic | undefined {
+): ForeignSyntax | undefined {
   const asked: Syntax | undefined =
     override === undefined || override === ''
       ? (directives.find(({ name }) => name === 'syntax') ?? syntaxOfOthers(text, file))
@@ -29,7 +35,7 @@ export function checkSyntax(
   const image = JSON.stringify(written)
   const [name = '', tag] = written.split(':', 2)
   const close = nearest(name, ['docker/dockerfile', 'docker.io/docker/dockerfile'])
-  return {
+  const diagnostic: Diagnostic = {
     code: 'UnknownSyntax',
     severity: 'error',
     message: `unsupported syntax image ${image}${span === undefined ? ' in BUILDKIT_SYNTAX' : ''}`,
@@ -39,6 +45,7 @@ export function checkSyntax(
         ? 'slipway never runs other frontends: only its built-in docker/dockerfile syntax exists'
         : `did you mean ${close}${tag === undefined ? '' : `:${tag}`}?`,
   }
+  return { diagnostic, isMisspelt: close !== undefined }
 }
 
 /** Whether a syntax image is a release of the Dockerfile frontend, which this parser stands for. */

@@ -19,7 +19,7 @@ import { readAdd, readCopy } from './instructions/transfer.ts'
 import { readArg, readEnv, readLabel } from './instructions/variables.ts'
 import type { LogicalLine } from './logical-line.ts'
 import type { Report } from './report.ts'
-import { type Above, nothingAbove, reportUnknown, suggestionFor } from './unknown-instruction.ts'
+import { type Above, nothingAbove, reportUnknown } from './unknown-instruction.ts'
 
 type Read = (text: InstructionText) => Instruction | undefined
 
@@ -67,11 +67,4 @@ export function parseInstruction(
   if (isName(text.name)) return readers[text.name](text)
   reportUnknown(text, instructionNames, context.above ?? nothingAbove())
   return undefined
-}
-
-/** The upper-case name of a line's instruction, or of what it was perhaps meant to be. */
-export function meantName(line: LogicalLine, context: ParseContext): string {
-  const text = instructionText(line, { start: 0, end: line.text.length }, context)
-  if (instructionNames.includes(text.name)) return text.name
-  return suggestionFor(text, instructionNames)?.name?.toUpperCase() ?? text.name
 }

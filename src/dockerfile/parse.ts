@@ -1,14 +1,15 @@
 // A Dockerfile's text to its tree: every mistake of the file is reported, and what is right is kept.
 import { hasErrors, type Outcome } from '../core/diagnostic.ts'
-import type { Dockerfile, Instruction } from './ast.ts'
+import type { Dockerfile, Instruction, Unread } from './ast.ts'
 import type { EscapeCharacter } from './characters.ts'
 import { checkSyntax } from './directives.ts'
 import { isForeign, keywordOf, reportStrayHeredoc, strayHeredocs } from './foreign-text.ts'
 import { readLines } from './lines.ts'
 import type { LogicalLine } from './logical-line.ts'
-import { meantName, parseInstruction } from './parse-instruction.ts'
+import { parseInstruction } from './parse-instruction.ts'
 import { newReport, type Report } from './report.ts'
 import { nothingAbove } from './unknown-instruction.ts'
+import { missingFrom, unreadFrom, unreadIn } from './unread.ts'
 
 /**
  * The Dockerfile written in `text`; `fileName` is how spans name it. `syntax` (BUILDKIT_SYNTAX) takes the place of
@@ -24,7 +25,7 @@ export function parseDockerfile(text: string, fileName: string, syntax?: string)
   }
   const { value: read, diagnostics } = readLines(text, fileName)
   const foreign = checkSyntax({ text, file: fileName, directives: read.directives }, syntax)
-  if (foreign !== undefined) return { value: nothing, diagnostics: [foreign] }
+  if (foreign?.isMisspelt === false) return { value: nothing, diagnostics: [foreign.diagnostic] }
   const context = { escape: read.escape, report }
   const { instructions, unread } = isForeign(read.lines, text, context)
     ? { instructions: [], unread: [] }
@@ -42,7 +43,11 @@ export function parseDockerfile(text: string, fileName: string, syntax?: string)
       instructions,
       ...(unread.length === 0 ? {} : { unread }),
     },
-    diagnostics: inOrder([...diagnostics, ...report.diagnostics]),
+    diagnostics: inOrder([
+      ...(foreign === undefined ? [] : [foreign.diagnostic]),
+      ...diagnostics,
+      ...report.diagnostics,
+    ]),
   }
 }
 
@@ -52,12 +57,13 @@ const beginning = 'a build begins with FROM image'
 function parseLines(
   lines: readonly LogicalLine[],
   context: { escape: EscapeCharacter; report: Report },
-): { readonly instructions: readonly Instruction[]; readonly unread: readonly string[] } {
+): { readonly instructions: readonly Instruction[]; readonly unread: readonly Unread[] } {
   const instructions: Instruction[] = []
-  const unread = new Set<string>()
+  const unread: Unread[] = []
   const { report } = context
   const above = nothingAbove()
   let hasStage = false
+  let isBegun = false
   let hasUnknown = false
   let isMisplaced = false
   const strays = strayHeredocs(lines)
@@ -81,7 +87,12 @@ function parseLines(
     }
     if (report.isFull) break
     if (instruction === undefined) {
-      unread.add(meantName(line, context))
+      const left = unreadIn(line, context)
+      unread.push(left)
+      if (left.name === 'FROM') {
+        instructions.push(unreadFrom(line, context))
+        isBegun = true
+      }
       continue
     }
     if (!hasStage && !hasUnknown && !isMisplaced && instruction.kind !== 'ARG') {
@@ -94,6 +105,11 @@ function parseLines(
         notes,
       })
     }
+    if (!isBegun && instruction.kind !== 'ARG' && instruction.kind !== 'FROM') {
+      instructions.push(missingFrom(instruction))
+      isBegun = true
+    }
+    isBegun ||= instruction.kind === 'FROM'
     instructions.push(instruction)
   }
   const last = lines.at(-1)
@@ -102,7 +118,7 @@ function parseLines(
       hint: beginning,
     })
   }
-  return { instructions, unread: [...unread] }
+  return { instructions, unread }
 }
 
 function inOrder(diagnostics: Outcome<unknown>['diagnostics']): Outcome<unknown>['diagnostics'] {

@@ -34,7 +34,8 @@ export function emptyState(platform: Platform): StageState {
 /** Behind a FROM that is wrong: nothing is known of it, and nothing is built on it. */
 export function unknownState(platform: Platform): StageState {
   const state = emptyState(platform)
-  return { ...state, base: { ...state.base, isStandIn: true } }
+  // It may be a stage that has a WORKDIR.
+  return { ...state, base: { ...state.base, isStandIn: true }, hasWorkdir: true }
 }
 
 /** FROM an image: its layers, config and history. An image without layers is `scratch` with a config. */

@@ -1,15 +1,13 @@
 // All build checks of one file without building anything: what `--check` reports.
 import { type Diagnostic, hasErrors, type Outcome } from '../core/diagnostic.ts'
 import type { Dockerfile } from '../dockerfile/ast.ts'
-import { lint } from '../dockerfile/lint/lint.ts'
 import { obeyChecks } from '../dockerfile/lint/obey.ts'
 import { ruleNamed } from '../dockerfile/lint/registry.ts'
 import type { Rule } from '../dockerfile/lint/rule.ts'
 import { toStages } from '../dockerfile/stages.ts'
-import { furtherMistakes } from './further-mistakes.ts'
+import { type FurtherFindings, furtherFindings } from './further-findings.ts'
 import { keyOfRequest } from './pin-key.ts'
-import { plan } from './plan.ts'
-import { planWithPins } from './plan-with-pins.ts'
+import { planWithPins, resolveAll } from './plan-with-pins.ts'
 import type { Pin, PinRequest, Pins, PlanOptions } from './types.ts'
 
 /** One rule violated at one place. */
@@ -39,16 +37,12 @@ export async function checkFile(
   const file = parsed.value
   const settings = { file, buildArgs: options.buildArgs }
   const everyStage: PlanOptions = options.target === undefined ? { ...options, everyStage: true } : options
-  if (hasErrors(parsed.diagnostics)) {
-    return reportOf(obeyChecks([...parsed.diagnostics, ...furtherMistakes(parsed, everyStage)], settings))
-  }
-  const { value: stages, diagnostics } = toStages(file)
-  const found = [...parsed.diagnostics, ...diagnostics, ...lint({ file, stages })]
-  const evaluate = (pins: Pins): CheckReport => {
+  const evaluate = (pins: Pins): CheckReport & Pick<FurtherFindings, 'doubtful'> => {
     // A mistake early in a build, or an image that nobody has, must not hide what is to be said of the rest.
-    const { diagnostics: planned } = plan(stages, { ...everyStage, standIns: true }, pins)
-    return reportOf(obeyChecks([...found, ...planned], settings))
+    const { diagnostics, doubtful } = furtherFindings(parsed, everyStage, pins)
+    return { ...reportOf(obeyChecks([...parsed.diagnostics, ...diagnostics], settings)), doubtful }
   }
+  const { value: stages } = toStages(file)
   const known: Record<string, Pin> = {}
   const remember = async (request: PinRequest): Promise<Pin> => {
     const pin = await resolve(request)
@@ -56,7 +50,10 @@ export async function checkFile(
     return pin
   }
   try {
-    return evaluate((await planWithPins(stages, everyStage, remember)).value.pins)
+    const isReadable = !hasErrors(parsed.diagnostics)
+    const report = evaluate(isReadable ? (await planWithPins(stages, everyStage, remember)).value.pins : {})
+    await resolveAll(report.doubtful, resolve)
+    return report
   } catch (failure) {
     return { ...evaluate(known), failure }
   }

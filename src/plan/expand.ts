@@ -1,5 +1,6 @@
 // Words with the variables of a place in the Dockerfile put in, and the check that those exist.
 import { type Diagnostic, nearest } from '../core/diagnostic.ts'
+import type { Span } from '../core/span.ts'
 import type { Heredoc, Word } from '../dockerfile/ast.ts'
 import {
   type Environment,
@@ -44,7 +45,7 @@ export function expandIn(word: Word, state: StageState, cx: LowerContext): strin
 
 /** As `expandIn`, but undefined when the word is wrong: for who would only find fault with '' again. */
 export function expandKnown(word: Word, state: StageState, cx: LowerContext): string | undefined {
-  return expandAt(state, cx, (env, options) => {
+  return expandAt(word.span, state, cx, (env, options) => {
     const { value, diagnostics } = expandWord(word, env, options)
     return { value: diagnostics.length > 0 ? undefined : value, diagnostics }
   })
@@ -52,15 +53,16 @@ export function expandKnown(word: Word, state: StageState, cx: LowerContext): st
 
 /** The words that `word` means at this point of a stage. */
 export function expandAllIn(word: Word, state: StageState, cx: LowerContext): readonly string[] {
-  return expandAt(state, cx, (env, options) => expandWords(word, env, options))
+  return expandAt(word.span, state, cx, (env, options) => expandWords(word, env, options))
 }
 
 /** The body of a here-document that becomes a file. */
 export function expandContent(heredoc: Heredoc, state: StageState, cx: LowerContext): string {
-  return expandAt(state, cx, (env, options) => expandHeredoc(heredoc, env, options))
+  return expandAt(heredoc.contentSpan, state, cx, (env, options) => expandHeredoc(heredoc, env, options))
 }
 
 function expandAt<T>(
+  span: Span,
   state: StageState,
   cx: LowerContext,
   run: (env: Environment, options: ExpandOptions) => { value: T; diagnostics: readonly Diagnostic[] },
@@ -71,6 +73,7 @@ function expandAt<T>(
     escape: cx.escape,
     onUse: (use) => {
       if (use.defined) return
+      if (state.base.isStandIn) cx.unsure(span)
       if (use.operator?.endsWith('?')) required = use
       // A name is reported once a word, as BuildKit does.
       if (toleratesUnset(use) || told.has(use.name)) return

@@ -17,14 +17,16 @@ import type { RemotePins } from './remote-pins.ts'
 import type { Source } from './sources.ts'
 import type { Origin, StageInfo } from './stages.ts'
 import type { LowerContext, StageFacts, StageState } from './state.ts'
-import type { ContextSource, PlanOptions } from './types.ts'
+import type { ContextSource, ImageRequest, PlanOptions } from './types.ts'
 
 /** Is told what the plan goes through. */
 export interface Observer {
+  /** Each image that is stood in for. */
+  standIn?(request: ImageRequest): void
   /** Each stage that is reached, in the order of the file. */
-  stage(info: StageInfo): void
+  stage?(info: StageInfo): void
   /** Each instruction of those stages, triggers of their bases too. */
-  instruction(instruction: StageInstruction, at: Lowered): void
+  instruction?(instruction: StageInstruction, at: Lowered): void
 }
 
 /** An instruction and its effect. */
@@ -44,6 +46,7 @@ export interface LowerStagesInput {
   readonly escape: string
   readonly sourcesOf: (instruction: StageInstruction) => readonly Source[]
   readonly report: (diagnostic: Diagnostic) => void
+  readonly unsure: LowerContext['unsure']
   readonly observer?: Observer | undefined
 }
 
@@ -61,7 +64,7 @@ export function lowerStages(
   for (const index of reached.stages) {
     const info = infos[index]
     if (info === undefined) continue
-    input.observer?.stage(info)
+    input.observer?.stage?.(info)
     const triggers = reached.triggersOf(index)
     const facts = factsOf(info, triggers, isAlone, options, targetPlatform)
     const origins = new Map(
@@ -80,13 +83,13 @@ export function lowerStages(
       targetPlatform,
       pins: input.pins,
       report,
+      unsure: input.unsure,
       context: () =>
         contextSource('context', options.mainContext ?? { kind: 'local', ignore: options.ignore }),
       checkSource: sourceCheck,
       sourceOf: (from) => sourceOf(from, origins.get(from)),
     }
     let state = startState(info.base, info, cx)
-    if (state === undefined) continue
     if (!info.isReplaced) {
       const instructions = instructionsOf(info, triggers)
       for (const found of checkMultiple(instructions)) report(found)
@@ -95,14 +98,14 @@ export function lowerStages(
         const before = state
         const own = at < triggers.length ? { ...cx, isTrigger: true } : cx
         state = lower(state, instruction, own)
-        input.observer?.instruction(instruction, { stage: info, before, after: state, cx: own })
+        input.observer?.instruction?.(instruction, { stage: info, before, after: state, cx: own })
       }
     }
     states.set(index, state)
   }
   return states
 
-  function startState(base: Origin | undefined, info: StageInfo, cx: LowerContext): StageState | undefined {
+  function startState(base: Origin | undefined, info: StageInfo, cx: LowerContext): StageState {
     switch (base?.kind) {
       case undefined:
         return unknownState(info.platform)
@@ -110,13 +113,13 @@ export function lowerStages(
         return emptyState(info.platform)
       case 'stage': {
         const parent = states.get(base.index)
-        return parent === undefined ? undefined : childState(parent)
+        return parent === undefined ? unknownState(info.platform) : childState(parent)
       }
       case 'context':
         return contextState(base, info, cx)
       case 'image': {
         const image = reached.imageOf(base, info.platform)
-        return image === undefined ? undefined : imageState(image, info, cx)
+        return image === undefined ? unknownState(info.platform) : imageState(image, info, cx)
       }
     }
   }

@@ -22,18 +22,23 @@ export async function planWithPins(
   for (;;) {
     const { value, diagnostics }: Outcome<ReturnType<typeof plan>['value']> = plan(stages, options, pins)
     if (value.kind === 'ready') return { value: { ...value, pins }, diagnostics }
-    const settled = await Promise.allSettled(
-      value.pins.map(async (request) => {
-        const key = keyOfRequest(request)
-        invariant(pins[key] === undefined, `the plan asked twice for ${key}`)
-        return [key, await resolve(request)] as const
-      }),
-    )
-    const failures = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []))
-    if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures)
-    pins = {
-      ...pins,
-      ...Object.fromEntries(settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))),
+    for (const request of value.pins) {
+      const key = keyOfRequest(request)
+      invariant(pins[key] === undefined, `the plan asked twice for ${key}`)
     }
+    pins = { ...pins, ...(await resolveAll(value.pins, resolve)) }
   }
+}
+
+/** The pins of the requests, all asked for at a time. Rejects as `planWithPins` does, when every one has been answered. */
+export async function resolveAll(
+  requests: readonly PinRequest[],
+  resolve: (request: PinRequest) => Promise<Pin>,
+): Promise<Pins> {
+  const settled = await Promise.allSettled(
+    requests.map(async (request) => [keyOfRequest(request), await resolve(request)] as const),
+  )
+  const failures = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []))
+  if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures)
+  return Object.fromEntries(settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])))
 }

@@ -7,11 +7,13 @@ import {
   type Outcome,
   tooManyErrors,
 } from '../core/diagnostic.ts'
+import type { Span } from '../core/span.ts'
 import type { Stages } from '../dockerfile/ast.ts'
 import { checkCacheFilters } from '../dockerfile/lint/planned/unknown-cache-filter.ts'
 import { graphBuilder } from '../graph/builder.ts'
 import { emptyState } from './base.ts'
 import { withBuiltinArgs } from './builtin-args.ts'
+import { withoutUnsure } from './consequences.ts'
 import { declarationsOf } from './declarations.ts'
 import { globalArgs } from './global-args.ts'
 import { unsupportedMounts } from './lower/mounts.ts'
@@ -20,7 +22,7 @@ import { lowerStages, type Observer } from './lower-stages.ts'
 import { instructionsOf, reach } from './reach.ts'
 import { remotePins } from './remote-pins.ts'
 import { type Edge, reportCycles, sourceReader } from './sources.ts'
-import { reportInvalidDefaults, resolveStages, type StageInfo } from './stages.ts'
+import { reportInvalidDefaults, resolveStages, type StageInfo, stagesByName } from './stages.ts'
 import { targetOf } from './target.ts'
 import type { Pins, Planned, PlanOptions, Ready } from './types.ts'
 import { unusedBuildArgs } from './unused-args.ts'
@@ -36,7 +38,12 @@ export function plan(stages: Stages, given: PlanOptions, pins: Pins, observer?: 
     else if (errors++ < mostErrors) found.set(key, diagnostic)
     else if (span !== undefined && errors === mostErrors + 1) found.set(key, tooManyErrors(span))
   }
-  const done = (value: Planned): Outcome<Planned> => ({ value, diagnostics: inOrder([...found.values()]) })
+  // Words whose meaning an unknown base decides, too.
+  const unsure: Span[] = []
+  const done = (value: Planned): Outcome<Planned> => ({
+    value,
+    diagnostics: inOrder(withoutUnsure([...found.values()], unsure)),
+  })
 
   const args = globalArgs(stages, given, given.buildArgs, report)
   const options = withBuiltinArgs(given, stages, args, report)
@@ -47,12 +54,14 @@ export function plan(stages: Stages, given: PlanOptions, pins: Pins, observer?: 
   const sourcesOf = sourceReader(infos, options, report)
   const edges = infos.map((info) => edgesOf(info, sourcesOf))
   const target = targetIndex(infos, options, report)
-  const isCircular = reportCycles(infos, (index) => edges[index] ?? [], report)
-  if (target === undefined || isCircular) return done(nothing(options))
+  const circular = reportCycles(infos, (index) => edges[index] ?? [], report)
+  if (target === undefined || circular === 'too many') return done(nothing(options))
 
   const reached = reach(target, infos, {
     pins,
     sourcesOf,
+    stagesByName: stagesByName(infos),
+    circular,
     platform: targetPlatform(options),
     everyStage: options.everyStage === true,
     standIns: options.standIns === true,
@@ -66,10 +75,11 @@ export function plan(stages: Stages, given: PlanOptions, pins: Pins, observer?: 
   for (const instruction of instructions) checkEarly(instruction, options, report)
   const runs = instructions.filter((instruction) => instruction.kind === 'RUN')
   for (const diagnostic of unsupportedMounts(runs)) report(diagnostic)
-  if (reached.missing.length > 0) {
+  if (options.standIns === true) for (const image of reached.missing) observer?.standIn?.(image)
+  else if (reached.missing.length > 0) {
     if (!hasErrors([...found.values()])) return done({ kind: 'needs', pins: reached.missing })
     // No image is asked for in vain, and yet the other mistakes of the file are found.
-    const { diagnostics } = plan(stages, { ...options, standIns: true }, pins)
+    const { diagnostics } = plan(stages, { ...options, standIns: true }, pins, observer)
     return { value: nothing(options), diagnostics }
   }
 
@@ -84,6 +94,7 @@ export function plan(stages: Stages, given: PlanOptions, pins: Pins, observer?: 
     sourcesOf,
     escape: stages.escape,
     report,
+    unsure: (span) => unsure.push(span),
     observer,
   })
   for (const diagnostic of unusedBuildArgs(stages, instructions, options.buildArgs, args.names)) {
@@ -127,6 +138,7 @@ function edgesOf(info: StageInfo, sourcesOf: ReturnType<typeof sourceReader>): E
   ]
 }
 
+/** The stage to build; with a name that none has, reported, the one that was perhaps meant: to be looked at. */
 function targetIndex(
   infos: readonly StageInfo[],
   { target }: PlanOptions,
@@ -142,8 +154,9 @@ function targetIndex(
     return undefined
   }
   if (target === undefined || target === '') return infos.length - 1
-  const named = infos.findLast((info) => info.stage.name === target.toLowerCase())
-  if (named !== undefined) return named.stage.index
+  const byName = stagesByName(infos)
+  const named = byName.get(target.toLowerCase())
+  if (named !== undefined) return named
   if (/^\d+$/.test(target) && Number(target) < infos.length) return Number(target)
   const names = infos.flatMap(({ stage }) => (stage.name === undefined ? [] : [stage.name]))
   const close = nearest(target, names)
@@ -158,7 +171,7 @@ function targetIndex(
           ? `the stages are ${names.join(', ')}`
           : 'no stage has a name; --target takes an index too',
   })
-  return undefined
+  return close === undefined ? undefined : byName.get(close)
 }
 
 /** By place in the file; those without one last. */

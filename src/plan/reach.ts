@@ -5,6 +5,7 @@ import { parseDigest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
 import type { Platform } from '../core/platform.ts'
 import { formatReference, parseReference } from '../core/reference.ts'
+import type { Word } from '../dockerfile/ast.ts'
 import type { StageInstruction } from './lower/table.ts'
 import { triggersOfImage, triggersOfStage } from './onbuild.ts'
 import { pinKey } from './pin-key.ts'
@@ -28,6 +29,7 @@ export interface Reach {
   triggersOf(index: number): readonly StageInstruction[]
   /** The image an origin names; undefined when it is not pinned or its name is wrong. */
   imageOf(origin: Origin, platform: Platform): PinnedImage | undefined
+  /** The images without a pin, whether they are stood in for or not. */
   readonly missing: readonly ImageRequest[]
 }
 
@@ -38,6 +40,9 @@ export function reach(
   given: {
     readonly pins: Pins
     readonly sourcesOf: (instruction: StageInstruction) => readonly Source[]
+    readonly stagesByName: ReadonlyMap<string, number>
+    /** Sources of circles, which have been reported. */
+    readonly circular: ReadonlySet<Word>
     /** For images that COPY --from names. */
     readonly platform: Platform
     /** Whether stages that nobody needs count as reached. */
@@ -66,9 +71,8 @@ export function reach(
     const key = pinKey(reference, platform)
     const pin = given.pins[key]
     if (pin?.kind === 'image') return { reference, platform, pin }
-    if (given.standIns) return { reference, platform, pin: standIn(platform), isStandIn: true }
-    const meant = meantBy(origin, infos, given.contexts)
     if (!missing.has(key)) {
+      const meant = meantBy(origin, infos, given.contexts)
       missing.set(key, {
         kind: 'image',
         reference,
@@ -77,7 +81,7 @@ export function reach(
         ...(meant === undefined ? {} : { meant }),
       })
     }
-    return undefined
+    return given.standIns ? { reference, platform, pin: standIn(platform), isStandIn: true } : undefined
   }
   const triggersOf = (index: number): readonly StageInstruction[] => {
     const known = triggers.get(index)
@@ -96,16 +100,24 @@ export function reach(
       reached.add(index)
       if (info.base?.kind === 'stage') waiting.push(info.base.index)
       if (info.base?.kind === 'image') imageOf(info.base, info.platform)
+      for (const name of info.stage.mentions ?? []) {
+        const mentioned = /^\d+$/.test(name) ? Number(name) : given.stagesByName.get(name)
+        if (mentioned !== undefined && mentioned < index) waiting.push(mentioned)
+      }
       for (const source of instructionsOf(info, triggersOf(index)).flatMap(given.sourcesOf)) {
         const { origin } = source
         if (origin.kind !== 'stage') imageOf(origin, given.platform)
         else if (origin.index < index) waiting.push(origin.index)
-        else given.report(forwardReference(source, info, infos[origin.index]))
+        else if (!given.circular.has(source.from))
+          given.report(forwardReference(source, info, infos[origin.index]))
       }
     }
   }
   follow(target)
-  if (given.everyStage) for (const { stage } of infos) follow(stage.index)
+  for (const { stage } of infos) {
+    // Instructions without a FROM above them may belong to any stage.
+    if (given.everyStage || stage.from.unread?.isMissing) follow(stage.index)
+  }
   // What can be no image's name is a mistake even where nobody needs the stage.
   for (const info of infos) {
     const sources = instructionsOf(info, []).flatMap(given.sourcesOf)

@@ -5,7 +5,7 @@ import { invariant } from '../core/error.ts'
 import type { Word } from '../dockerfile/ast.ts'
 import { mountFrom, mountTarget } from '../dockerfile/mount.ts'
 import type { StageInstruction } from './lower/table.ts'
-import { type Origin, originOf, type StageInfo } from './stages.ts'
+import { type Origin, originOf, type StageInfo, stagesByName } from './stages.ts'
 import type { PlanOptions } from './types.ts'
 
 /** One file system an instruction reads. */
@@ -22,9 +22,7 @@ export function sourceReader(
   options: PlanOptions,
   report: (diagnostic: Diagnostic) => void,
 ): (instruction: StageInstruction) => readonly Source[] {
-  const byName = new Map(
-    infos.flatMap(({ stage }) => (stage.name === undefined ? [] : [[stage.name, stage.index] as const])),
-  )
+  const byName = stagesByName(infos)
   const read = new Map<StageInstruction, readonly Source[]>()
   const originOfWord = (word: Word, canBeIndex: boolean): Origin | undefined => {
     const { text } = word
@@ -80,13 +78,17 @@ export interface Edge {
 /** A file with more circles than this has them all for one reason. */
 const mostCircles = 20
 
-/** Whether the stages' edges close a circle; each that does is reported. A base is always an earlier stage and closes none by itself. */
+/**
+ * Reports each circle that the stages' edges close; the answer is what names the stages in them, or that there are more
+ * than one wants to hear of. A base is always an earlier stage and closes none by itself.
+ */
 export function reportCycles(
   infos: readonly StageInfo[],
   edgesOf: (index: number) => readonly Edge[],
   report: (diagnostic: Diagnostic) => void,
-): boolean {
+): ReadonlySet<Word> | 'too many' {
   let circles = 0
+  const named = new Set<Word>()
   const nameOf = (index: number): string => infos[index]?.stage.name ?? `stage-${index}`
   const seen = new Set<number>()
   // An own stack: a file may have more stages than a call stack has room for.
@@ -96,7 +98,9 @@ export function reportCycles(
     const at = places.get(edge.to)
     if (at !== undefined) {
       circles++
-      report(circleOf([...path.slice(at + 1).map((step) => step.edge), edge], nameOf))
+      const edges = [...path.slice(at + 1).map((step) => step.edge), edge]
+      for (const { from } of edges) named.add(from)
+      report(circleOf(edges, nameOf))
     } else if (!seen.has(edge.to)) {
       seen.add(edge.to)
       places.set(edge.to, path.length)
@@ -115,7 +119,7 @@ export function reportCycles(
       places.delete(last.edge.to)
     }
   }
-  return circles > 0
+  return circles < mostCircles ? named : 'too many'
 }
 
 /** The report of edges that end where the first one started. */

@@ -62,8 +62,9 @@ export function resolveStages(
   const byName = new Map<string, number>()
   const infos: StageInfo[] = []
   for (const stage of stages.stages) {
-    const own = platformOf(stage, cx)
-    const name = baseNameOf(stage, cx)
+    const { unread } = stage.from
+    const own = unread === undefined ? platformOf(stage, cx) : undefined
+    const name = unread === undefined ? baseNameOf(stage, cx) : undefined
     const replacement = stage.name === undefined ? undefined : contextNamed(stage.name, options)
     const base =
       replacement !== undefined
@@ -79,8 +80,20 @@ export function resolveStages(
       isReplaced: replacement !== undefined,
     })
     if (stage.name !== undefined) byName.set(stage.name, stage.index)
+    for (const perhaps of unread?.names ?? []) if (!byName.has(perhaps)) byName.set(perhaps, stage.index)
   }
   return infos
+}
+
+/** Indexes of the stages by name, the last of each. What an unread FROM may be called counts where nothing else is. */
+export function stagesByName(infos: readonly StageInfo[]): ReadonlyMap<string, number> {
+  const perhaps = infos.flatMap(({ stage }) =>
+    (stage.from.unread?.names ?? []).map((name) => [name, stage.index] as const),
+  )
+  const named = infos.flatMap(({ stage }) =>
+    stage.name === undefined ? [] : [[stage.name, stage.index] as const],
+  )
+  return new Map([...perhaps, ...named])
 }
 
 /** What a name in FROM or behind `--from=` means: a stage of these, a named context, else an image. */

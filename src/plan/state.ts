@@ -88,6 +88,8 @@ export interface LowerContext {
   /** What URLs stand for. */
   readonly pins: RemotePins
   report(diagnostic: Diagnostic): void
+  /** Says that nobody knows what the word at `span` means: the base may set a variable in it. */
+  unsure(span: Span): void
   /** The main build context. */
   context(): OpRef
   /** Says when a path of the main build context is one that the ignore file keeps out. */

@@ -41,6 +41,59 @@ describe('build checks', () => {
     expect(stderr).toContain("WARNING: StageNameCasing: Stage name 'App' should be lowercase (line 1)\n")
   })
 
+  const wrong = 'FROM scratch AS App\nFROM scratch a b\nCOPY --from=ap / /\nEXPOSE eighty\nUSER ${\n'
+
+  it('are told with every mistake of a file that cannot be read, wrong names of stages among them', () => {
+    const context = w.context('wrong', { Dockerfile: wrong })
+    const { status, stderr } = w.slipway('build', '--progress=plain', context)
+    expect(status).toBe(1)
+    const headings = stderr.split('\n').filter((line) => /^(?:error\[|WARNING|ERROR)/.test(line))
+    expect(headings).toEqual([
+      "WARNING: StageNameCasing: Stage name 'App' should be lowercase (line 1)",
+      'error[InvalidFrom]: FROM requires either one or three arguments',
+      expect.stringMatching(/^error\[UnknownStage\]: there is no such stage above, and no such image: /),
+      'error[InvalidPort]: invalid containerPort: eighty',
+      'error[InvalidSubstitution]: failed to process "${": syntax error: missing \'}\'',
+      'ERROR: failed to build: 4 errors in Dockerfile',
+    ])
+    expect(stderr).toContain('= help: did you mean the stage app?\n')
+    const checked = w.slipway('build', '--check', context)
+    expect(checked.status).toBe(1)
+    expect(checked.stdout).toContain(
+      'Check complete, 1 warning has been found!\n\nWARNING: StageNameCasing - ',
+    )
+    expect(checked.stderr.match(/^error\[.*?\]/gm)).toEqual([
+      'error[InvalidFrom]',
+      'error[InvalidPort]',
+      'error[InvalidSubstitution]',
+      'error[UnknownStage]',
+    ])
+  })
+
+  it('are data beside the mistakes for programs, too', () => {
+    const context = w.context('wrong-data', { Dockerfile: wrong })
+    const checked = w.slipway('build', '--call=check,format=json', context)
+    const json = JSON.parse(checked.stdout)
+    expect(json.warnings.map((warning: { ruleName: string }) => warning.ruleName)).toEqual([
+      'StageNameCasing',
+    ])
+    expect(json.errors.map((error: { code: string }) => error.code)).toEqual([
+      'InvalidFrom',
+      'InvalidPort',
+      'InvalidSubstitution',
+      'UnknownStage',
+    ])
+    const events = w.slipway('build', '--progress=rawjson', context).stderr.split('\n')
+    const told = events.find((line) => line.includes('"type":"diagnostics"')) ?? '{}'
+    expect(JSON.parse(told).diagnostics).toMatchObject([
+      { code: 'StageNameCasing', severity: 'warning' },
+      { code: 'InvalidFrom', severity: 'error' },
+      { code: 'UnknownStage', severity: 'error' },
+      { code: 'InvalidPort', severity: 'error' },
+      { code: 'InvalidSubstitution', severity: 'error' },
+    ])
+  })
+
   it('are data for programs', () => {
     const context = w.context('data', { Dockerfile: doubtful })
     const events = w.ok('build', '--progress=rawjson', context).stderr.trimEnd().split('\n')

@@ -7,7 +7,7 @@ import { SlipwayError } from '../../core/error.ts'
 import { platformOfHost } from '../../core/platform.ts'
 import type { SourceFile } from '../../core/span.ts'
 import { type CheckReport, checkFile } from '../../plan/check-file.ts'
-import { furtherMistakes } from '../../plan/further-mistakes.ts'
+import { furtherFindings } from '../../plan/further-findings.ts'
 import { type Outline, outlineOf } from '../../plan/outline.ts'
 import { planWithPins } from '../../plan/plan-with-pins.ts'
 import { standInPin } from '../../plan/remote-pins.ts'
@@ -84,8 +84,9 @@ export async function call(
     return done({ method, json: lintJson(report, errors, dockerfile, files), findings }, errors)
   }
   const mistakes = diagnostics.filter(({ severity }) => severity === 'error')
-  if (stages === undefined || mistakes.length > 0) {
-    return done(undefined, [...mistakes, ...furtherMistakes(parsed, planOptions())])
+  if (mistakes.length > 0) {
+    const further = furtherFindings(parsed, planOptions()).diagnostics
+    return done(undefined, [...mistakes, ...further.filter(({ severity }) => severity === 'error')])
   }
   if (method === 'targets') {
     const targets = targetsOf(stages).map(({ span, isDefault, ...target }) => ({

@@ -7,12 +7,16 @@ export const consistentInstructionCasing: TreeRule = {
   description: 'All commands within the Dockerfile should use the same casing (either upper or lower)',
   origin: 'buildkit',
   url: 'https://docs.docker.com/go/dockerfile/rule/consistent-instruction-casing/',
-  *check({ stages }: Subject): Generator<Finding> {
-    const all = stages.stages.flatMap((stage) => [stage.from, ...stage.instructions])
-    const lower = all.filter(({ keyword }) => keyword.text === keyword.text.toLowerCase()).length
-    const upper = all.filter(({ keyword }) => keyword.text === keyword.text.toUpperCase()).length
+  *check({ file, stages }: Subject): Generator<Finding> {
+    const read = stages.stages.flatMap(({ from, instructions }) => [
+      ...(from.unread === undefined ? [from] : []),
+      ...instructions,
+    ])
+    const written = [...read, ...(file.unread ?? [])].map(({ keyword }) => keyword.text)
+    const lower = written.filter((text) => text === text.toLowerCase()).length
+    const upper = written.filter((text) => text === text.toUpperCase()).length
     const isLower = lower > upper
-    for (const instruction of all) {
+    for (const instruction of read) {
       const { text, span } = instruction.keyword
       const wanted = isLower ? text.toLowerCase() : text.toUpperCase()
       if (text === wanted) continue
