@@ -159,8 +159,6 @@ function printPlaces(places: readonly Place[]): string {
 }
 
 function isPlainWord(word: string): boolean {
-  // Two words with an open quote each would be taken for one path in quotes.
-  if (word.split('"').length % 2 === 0) return false
   return word !== '' && !word.includes('<<') && !/[\s\u0085]/.test(word) && !word.startsWith('--')
 }
 

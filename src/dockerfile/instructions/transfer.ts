@@ -96,7 +96,6 @@ function readPlaces(text: InstructionText): Places | undefined {
   if (strings !== 'none') {
     return { sources: words.slice(0, -1).map((word) => ({ kind: 'path', word })), destination }
   }
-  if (reportQuoted(text, words)) return undefined
   if (readHeredocWord(destination.text) !== undefined) {
     const message = `${text.name} cannot accept a heredoc as a destination`
     const hint = `the destination comes last: ${text.name} ${destination.text} <destination>`
@@ -108,27 +107,6 @@ function readPlaces(text: InstructionText): Places | undefined {
   const sources = words.slice(0, -1).map((word) => readSource(text, word, heredocs))
   reportUnused(text, sources)
   return { sources, destination }
-}
-
-/** Reports a path in quotes with blanks in it, once instead of once for each of its halves. */
-function reportQuoted(text: InstructionText, words: readonly Word[]): boolean {
-  const isHalf = (word: Word): boolean => word.text.split('"').length % 2 === 0 && !/['\\]/.test(word.text)
-  const from = words.findIndex((word) => word.text.startsWith('"') && isHalf(word))
-  const to = words.findIndex((word, index) => index > from && word.text.endsWith('"') && isHalf(word))
-  const [first, last] = [words[from], words[to]]
-  if (first === undefined || last === undefined) return false
-  const message = `quotes do not hold blanks together in ${text.name}: a path with blanks needs JSON form`
-  const joined = words.slice(from, to + 1).map((word) => word.text.replaceAll('"', ''))
-  const paths = [
-    ...words.slice(0, from).map((word) => word.text),
-    joined.join(' '),
-    ...words.slice(to + 1).map((word) => word.text),
-  ]
-  const form = JSON.stringify(paths).replaceAll('","', '", "')
-  const hint =
-    form.length > 100 ? 'write it as ["source", "destination"]' : `write it as ${text.name} ${form}`
-  text.report.error('QuotedBlank', message, { ...first.span, end: last.span.end }, { hint })
-  return true
 }
 
 function readSource(text: InstructionText, word: Word, heredocs: ReadonlyMap<string, Heredoc>): Source {

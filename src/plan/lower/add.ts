@@ -2,6 +2,7 @@
 import type { Diagnostic } from '../../core/diagnostic.ts'
 import { redact } from '../../core/error.ts'
 import type { Add } from '../../dockerfile/ast.ts'
+import { quotedBlank } from '../../dockerfile/quoted-blank.ts'
 import { expandIn } from '../expand.ts'
 import { addGit } from '../git.ts'
 import { addHttp } from '../http.ts'
@@ -11,6 +12,11 @@ import { type AddSource, addSources } from './add-source.ts'
 import { expandPaths, reportIgnored, sourcesFrom, type TransferSource, transfer } from './transfer.ts'
 
 export const lowerAdd: Lower<Add> = (state, instruction, cx) => {
+  const quoted = quotedBlank(instruction)
+  if (quoted !== undefined) {
+    cx.report(quoted)
+    return state
+  }
   const paths = expandPaths(instruction, state, cx)
   const checksum = instruction.checksum === undefined ? '' : expandIn(instruction.checksum, state, cx)
   const sources = addSources(instruction, paths, checksum, cx.report)

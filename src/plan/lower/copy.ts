@@ -1,10 +1,16 @@
 // COPY: files of the build context, of another stage, of an image or a named context.
 import { isGitUrl, isHttpUrl } from '../../core/git-reference.ts'
 import type { Copy } from '../../dockerfile/ast.ts'
+import { quotedBlank } from '../../dockerfile/quoted-blank.ts'
 import type { Lower } from '../state.ts'
 import { expandPaths, reportIgnored, sourcesFrom, transfer } from './transfer.ts'
 
 export const lowerCopy: Lower<Copy> = (state, instruction, cx) => {
+  const quoted = quotedBlank(instruction)
+  if (quoted !== undefined) {
+    cx.report(quoted)
+    return state
+  }
   const paths = expandPaths(instruction, state, cx)
   const remote = paths.filter(({ text }) => isHttpUrl(text) || isGitUrl(text))
   for (const { text, word } of remote) {
