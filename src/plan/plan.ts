@@ -157,21 +157,29 @@ function targetIndex(
   const byName = stagesByName(infos)
   const named = byName.get(target.toLowerCase())
   if (named !== undefined) return named
-  if (/^\d+$/.test(target) && Number(target) < infos.length) return Number(target)
   const names = infos.flatMap(({ stage }) => (stage.name === undefined ? [] : [stage.name]))
   const close = nearest(target, names)
   report({
     code: 'UnknownTarget',
     severity: 'error',
     message: `target stage "${target}" could not be found`,
-    hint:
-      close !== undefined
-        ? `did you mean ${close}?`
-        : names.length > 0
-          ? `the stages are ${names.join(', ')}`
-          : 'no stage has a name; --target takes an index too',
+    hint: targetHint(target, infos, close),
   })
   return close === undefined ? undefined : byName.get(close)
+}
+
+function targetHint(target: string, infos: readonly StageInfo[], close: string | undefined): string {
+  const numbered = /^\d+$/.test(target) ? infos[Number(target)]?.stage : undefined
+  if (numbered !== undefined) {
+    return numbered.name === undefined
+      ? `a target is a name: give stage ${target} one, FROM … AS <name>`
+      : `a target is a name: stage ${target} is ${numbered.name}`
+  }
+  if (close !== undefined) return `did you mean ${close}?`
+  const names = infos.flatMap(({ stage }) => stage.name ?? [])
+  return names.length > 0
+    ? `the stages are ${names.join(', ')}`
+    : 'no stage has a name: give the one you mean one, FROM … AS <name>'
 }
 
 /** By place in the file; those without one last. */

@@ -55,7 +55,7 @@ export interface PlanOptions {
   readonly targetPlatform?: Platform
   /** Whether the same file is planned for other platforms beside this one: labels and slots then name the platform. */
   readonly isMultiPlatform: boolean
-  /** Stage name or index; absent is the last stage. */
+  /** Stage name; absent is the last stage. */
   readonly target?: string
   /** Whether stages that the target does not need are planned too: to be checked. */
   readonly everyStage?: boolean
