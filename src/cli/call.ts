@@ -1,7 +1,7 @@
 // `--call` and `--check` on the command line: the flag's value, and answers as text or JSON.
 import type { Answer, Called } from '../app/call/call.ts'
 import { type Method, methods } from '../app/call/types.ts'
-import { countErrors, formatDiagnostic, nearest } from '../core/diagnostic.ts'
+import { countErrors, diagnosticPrinter, nearest } from '../core/diagnostic.ts'
 import { SlipwayError } from '../core/error.ts'
 import { printable } from '../progress/model.ts'
 
@@ -70,10 +70,11 @@ export interface Printed {
 export function printCalled(called: Called, { format, ignoreStatus }: CallRequest): Printed {
   const { answer, errors, files, dockerfile } = called
   const count = countErrors(errors, dockerfile)
+  const printer = diagnosticPrinter(files)
   const stderr =
     errors.length === 0
       ? ''
-      : `${errors.map((error) => `\n${formatDiagnostic(error, files)}\n`).join('')}\nERROR: failed to build: ${count}\n`
+      : `${errors.map((error) => `\n${printer.format(error)}\n`).join('')}\nERROR: failed to build: ${count}\n`
   if (answer === undefined) return { stdout: '', stderr, status: 1, metadata: {} }
   const json = JSON.stringify(answer.json, undefined, 2)
   const text = textOf(answer, called)
@@ -131,9 +132,10 @@ function lintText(
   if (warnings.length === 0) return errors.length > 0 ? '' : 'Check complete, no warnings found.\n'
   const heading =
     warnings.length === 1 ? '1 warning has been found!' : `${warnings.length} warnings have been found!`
+  const printer = diagnosticPrinter(files)
   const parts = findings.map((diagnostic, i) => {
     const url = warnings[i]?.url
-    const [, ...place] = formatDiagnostic(diagnostic, files).split('\n')
+    const [, ...place] = printer.format(diagnostic).split('\n')
     const lines = [
       `WARNING: ${diagnostic.code}${url === undefined ? '' : ` - ${url}`}`,
       printable(diagnostic.message),

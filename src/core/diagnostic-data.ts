@@ -38,7 +38,10 @@ export function diagnosticsData(
   const placeOf = ({ file, start, end }: Span): { readonly place?: PlaceData } => {
     const count = counters.get(file)
     if (count === undefined) return {}
-    const point = (offset: number): PointData => ({ ...count(offset), offset })
+    const point = (offset: number): PointData => {
+      const { line, column } = count(offset)
+      return { line, column, offset }
+    }
     return { place: { file, start: point(start), end: point(end) } }
   }
   return diagnostics.map(({ code, severity, message, url, span, label, notes = [], hint }) => ({

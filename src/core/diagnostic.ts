@@ -1,7 +1,7 @@
 // Mistakes in what the user wrote, as values: every one found is reported, each with its place.
 import { oneLine } from './error.ts'
 import { excerpt } from './excerpt.ts'
-import { type Position, positionAt, type SourceFile, type Span } from './span.ts'
+import { lineCounter, type Position, type SourceFile, type Span } from './span.ts'
 
 export type Severity = 'error' | 'warning'
 
@@ -54,37 +54,67 @@ export function countErrors(diagnostics: readonly Diagnostic[], dockerfile: stri
   return `${errors.length} error${errors.length === 1 ? '' : 's'} in ${where}`
 }
 
-/** The diagnostic as a person reads it: heading, place, snippet with carets, notes, hint. No trailing newline. */
-export function formatDiagnostic(diagnostic: Diagnostic, files: readonly SourceFile[]): string {
-  const { severity, code, message } = diagnostic
-  const { at, lines } = snippetOf(diagnostic, files)
-  const place = at === undefined ? [] : [`  --> ${diagnostic.span?.file}:${at.line}:${at.column}`]
-  return [`${severity}[${code}]: ${readable(message)}`, ...place, ...lines].join('\n')
+/** Writes diagnostics as a person reads them, many of them in little time. No trailing newlines. */
+export interface DiagnosticPrinter {
+  /** Heading, place, snippet with carets, notes, hint. */
+  format(diagnostic: Diagnostic): string
+  /**
+   * The same headed the way docker writes a warning: `WARNING: Rule: message (line 3)`. A file that is not the first one
+   * is named.
+   */
+  formatWarning(diagnostic: Diagnostic): string
 }
 
-/**
- * As `formatDiagnostic`, but headed the way docker writes a warning: `WARNING: Rule: message (line 3)`. A file that is not
- * the first of `files` is named.
- */
+/** The printer of diagnostics with places in these files. */
+export function diagnosticPrinter(files: readonly SourceFile[]): DiagnosticPrinter {
+  const counters = new Map<string, ReturnType<typeof lineCounter>>()
+  const positionOf = (name: string, offset: number): Position | undefined => {
+    const known = counters.get(name)
+    if (known !== undefined) return known(offset)
+    const file = files.find((one) => one.name === name)
+    if (file === undefined) return undefined
+    const counter = lineCounter(file.text)
+    counters.set(name, counter)
+    return counter(offset)
+  }
+  return {
+    format(diagnostic) {
+      const { severity, code, message } = diagnostic
+      const { at, lines } = snippetOf(diagnostic, positionOf)
+      const place = at === undefined ? [] : [`  --> ${diagnostic.span?.file}:${at.line}:${at.column}`]
+      return [`${severity}[${code}]: ${readable(message)}`, ...place, ...lines].join('\n')
+    },
+    formatWarning(diagnostic) {
+      const { at, lines } = snippetOf(diagnostic, positionOf)
+      const file = diagnostic.span?.file
+      const other = file === undefined || file === files[0]?.name ? '' : `${oneLine(file)}, `
+      const place = at === undefined ? '' : ` (${other}line ${at.line})`
+      return [`WARNING: ${diagnostic.code}: ${readable(diagnostic.message)}${place}`, ...lines].join('\n')
+    },
+  }
+}
+
+/** One diagnostic as a person reads it. */
+export function formatDiagnostic(diagnostic: Diagnostic, files: readonly SourceFile[]): string {
+  return diagnosticPrinter(files).format(diagnostic)
+}
+
+/** One diagnostic as a person reads it, headed as a warning. */
 export function formatWarning(diagnostic: Diagnostic, files: readonly SourceFile[]): string {
-  const { at, lines } = snippetOf(diagnostic, files)
-  const file = diagnostic.span?.file
-  const other = file === undefined || file === files[0]?.name ? '' : `${oneLine(file)}, `
-  const place = at === undefined ? '' : ` (${other}line ${at.line})`
-  return [`WARNING: ${diagnostic.code}: ${readable(diagnostic.message)}${place}`, ...lines].join('\n')
+  return diagnosticPrinter(files).formatWarning(diagnostic)
 }
 
 /** Where a diagnostic stands, and what is shown below its heading: the lines it and its notes mean, and the hint. */
 function snippetOf(
   diagnostic: Diagnostic,
-  files: readonly SourceFile[],
+  positionOf: (file: string, offset: number) => Position | undefined,
 ): { readonly at?: Position; readonly lines: readonly string[] } {
   const lines: string[] = []
   const shown: { at: Position; length: number; mark: string; text: string }[] = []
   const place = (span: Span, mark: string, text: string): void => {
-    const file = files.find((f) => f.name === span.file)
-    if (file === undefined) return
-    const at = positionAt(file.text, span.start)
+    const position = positionOf(span.file, span.start)
+    if (position === undefined) return
+    const at = { ...position }
     const length = Math.max(1, Math.min(span.end - span.start, at.lineText.length - at.column + 1))
     shown.push({ at, length, mark, text: readable(text) })
   }
@@ -126,6 +156,21 @@ export function nearest(name: string, names: Iterable<string>, most = 2): string
     }
   }
   return best
+}
+
+/** What `nearest` finds, and nothing once it has been asked in vain for long: a file may have many thousands of wrong names. */
+export type FindNearest = typeof nearest
+
+/** A `nearest` for all the names of one file. */
+export function nearestWithin(mostLooked = 50_000): FindNearest {
+  let left = mostLooked
+  function* counted(names: Iterable<string>): Generator<string> {
+    for (const name of names) {
+      if (left-- <= 0) return
+      yield name
+    }
+  }
+  return (name, names, most) => (left <= 0 ? undefined : nearest(name, counted(names), most))
 }
 
 /** Edits between two words: insertions, deletions, substitutions, and neighbours that changed places; at most `limit`. */

@@ -22,32 +22,33 @@ export interface Position {
 }
 
 /** Tells lines and columns of one text, for many offsets: the text is walked once. */
-export function lineCounter(
-  text: string,
-): (offset: number) => { readonly line: number; readonly column: number } {
+export function lineCounter(text: string): (offset: number) => Position {
   const starts = [firstCharacter(text)]
   for (let i = text.indexOf('\n'); i !== -1; i = text.indexOf('\n', i + 1)) starts.push(i + 1)
   return (offset) => {
+    const at = Math.max(0, Math.min(offset, text.length))
     let low = 0
     let high = starts.length - 1
     while (low < high) {
       const middle = (low + high + 1) >> 1
-      if ((starts[middle] ?? 0) <= offset) low = middle
+      if ((starts[middle] ?? 0) <= at) low = middle
       else high = middle - 1
     }
-    return { line: low + 1, column: Math.max(0, offset - (starts[low] ?? 0)) + 1 }
+    const lineStart = starts[low] ?? 0
+    const end = (starts[low + 1] ?? text.length + 1) - 1
+    const position = { line: low + 1, column: Math.max(0, at - lineStart) + 1, lineStart }
+    return {
+      ...position,
+      get lineText() {
+        return text.slice(lineStart, end).replace(/\r$/, '')
+      },
+    }
   }
 }
 
+/** The place of one offset; for many of one text there is `lineCounter`. */
 export function positionAt(text: string, offset: number): Position {
-  const at = Math.max(0, Math.min(offset, text.length))
-  const lineStart =
-    at === 0 ? firstCharacter(text) : Math.max(firstCharacter(text), text.lastIndexOf('\n', at - 1) + 1)
-  let line = 1
-  for (let i = text.indexOf('\n'); i !== -1 && i < lineStart; i = text.indexOf('\n', i + 1)) line++
-  const newline = text.indexOf('\n', lineStart)
-  const lineText = text.slice(lineStart, newline === -1 ? text.length : newline).replace(/\r$/, '')
-  return { line, column: Math.max(0, at - lineStart) + 1, lineText, lineStart }
+  return lineCounter(text)(offset)
 }
 
 /** A byte order mark is no character of the first line. */

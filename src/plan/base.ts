@@ -6,7 +6,15 @@ import type { ContainerConfig, ImageConfig } from '../image/types.ts'
 import { addContext } from './context.ts'
 import type { PinnedImage } from './reach.ts'
 import type { Origin, StageInfo } from './stages.ts'
-import { defaultPath, epochOf, type LowerContext, noteOf, type StageState, withStep } from './state.ts'
+import {
+  defaultPath,
+  environmentOf,
+  epochOf,
+  type LowerContext,
+  noteOf,
+  type StageState,
+  withStep,
+} from './state.ts'
 import { Variables } from './variables.ts'
 
 /** FROM scratch: no files, a PATH and `/` to work in. */
@@ -20,10 +28,12 @@ export function emptyState(platform: Platform): StageState {
   return {
     root: null,
     base: { image, history: [] },
-    ...environment({ Env: [`PATH=${defaultPath}`], WorkingDir: '/' }, new Variables()),
+    ...environment({ Env: [`PATH=${defaultPath}`], WorkingDir: '/' }, Variables.of()),
     history: undefined,
     additions: undefined,
-    args: [],
+    args: undefined,
+    unset: Variables.of(),
+    set: undefined,
     platform,
     hasWorkdir: false,
     hasCmd: false,
@@ -49,7 +59,7 @@ export function imageState(image: PinnedImage, info: StageInfo, cx: LowerContext
       history: history ?? [],
       ...(image.isStandIn ? { isStandIn: true } : {}),
     },
-    ...environment(info.isReplaced ? (config ?? {}) : withoutTriggers(config ?? {}), new Variables()),
+    ...environment(info.isReplaced ? (config ?? {}) : withoutTriggers(config ?? {}), Variables.of()),
     ...(rest.author === undefined ? {} : { author: rest.author }),
   }
   if (image.pin.layers === 0) return state
@@ -69,8 +79,8 @@ export function pinnedName({ reference, pin }: PinnedImage): string {
 
 /** FROM a stage: all it has become, except what belongs to that stage alone. */
 export function childState(parent: StageState): StageState {
-  const config = withoutTriggers(parent.config)
-  return { ...parent, ...environment(config, parent.env), hasCmd: false, steps: 0 }
+  const config = withoutTriggers({ ...parent.config, Env: environmentOf(parent) })
+  return { ...parent, ...environment(config, parent.env), set: undefined, hasCmd: false, steps: 0 }
 }
 
 /** Triggers run in the stage that builds on them, not again in what is built on that. */
@@ -131,7 +141,7 @@ function environment(
     env.delete(key)
     env.set(key, equals === -1 ? '' : entry.slice(equals + 1))
   }
-  return { config: { ...config, Env: entries }, env: new Variables(env) }
+  return { config: { ...config, Env: entries }, env: Variables.of(env) }
 }
 
 /** Members docker's own builder left in configs about the container it used; BuildKit drops them too. */

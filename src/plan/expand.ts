@@ -1,5 +1,5 @@
 // Words with the variables of a place in the Dockerfile put in, and the check that those exist.
-import { type Diagnostic, nearest } from '../core/diagnostic.ts'
+import type { Diagnostic } from '../core/diagnostic.ts'
 import type { Span } from '../core/span.ts'
 import type { Heredoc, Word } from '../dockerfile/ast.ts'
 import {
@@ -97,10 +97,10 @@ export const builderOnly: ReadonlySet<string> = new Set([
 ])
 
 function reportUndefined(use: VariableUse, state: StageState, cx: LowerContext): void {
-  if (state.args.some(({ key }) => key === use.name)) return
+  if (state.unset.has(use.name)) return
   // What an unknown image sets is no mistake.
   if (builderOnly.has(use.name) || state.base.isStandIn) return
-  const close = nearest(use.name, state.env.keys())
+  const close = cx.nearest(use.name, state.env.keys())
   cx.report({ ...undefinedVariable(use, close), ...elsewhere(use, close, cx) })
 }
 
@@ -113,7 +113,7 @@ function elsewhere(use: VariableUse, close: string | undefined, cx: LowerContext
 /** What helps with a variable that has to be set. */
 function helpWith(use: VariableUse, state: StageState, cx: LowerContext): Elsewhere {
   // Two edits make any short name of any other.
-  const close = use.name.length < 4 ? undefined : nearest(use.name, state.env.keys())
+  const close = use.name.length < 4 ? undefined : cx.nearest(use.name, state.env.keys())
   const hint = close === undefined ? {} : { hint: `did you mean $${close}?` }
   return { ...hint, ...elsewhere(use, close, cx) }
 }

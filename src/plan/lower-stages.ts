@@ -1,5 +1,5 @@
 // Runs every instruction of the reached stages, one stage after the other.
-import type { Diagnostic } from '../core/diagnostic.ts'
+import type { Diagnostic, FindNearest } from '../core/diagnostic.ts'
 import { formatPlatform, type Platform } from '../core/platform.ts'
 import type { Word } from '../dockerfile/ast.ts'
 import { ignoredSourceCheck } from '../dockerfile/lint/planned/copy-ignored-file.ts'
@@ -43,6 +43,7 @@ export interface LowerStagesInput {
   readonly pins: RemotePins
   readonly args: GlobalArgs
   readonly elsewhere: FindElsewhere
+  readonly nearest: FindNearest
   readonly escape: string
   readonly sourcesOf: (instruction: StageInstruction) => readonly Source[]
   readonly report: (diagnostic: Diagnostic) => void
@@ -80,6 +81,7 @@ export function lowerStages(
       isTrigger: false,
       globalArgs: input.args.values,
       elsewhere: input.elsewhere,
+      nearest: input.nearest,
       targetPlatform,
       pins: input.pins,
       report,

@@ -11,6 +11,7 @@ import type { Lowered, Observer } from './lower-stages.ts'
 import { cleanWritten } from './paths.ts'
 import { plan } from './plan.ts'
 import type { StageInfo } from './stages.ts'
+import { argsSince } from './state.ts'
 import type { Pins, PlanOptions } from './types.ts'
 
 export interface OutlineArg {
@@ -76,15 +77,14 @@ export function outlineOf(
 /** The stage that was asked for: the last of the reached ones, which are what it needs. */
 function targetAmong(seen: readonly StageInfo[], { target }: PlanOptions): StageInfo | undefined {
   if (target === undefined || target === '') return seen.at(-1)
-  const named = seen.findLast(({ stage }) => stage.name === target.toLowerCase())
-  return named ?? seen.find(({ stage }) => String(stage.index) === target)
+  return seen.findLast(({ stage }) => stage.name === target.toLowerCase())
 }
 
 function noteArgs(instruction: Arg, at: Lowered, args: Map<number, Map<string, OutlineArg>>): void {
   const { index } = at.stage.stage
   const own = args.get(index) ?? new Map<string, OutlineArg>()
   args.set(index, own)
-  const known = at.after.args.slice(at.before.args.length)
+  const known = argsSince(at.after.args, at.before.args)
   for (const [i, { key, value, description }] of instruction.pairs.entries()) {
     const name = key.text
     // The global ARG speaks for a bare one that takes its value from there.

@@ -3,7 +3,8 @@ import {
   type Diagnostic,
   hasErrors,
   mostErrors,
-  nearest,
+  nearest as nearestOf,
+  nearestWithin,
   type Outcome,
   tooManyErrors,
 } from '../core/diagnostic.ts'
@@ -48,7 +49,8 @@ export function plan(stages: Stages, given: PlanOptions, pins: Pins, observer?: 
   const args = globalArgs(stages, given, given.buildArgs, report)
   const options = withBuiltinArgs(given, stages, args, report)
   const elsewhere = declarationsOf(stages)
-  const infos = resolveStages(stages, options, { args, elsewhere, report })
+  const nearest = nearestWithin()
+  const infos = resolveStages(stages, options, { args, elsewhere, nearest, report })
   const defaults = globalArgs(stages, options, {}, () => undefined)
   reportInvalidDefaults(infos, defaults, stages.escape, report)
   const sourcesOf = sourceReader(infos, options, report)
@@ -66,6 +68,7 @@ export function plan(stages: Stages, given: PlanOptions, pins: Pins, observer?: 
     everyStage: options.everyStage === true,
     standIns: options.standIns === true,
     contexts: Object.keys(options.contexts),
+    nearest,
     report,
   })
   const instructions = reached.stages.flatMap((index) => {
@@ -91,6 +94,7 @@ export function plan(stages: Stages, given: PlanOptions, pins: Pins, observer?: 
     pins: remotes,
     args,
     elsewhere,
+    nearest,
     sourcesOf,
     escape: stages.escape,
     report,
@@ -158,7 +162,7 @@ function targetIndex(
   const named = byName.get(target.toLowerCase())
   if (named !== undefined) return named
   const names = infos.flatMap(({ stage }) => (stage.name === undefined ? [] : [stage.name]))
-  const close = nearest(target, names)
+  const close = nearestOf(target, names)
   report({
     code: 'UnknownTarget',
     severity: 'error',

@@ -1,6 +1,6 @@
 // Which stages and images a target needs. Triggers of base images can need more, so what is unknown
 // until an image is pinned comes back as requests.
-import { type Diagnostic, nearest } from '../core/diagnostic.ts'
+import type { Diagnostic, FindNearest } from '../core/diagnostic.ts'
 import { parseDigest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
 import type { Platform } from '../core/platform.ts'
@@ -51,6 +51,7 @@ export function reach(
     readonly standIns: boolean
     /** Names of `--build-context`. */
     readonly contexts: readonly string[]
+    readonly nearest: FindNearest
     readonly report: (diagnostic: Diagnostic) => void
   },
 ): Reach {
@@ -72,7 +73,7 @@ export function reach(
     const pin = given.pins[key]
     if (pin?.kind === 'image') return { reference, platform, pin }
     if (!missing.has(key)) {
-      const meant = meantBy(origin, infos, given.contexts)
+      const meant = meantBy(origin, infos, given)
       missing.set(key, {
         kind: 'image',
         reference,
@@ -137,7 +138,7 @@ export function reach(
 function meantBy(
   { name, span }: Extract<Origin, { kind: 'image' }>,
   infos: readonly StageInfo[],
-  contexts: readonly string[],
+  { contexts, nearest }: { readonly contexts: readonly string[]; readonly nearest: FindNearest },
 ): ImageRequest['meant'] {
   const stages = infos.flatMap(({ stage }) => (stage.name === undefined ? [] : [stage.name]))
   const close = nearest(name, [...stages, ...contexts])

@@ -1,7 +1,6 @@
 // What each FROM stands for, before anything is known of images: another stage, an image's name, a named
 // context, or nothing at all.
-import type { Diagnostic } from '../core/diagnostic.ts'
-import { nearest } from '../core/diagnostic.ts'
+import type { Diagnostic, FindNearest } from '../core/diagnostic.ts'
 import { SlipwayError } from '../core/error.ts'
 import { type Platform, parsePlatform } from '../core/platform.ts'
 import { familiarReference, parseReference } from '../core/reference.ts'
@@ -49,6 +48,7 @@ interface FromContext {
   readonly options: PlanOptions
   readonly args: GlobalArgs
   readonly elsewhere: FindElsewhere
+  readonly nearest: FindNearest
   readonly report: Report
 }
 
@@ -56,7 +56,7 @@ interface FromContext {
 export function resolveStages(
   stages: Stages,
   options: PlanOptions,
-  given: Pick<FromContext, 'args' | 'elsewhere' | 'report'>,
+  given: Pick<FromContext, 'args' | 'elsewhere' | 'nearest' | 'report'>,
 ): StageInfo[] {
   const cx: FromContext = { escapeBy: stages.escape, options, ...given }
   const byName = new Map<string, number>()
@@ -162,7 +162,7 @@ function baseNameOf(stage: Stage, cx: FromContext): BaseName | undefined {
 }
 
 /** What helps with the first of the variables that are not set: the name that was perhaps meant, or where it is set. */
-function helpWith(unmatched: readonly VariableUse[], { args, elsewhere }: FromContext): Elsewhere {
+function helpWith(unmatched: readonly VariableUse[], { args, elsewhere, nearest }: FromContext): Elsewhere {
   const use = unmatched.find((one) => !args.names.has(one.name) && !toleratesUnset(one))
   if (use === undefined) return helpWithDeclared(unmatched, elsewhere)
   const close = nearest(use.name, args.names)
@@ -224,7 +224,10 @@ function platformOf(stage: Stage, cx: FromContext): Platform | undefined {
   }
 }
 
-function reportUndefined(unmatched: readonly VariableUse[], { args, elsewhere, report }: FromContext): void {
+function reportUndefined(
+  unmatched: readonly VariableUse[],
+  { args, elsewhere, nearest, report }: FromContext,
+): void {
   for (const use of unmatched) {
     if (args.names.has(use.name) || toleratesUnset(use)) continue
     const close = nearest(use.name, args.names)

@@ -1,6 +1,6 @@
 // What a stage has become so far, and what an instruction may use to take it one further. Instructions
 // are functions from state to state; only the graph builder and the list of diagnostics grow on the side.
-import type { Diagnostic } from '../core/diagnostic.ts'
+import type { Diagnostic, FindNearest } from '../core/diagnostic.ts'
 import { redact } from '../core/error.ts'
 import { formatPlatform, type Platform } from '../core/platform.ts'
 import type { Span } from '../core/span.ts'
@@ -18,6 +18,19 @@ import type { Variables } from './variables.ts'
 export interface DeclaredArg {
   readonly key: string
   readonly value?: string
+}
+
+/** The ARGs in scope from the newest back. */
+export interface ArgChain {
+  readonly arg: DeclaredArg
+  readonly before: ArgChain | undefined
+}
+
+/** What ENV has set in this stage from the newest back. */
+export interface EnvChain {
+  readonly key: string
+  readonly value: string
+  readonly before: EnvChain | undefined
 }
 
 /** The image a chain of stages started from. */
@@ -52,8 +65,9 @@ export interface StageState {
   /** The root file system so far; null is the empty one. */
   readonly root: OpRef | null
   readonly base: BaseImage
-  /** Without what `additions` adds: `configOf` has it all. */
+  /** Without what `set` and `additions` add: `configOf` has it all. */
   readonly config: ContainerConfig
+  readonly set: EnvChain | undefined
   /** Like the history, not copied for every instruction. */
   readonly additions: AdditionChain | undefined
   readonly author?: string
@@ -61,8 +75,10 @@ export interface StageState {
   readonly history: HistoryChain | undefined
   /** ENV and the ARGs that have a value: what words and RUN see. */
   readonly env: Variables
-  /** In declaration order, those of the stages below first. */
-  readonly args: readonly DeclaredArg[]
+  /** Those of the stages below are the oldest. */
+  readonly args: ArgChain | undefined
+  /** The ARGs that have no value here: declared, but no variables. */
+  readonly unset: Variables
   readonly platform: Platform
   /** Whether a WORKDIR of this Dockerfile has been seen in the chain of stages. */
   readonly hasWorkdir: boolean
@@ -85,6 +101,8 @@ export interface LowerContext {
   /** Where variables are set that are not set here. */
   readonly elsewhere: FindElsewhere
   readonly targetPlatform: Platform
+  /** For names that were perhaps meant. */
+  readonly nearest: FindNearest
   /** What URLs stand for. */
   readonly pins: RemotePins
   report(diagnostic: Diagnostic): void
@@ -142,8 +160,35 @@ export function withAddition(state: StageState, addition: Addition): StageState 
   return { ...state, additions: { addition, before: state.additions } }
 }
 
+/** The ARGs that were declared between `before` and `args`, the oldest first. */
+export function argsSince(args: ArgChain | undefined, before?: ArgChain): readonly DeclaredArg[] {
+  const found: DeclaredArg[] = []
+  for (let link = args; link !== undefined && link !== before; link = link.before) found.push(link.arg)
+  return found.reverse()
+}
+
+/** `KEY=value` of every variable of the image; a known key keeps its place. */
+export function environmentOf({ config, set }: StageState): readonly string[] {
+  const entries = [...(config.Env ?? [])]
+  if (set === undefined) return entries
+  const places = new Map<string, number>()
+  for (const [at, entry] of entries.entries()) {
+    const [key = ''] = entry.split('=', 1)
+    if (!places.has(key)) places.set(key, at)
+  }
+  const assignments: EnvChain[] = []
+  for (let link: EnvChain | undefined = set; link !== undefined; link = link.before) assignments.push(link)
+  for (const { key, value } of assignments.reverse()) {
+    const place = places.get(key) ?? entries.length
+    places.set(key, place)
+    entries[place] = `${key}=${value}`
+  }
+  return entries
+}
+
 /** The whole config of the state. */
-export function configOf({ config, additions }: StageState): ContainerConfig {
+export function configOf(state: StageState): ContainerConfig {
+  const { config, additions } = state
   const all: Addition[] = []
   for (let link = additions; link !== undefined; link = link.before) all.push(link.addition)
   all.reverse()
@@ -157,6 +202,7 @@ export function configOf({ config, additions }: StageState): ContainerConfig {
   }
   return {
     ...config,
+    ...(state.set === undefined ? {} : { Env: environmentOf(state) }),
     Labels: Object.fromEntries(labels),
     ExposedPorts: Object.fromEntries(ports),
     Volumes: Object.fromEntries(volumes),

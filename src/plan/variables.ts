@@ -2,21 +2,25 @@
 
 /** Names with their values, in the order of their last assignment. Never changes. */
 export class Variables implements Iterable<readonly [string, string]> {
-  /** What `#recent` has too is out of date here. */
-  readonly #settled: ReadonlyMap<string, string>
-  /** Few, so that one more assignment copies few. */
-  readonly #recent: ReadonlyMap<string, string>
+  /** From the oldest assignments to the newest, each more than twice as large as the next: what a newer one has too is out of date in an older. */
+  readonly #layers: readonly ReadonlyMap<string, string>[]
 
-  constructor(
-    settled: ReadonlyMap<string, string> = new Map(),
-    recent: ReadonlyMap<string, string> = new Map(),
-  ) {
-    this.#settled = settled
-    this.#recent = recent
+  private constructor(layers: readonly ReadonlyMap<string, string>[]) {
+    this.#layers = layers
+  }
+
+  /** These assignments, the last one last. */
+  static of(assignments: Iterable<readonly [string, string]> = []): Variables {
+    const only = new Map(assignments)
+    return new Variables(only.size === 0 ? [] : [only])
   }
 
   get(name: string): string | undefined {
-    return this.#recent.get(name) ?? this.#settled.get(name)
+    for (let at = this.#layers.length - 1; at >= 0; at--) {
+      const value = this.#layers[at]?.get(name)
+      if (value !== undefined) return value
+    }
+    return undefined
   }
 
   has(name: string): boolean {
@@ -24,20 +28,33 @@ export class Variables implements Iterable<readonly [string, string]> {
   }
 
   *[Symbol.iterator](): Generator<readonly [string, string]> {
-    for (const entry of this.#settled) if (!this.#recent.has(entry[0])) yield entry
-    yield* this.#recent
+    for (const [at, layer] of this.#layers.entries()) {
+      const newer = this.#layers.slice(at + 1)
+      for (const entry of layer) if (!newer.some((other) => other.has(entry[0]))) yield entry
+    }
   }
 
   *keys(): Generator<string> {
     for (const [name] of this) yield name
   }
 
-  /** These with one more assignment, which comes last. */
+  /** These with one more assignment, which comes last. Many in a row cost the logarithm of their number each. */
   with(name: string, value: string): Variables {
-    const recent = new Map(this.#recent)
-    recent.delete(name)
-    recent.set(name, value)
-    const next = new Variables(this.#settled, recent)
-    return recent.size ** 2 <= this.#settled.size + 1000 ? next : new Variables(new Map(next))
+    const layers = [...this.#layers]
+    let newest = new Map([[name, value]])
+    for (
+      let older = layers.at(-1);
+      older !== undefined && older.size <= 2 * newest.size;
+      older = layers.at(-1)
+    ) {
+      const both = new Map(older)
+      for (const [key, text] of newest) {
+        both.delete(key)
+        both.set(key, text)
+      }
+      newest = both
+      layers.pop()
+    }
+    return new Variables([...layers, newest])
   }
 }

@@ -1,5 +1,5 @@
 // What is wrong and doubtful in the Dockerfile, at the end of a build: after the steps, before why a step failed.
-import { formatDiagnostic, formatWarning } from '../core/diagnostic.ts'
+import { diagnosticPrinter } from '../core/diagnostic.ts'
 import type { Model } from './model.ts'
 
 /** A generated file may be wrong in the same way thousands of times. */
@@ -11,12 +11,13 @@ export function formatFindings(
   { warnings, colours }: { readonly warnings: boolean; readonly colours: boolean },
 ): string {
   const shown: string[] = []
+  const printer = diagnosticPrinter(files)
   let count = 0
   for (const diagnostic of diagnostics) {
     if (diagnostic.severity === 'error') {
-      shown.push(formatDiagnostic(diagnostic, files))
+      shown.push(printer.format(diagnostic))
     } else if (warnings && ++count <= mostWarnings) {
-      const text = formatWarning(diagnostic, files)
+      const text = printer.formatWarning(diagnostic)
       shown.push(colours ? text.replace(/^WARNING:/, '\u001b[33mWARNING:\u001b[0m') : text)
     }
   }

@@ -1,10 +1,13 @@
 // Files nobody writes by hand end soon: with a plan, or with an error that says what is too much.
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { diagnosticPrinter } from '../../src/core/diagnostic.ts'
 import { parseDockerfile } from '../../src/dockerfile/parse.ts'
 import { toStages } from '../../src/dockerfile/stages.ts'
 import { plan } from '../../src/plan/plan.ts'
 import { Variables } from '../../src/plan/variables.ts'
 import { leastCpuMilliseconds } from '../support/cpu-time.ts'
+import '../support/property-seed.ts'
 import { optionsWith } from './support.ts'
 
 /** The codes of what is wrong with a file, planned within two seconds of CPU time. */
@@ -75,6 +78,22 @@ describe('many', () => {
     const lines = Array.from({ length: 10_000 }, (_, i) => line.replace('%', String(i)))
     expect(codesOf(`FROM scratch\n${lines.join('\n')}\n`)).toEqual([])
   })
+  it.each(['ARG a%=b', 'ENV a%=b', 'ENV a=%', 'FROM scratch AS s%'])('%j, twice as often', (line) => {
+    const lines = Array.from({ length: 20_000 }, (_, i) => line.replace('%', String(i)))
+    expect(codesOf(`FROM scratch\n${lines.join('\n')}\n`)).toEqual([])
+  })
+  it.each(['ENV a%=$b%', 'CMD a%'])('%j, and what is said of each', (line) => {
+    const lines = Array.from({ length: 10_000 }, (_, i) => line.replaceAll('%', String(i)))
+    const text = `FROM scratch\n${lines.join('\n')}\n`
+    const files = [{ name: 'Dockerfile', text }]
+    const milliseconds = leastCpuMilliseconds(2000, () => {
+      const { value } = parseDockerfile(text, 'Dockerfile')
+      const { diagnostics } = plan(toStages(value).value, optionsWith({}, files), {})
+      const printer = diagnosticPrinter(files)
+      expect(diagnostics.map((found) => printer.formatWarning(found)).length).toBeGreaterThanOrEqual(10_000)
+    })
+    expect(milliseconds).toBeLessThan(2000)
+  })
   it('variables in a word', () => {
     expect(codesOf(`FROM scratch\nENV x=${'$a'.repeat(200_000)}\n`)).toEqual(['UndefinedVar'])
   })
@@ -83,7 +102,7 @@ describe('many', () => {
 describe('Variables', () => {
   it('keep the order of the last assignment, and every earlier state', () => {
     const names = Array.from({ length: 500 }, (_, i) => `v${i}`)
-    const first = names.reduce((all, name) => all.with(name, 'old'), new Variables())
+    const first = names.reduce((all, name) => all.with(name, 'old'), Variables.of())
     const second = names.slice(0, 100).reduce((all, name) => all.with(name, 'new'), first)
     expect([...first]).toEqual(names.map((name) => [name, 'old']))
     expect([...second]).toEqual([
@@ -95,7 +114,25 @@ describe('Variables', () => {
     expect(second.get('v0')).toBe('new')
     expect([second.has('v0'), second.has('w')]).toEqual([true, false])
   })
+  it('are what a map is in which the last assignment comes last', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 40 }).map(String), fc.string()), { maxLength: 200 }),
+        (all) => {
+          const expected = new Map<string, string>()
+          let variables = Variables.of()
+          for (const [name, value] of all) {
+            expected.delete(name)
+            expected.set(name, value)
+            variables = variables.with(name, value)
+          }
+          expect([...variables]).toEqual([...expected])
+          for (const [name, value] of expected) expect(variables.get(name)).toBe(value)
+        },
+      ),
+    )
+  })
   it('may be empty', () => {
-    expect(new Variables().with('a', '').has('a')).toBe(true)
+    expect(Variables.of().with('a', '').has('a')).toBe(true)
   })
 })

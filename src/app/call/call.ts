@@ -25,7 +25,7 @@ import {
   base64,
   type LintJson,
   type LocationJson,
-  locationOf,
+  locationsIn,
   type Method,
   type OutlineJson,
   type RequestJson,
@@ -89,10 +89,11 @@ export async function call(
     return done(undefined, [...mistakes, ...further.filter(({ severity }) => severity === 'error')])
   }
   if (method === 'targets') {
+    const locationOf = locationsIn(dockerfile)
     const targets = targetsOf(stages).map(({ span, isDefault, ...target }) => ({
       ...target,
       ...(isDefault ? { default: true as const } : {}),
-      location: locationOf(span, dockerfile),
+      location: locationOf(span),
     }))
     return done({ method, json: { targets, sources: [base64(dockerfile.text)] } }, [])
   }
@@ -147,9 +148,10 @@ function lintJson(
   dockerfile: SourceFile,
   files: readonly SourceFile[],
 ): LintJson {
+  const locationOf = locationsIn(dockerfile)
   const place = (diagnostic: Diagnostic): { location?: LocationJson } => {
     const { span } = diagnostic
-    return span?.file === dockerfile.name ? { location: locationOf(span, dockerfile) } : {}
+    return span?.file === dockerfile.name ? { location: locationOf(span) } : {}
   }
   const [first] = errors
   const data = diagnosticsData(
@@ -177,9 +179,10 @@ function lintJson(
 
 function outlineJson(outline: Outline, dockerfile: SourceFile): OutlineJson {
   const { name, description, args, secrets, ssh, caches } = outline
+  const locationOf = locationsIn(dockerfile)
   const placed = <T extends { readonly span: Parameters<typeof locationOf>[0] }>({ span, ...rest }: T) => ({
     ...rest,
-    location: locationOf(span, dockerfile),
+    location: locationOf(span),
   })
   const needs = (list: Outline['secrets']): OutlineJson['secrets'] =>
     list.map(({ required, ...need }) => placed({ ...need, ...(required ? { required } : {}) }))
@@ -191,7 +194,7 @@ function outlineJson(outline: Outline, dockerfile: SourceFile): OutlineJson {
     ...(ssh.length === 0 ? {} : { ssh: needs(ssh) ?? [] }),
     ...(caches.length === 0
       ? {}
-      : { cache: caches.map(({ name: ID, span }) => ({ ID, location: locationOf(span, dockerfile) })) }),
+      : { cache: caches.map(({ name: ID, span }) => ({ ID, location: locationOf(span) })) }),
     sources: [base64(dockerfile.text)],
   }
 }

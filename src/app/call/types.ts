@@ -2,7 +2,7 @@
 // these. What slipway adds stands beside BuildKit's own members.
 import type { DiagnosticData } from '../../core/diagnostic-data.ts'
 import type { SourceFile, Span } from '../../core/span.ts'
-import { positionAt } from '../../core/span.ts'
+import { lineCounter } from '../../core/span.ts'
 
 /** The methods there are; `check` is the users' name for `lint`. */
 export const methods = ['lint', 'outline', 'targets', 'subrequests.describe'] as const
@@ -84,13 +84,14 @@ export interface RequestJson {
   readonly refs: null
 }
 
-/** `span` as BuildKit writes places, with the columns it leaves out. */
-export function locationOf(span: Span, { text }: SourceFile): LocationJson {
+/** Tells spans in a file as BuildKit writes places, with the columns it leaves out. */
+export function locationsIn({ text }: SourceFile): (span: Span) => LocationJson {
+  const count = lineCounter(text)
   const at = (offset: number): PositionJson => {
-    const { line, column } = positionAt(text, offset)
+    const { line, column } = count(offset)
     return { line, character: column - 1 }
   }
-  return { ranges: [{ start: at(span.start), end: at(span.end) }] }
+  return ({ start, end }) => ({ ranges: [{ start: at(start), end: at(end) }] })
 }
 
 /** `text` in Base64, as JSON carries bytes. */

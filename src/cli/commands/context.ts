@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { OpenContext } from '../../app/context-list.ts'
-import { countErrors, formatDiagnostic } from '../../core/diagnostic.ts'
+import { countErrors, diagnosticPrinter } from '../../core/diagnostic.ts'
 import { redact, SlipwayError } from '../../core/error.ts'
 import { isHttpUrl, readGitReference } from '../../core/git-reference.ts'
 import { expectArguments, oneOf } from '../command.ts'
@@ -74,7 +74,8 @@ function isFetched(path: string): boolean {
 
 function complaints({ diagnostics, ignoreFile, questions }: OpenContext): string {
   const files = ignoreFile === undefined ? [] : [ignoreFile]
-  const text = diagnostics.map((diagnostic) => `${formatDiagnostic(diagnostic, files)}\n\n`).join('')
+  const printer = diagnosticPrinter(files)
+  const text = diagnostics.map((diagnostic) => `${printer.format(diagnostic)}\n\n`).join('')
   return questions === undefined
     ? `${text}ERROR: ${countErrors(diagnostics, ignoreFile?.name ?? '.dockerignore')}\n`
     : text

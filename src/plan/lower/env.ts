@@ -2,7 +2,7 @@
 import type { Env } from '../../dockerfile/ast.ts'
 import { checkSecretName } from '../../dockerfile/lint/planned/secrets-used-in-arg-or-env.ts'
 import { expandIn } from '../expand.ts'
-import { type Lower, withConfig, withHistory } from '../state.ts'
+import { type Lower, withHistory } from '../state.ts'
 
 export const lowerEnv: Lower<Env> = (state, instruction, cx) => {
   const pairs = instruction.pairs.map((pair) => {
@@ -10,18 +10,11 @@ export const lowerEnv: Lower<Env> = (state, instruction, cx) => {
     for (const found of checkSecretName('ENV', key, pair.key.span)) cx.report(found)
     return { key, value: expandIn(pair.value, state, cx) }
   })
-  let { env } = state
-  const entries = [...(state.config.Env ?? [])]
+  let { env, set } = state
   for (const { key, value } of pairs) {
     env = env.with(key, value)
-    setEntry(entries, key, value)
+    set = { key, value, before: set }
   }
-  const after = withConfig({ ...state, env }, { Env: entries })
-  return withHistory(after, `ENV ${pairs.map(({ key, value }) => `${key}=${value}`).join(' ')}`, cx)
-}
-
-/** Sets one of the `KEY=value` entries; a known key keeps its place. */
-function setEntry(entries: string[], key: string, value: string): void {
-  const known = entries.findIndex((entry) => entry.startsWith(key) && (entry[key.length] ?? '=') === '=')
-  entries[known === -1 ? entries.length : known] = `${key}=${value}`
+  const text = `ENV ${pairs.map(({ key, value }) => `${key}=${value}`).join(' ')}`
+  return withHistory({ ...state, env, set }, text, cx)
 }

@@ -7,6 +7,7 @@ import { printBody } from '../../dockerfile/print.ts'
 import type { ExecMount, ExecOp, NetworkMode, OpNote } from '../../graph/op.ts'
 import { predefinedProxies } from '../proxies.ts'
 import {
+  argsSince,
   type Lower,
   type LowerContext,
   noteOf,
@@ -105,7 +106,7 @@ function isSoleHeredoc(text: string): boolean {
 /** `|2 A=1 B=2`: the ARGs in scope, each once where it was first declared, with the value it has now. */
 function argsText(state: StageState): string[] {
   const values = new Map<string, string>()
-  for (const { key, value } of state.args) values.set(key, state.env.get(key) ?? value ?? '')
+  for (const { key, value } of argsSince(state.args)) values.set(key, state.env.get(key) ?? value ?? '')
   return values.size === 0 ? [] : [`|${values.size}`, ...[...values].map(([key, value]) => `${key}=${value}`)]
 }
 
