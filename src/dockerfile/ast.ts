@@ -232,6 +232,16 @@ export type Instruction =
 export interface Directive {
   readonly name: string
   readonly value: string
+  /** The whole comment. */
+  readonly span: Span
+  readonly valueSpan: Span
+}
+
+/** A comment where a directive could stand, that is one but for its name. */
+export interface MisspeltDirective {
+  readonly name: string
+  readonly meant: string
+  /** Of the name. */
   readonly span: Span
 }
 
@@ -242,6 +252,7 @@ export interface Dockerfile {
   readonly directives: readonly Directive[]
   /** Comments that would have been directives at the top of the file. */
   readonly lateDirectives?: readonly Directive[]
+  readonly misspeltDirectives?: readonly MisspeltDirective[]
   readonly instructions: readonly Instruction[]
   /** Those that are wrong and left out. */
   readonly unread?: readonly Unread[]

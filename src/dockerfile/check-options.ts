@@ -1,6 +1,7 @@
 // The options of the build checks: the value of `# check=`, of a `check=` comment and of BUILDKIT_DOCKERFILE_CHECK.
 
 import { nearest } from '../core/diagnostic.ts'
+import type { Span } from '../core/span.ts'
 
 /** Which rules are off, which experimental ones are on, and whether a warning fails the build. */
 export interface CheckOptions {
@@ -11,6 +12,8 @@ export interface CheckOptions {
   readonly fault?: string
   /** The option that was perhaps meant. */
   readonly meant?: string
+  /** What of the text is at fault. */
+  readonly faulty?: string
 }
 
 const none: CheckOptions = { skip: [], experimental: [], error: false }
@@ -35,7 +38,11 @@ export function parseCheckOptions(text: string): CheckOptions {
     } else if (/^(?:1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value)) {
       options = { ...options, error: /^[1tT]/.test(value) }
     } else {
-      return { ...none, fault: `failed to parse check option ${JSON.stringify(part)}: not a boolean` }
+      return {
+        ...none,
+        fault: `failed to parse check option ${JSON.stringify(part)}: not a boolean`,
+        faulty: part,
+      }
     }
   }
   return options
@@ -44,10 +51,22 @@ export function parseCheckOptions(text: string): CheckOptions {
 function faulty(written: string): CheckOptions {
   const meant = nearest(written, ['skip', 'error', 'experimental'])
   const fault = `invalid check option ${JSON.stringify(written)}`
-  return { ...none, fault, ...(meant === undefined || meant === written ? {} : { meant }) }
+  return { ...none, fault, faulty: written, ...(meant === undefined || meant === written ? {} : { meant }) }
 }
 
 /** The options in the value of a directive or comment: what stands before the first blank. */
 export function checkText(value: string): string {
   return value.trim().split(' ', 1)[0] ?? ''
+}
+
+/** Where `part`, an option or a name, stands in options that are written at `span`; the whole of them where it is not found. */
+export function placeOfPart(value: string, part: string, span: Span): Span {
+  if (span.end - span.start !== value.length || part === '') return span
+  const isEdge = (character: string | undefined): boolean =>
+    character === undefined || /[\s,;=]/.test(character)
+  for (let at = value.indexOf(part); at !== -1; at = value.indexOf(part, at + 1)) {
+    if (!isEdge(value[at - 1]) || !isEdge(value[at + part.length])) continue
+    return { ...span, start: span.start + at, end: span.start + at + part.length }
+  }
+  return span
 }

@@ -27,7 +27,7 @@ export function checkSyntax(
 ): ForeignSyntax | undefined {
   const asked: Syntax | undefined =
     override === undefined || override === ''
-      ? (directives.find(({ name }) => name === 'syntax') ?? syntaxOfOthers(text, file))
+      ? (syntaxIn(directives) ?? syntaxOfOthers(text, file))
       : { value: override }
   if (asked === undefined || isBuiltinSyntax(asked.value)) return undefined
   const { value, span } = asked
@@ -46,6 +46,15 @@ export function checkSyntax(
         : `did you mean ${close}${tag === undefined ? '' : `:${tag}`}?`,
   }
   return { diagnostic, isMisspelt: close !== undefined }
+}
+
+/** The image that `# syntax=` names; what follows a blank is no part of it. */
+function syntaxIn(directives: readonly Directive[]): Syntax | undefined {
+  const directive = directives.find(({ name }) => name === 'syntax')
+  if (directive === undefined) return undefined
+  const { value, valueSpan } = directive
+  const [image = ''] = value.split(' ', 1)
+  return { value, span: { ...valueSpan, end: Math.min(valueSpan.end, valueSpan.start + image.length) } }
 }
 
 /** Whether a syntax image is a release of the Dockerfile frontend, which this parser stands for. */

@@ -1,8 +1,8 @@
 // The first pass, linear in the text: physical lines to logical ones, directives, comments, here-document bodies.
 // Everything behind it sees instructions without continuations; what an instruction means is not decided here.
-import type { Outcome } from '../core/diagnostic.ts'
+import { nearest, type Outcome } from '../core/diagnostic.ts'
 import type { Span } from '../core/span.ts'
-import type { Directive, Heredoc } from './ast.ts'
+import type { Directive, Heredoc, MisspeltDirective } from './ast.ts'
 import { type EscapeCharacter, isSpace, trimSpace } from './characters.ts'
 import { type HeredocWord, heredocsOf, nearEnd } from './heredoc.ts'
 import { type LogicalLine, spanIn } from './logical-line.ts'
@@ -13,6 +13,7 @@ export interface Lines {
   readonly directives: readonly Directive[]
   /** Comments that would have been directives further up. */
   readonly lateDirectives: readonly Directive[]
+  readonly misspeltDirectives: readonly MisspeltDirective[]
   readonly escape: EscapeCharacter
   readonly lines: readonly LogicalLine[]
 }
@@ -27,7 +28,7 @@ export function readLines(text: string, file: string, escapeBy?: EscapeCharacter
     const megabytes = limits.characters / 1024 / 1024
     report.error('FileTooLarge', `the Dockerfile is larger than ${megabytes} MiB`, { file, start: 0, end: 0 })
     return {
-      value: { directives: [], lateDirectives: [], escape: '\\', lines: [] },
+      value: { directives: [], lateDirectives: [], misspeltDirectives: [], escape: '\\', lines: [] },
       diagnostics: report.diagnostics,
     }
   }
@@ -49,12 +50,20 @@ interface Above {
   mayBe: 'any' | 'any but escape' | 'none'
 }
 
+/** The directives there are, and what a value of theirs looks like: other comments have a `=` in them, too. */
+const directiveValues: Readonly<Record<string, RegExp>> = {
+  syntax: /^[\w.-]+[/:][\w./:@-]+(?: |$)/,
+  escape: /^[\\`]$/,
+  check: /^(?:skip|error|experimental)=/,
+}
+
 class Reader {
   readonly #text: string
   readonly #file: string
   readonly #report: Report
   readonly #directives: Directive[] = []
   readonly #lateDirectives: Directive[] = []
+  readonly #misspeltDirectives: MisspeltDirective[] = []
   /** Where the first line begins. */
   readonly #first: number
   #escape: EscapeCharacter
@@ -86,6 +95,7 @@ class Reader {
     return {
       directives: this.#directives,
       lateDirectives: this.#lateDirectives,
+      misspeltDirectives: this.#misspeltDirectives,
       escape: this.#escape,
       lines,
     }
@@ -194,7 +204,10 @@ class Reader {
     const isShebang = start === this.#first && this.#text[start + 1] === '!' && this.#above.mayBe === 'any'
     if (isShebang) this.#above.mayBe = 'any but escape'
     else if (this.#above.mayBe !== 'none' && this.#readDirective(comment, span)) return
-    else this.#readLateDirective(comment, span)
+    else {
+      if (this.#above.mayBe !== 'none') this.#readMisspelt(comment, span)
+      this.#readLateDirective(comment, span)
+    }
     if (comment === '') this.#above.comments = []
     else this.#above.comments.push(comment)
   }
@@ -202,10 +215,28 @@ class Reader {
   #readLateDirective(comment: string, span: Span): void {
     const [, name, value] = /^(syntax|escape)[\t ]*=[\t ]*(\S+)$/i.exec(comment) ?? []
     if (name !== undefined && value !== undefined) {
-      this.#lateDirectives.push({ name: name.toLowerCase(), value, span })
+      const valueSpan = this.#valueSpan(value, span)
+      this.#lateDirectives.push({ name: name.toLowerCase(), value, span, valueSpan })
     }
     // Directives below one that a `#!` line has made a comment are still read.
     if (this.#above.mayBe === 'any' || name?.toLowerCase() !== 'escape') this.#above.mayBe = 'none'
+  }
+
+  #readMisspelt(comment: string, span: Span): void {
+    const [, name, value] = /^([a-zA-Z][a-zA-Z0-9]*)[\t ]*=[\t ]*(\S.*)$/.exec(comment) ?? []
+    if (name === undefined || value === undefined || Object.hasOwn(directiveValues, name.toLowerCase()))
+      return
+    const meant = nearest(name, Object.keys(directiveValues))
+    if (meant === undefined || directiveValues[meant]?.test(value) !== true) return
+    const start = this.#text.indexOf(name, span.start)
+    const place = { ...span, start, end: start + name.length }
+    this.#misspeltDirectives.push({ name, meant, span: place })
+  }
+
+  /** Where the value stands that a comment ends with. */
+  #valueSpan(value: string, { file, start, end }: Span): Span {
+    const at = this.#text.lastIndexOf(value, end - value.length)
+    return at < start ? { file, start, end } : { file, start: at, end: at + value.length }
   }
 
   /** Whether the comment was a directive, good or bad. */
@@ -223,10 +254,16 @@ class Reader {
       })
       return true
     }
-    this.#directives.push({ name, value, span })
+    const valueSpan = this.#valueSpan(value, span)
+    this.#directives.push({ name, value, span, valueSpan })
     if (name !== 'escape') return true
     if (value === '\\' || value === '`') this.#escape = value
-    else this.#report.error('InvalidEscape', `invalid escape token '${value}' does not match \` or \\`, span)
+    else
+      this.#report.error(
+        'InvalidEscape',
+        `invalid escape token '${value}' does not match \` or \\`,
+        valueSpan,
+      )
     return true
   }
 

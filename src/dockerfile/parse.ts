@@ -39,6 +39,7 @@ export function parseDockerfile(text: string, fileName: string, syntax?: string)
       file: fileName,
       escape: read.escape,
       directives: read.directives,
+      ...(read.misspeltDirectives.length === 0 ? {} : { misspeltDirectives: read.misspeltDirectives }),
       ...(read.lateDirectives.length === 0 ? {} : { lateDirectives: read.lateDirectives }),
       instructions,
       ...(unread.length === 0 ? {} : { unread }),

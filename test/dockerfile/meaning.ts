@@ -7,10 +7,12 @@ export function meaningOf(value: unknown): unknown {
   const spelling = new Set([
     'span',
     'contentSpan',
+    'valueSpan',
     'original',
     'emptyContinuations',
     'swallowed',
     'lateDirectives',
+    'misspeltDirectives',
   ])
   const isTrigger = 'kind' in value && value.kind === 'ONBUILD'
   return Object.fromEntries(

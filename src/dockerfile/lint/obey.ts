@@ -3,7 +3,7 @@
 import { type Diagnostic, hasErrors } from '../../core/diagnostic.ts'
 import type { Span } from '../../core/span.ts'
 import type { Dockerfile, Instruction } from '../ast.ts'
-import { type CheckOptions, checkText, parseCheckOptions } from '../check-options.ts'
+import { type CheckOptions, checkText, parseCheckOptions, placeOfPart } from '../check-options.ts'
 import { checkOptionText, type WrittenOptions } from './ignored-check-option.ts'
 import { ruleNamed, rules } from './registry.ts'
 import type { Rule } from './rule.ts'
@@ -50,14 +50,15 @@ function fileOptions(file: Dockerfile, buildArgs: CheckSettings['buildArgs']): W
   const directive = file.directives.find(({ name }) => name === 'check')
   const value = directive?.value ?? ''
   const options = parseCheckOptions(checkText(value))
-  return { options, value, isComment: false, ...(directive && { span: directive.span }) }
+  return { options, value, isComment: false, ...(directive && { span: directive.valueSpan }) }
 }
 
-function mistakesOf({ options: { fault, meant }, span }: WrittenOptions): Diagnostic[] {
+function mistakesOf({ options: { fault, meant, faulty = '' }, span, value }: WrittenOptions): Diagnostic[] {
   if (fault === undefined) return []
   const message = `failed to parse ${span === undefined ? argument : 'check options'}: ${fault}`
   const hint = meant === undefined ? `write it as ${example(span)}` : `did you mean ${meant}?`
-  return [{ code: 'InvalidCheck', severity: 'error', message, hint, ...(span && { span }) }]
+  const place = span === undefined ? {} : { span: placeOfPart(value, faulty, span) }
+  return [{ code: 'InvalidCheck', severity: 'error', message, hint, ...place }]
 }
 
 function example(span: Span | undefined): string {

@@ -30,6 +30,7 @@ import { jsonFormIgnored } from './tree/json-form-ignored.ts'
 import { lateDirective } from './tree/late-directive.ts'
 import { maintainerDeprecated } from './tree/maintainer-deprecated.ts'
 import { misplacedFlag } from './tree/misplaced-flag.ts'
+import { misspeltDirective } from './tree/misspelt-directive.ts'
 import { noEmptyContinuation } from './tree/no-empty-continuation.ts'
 import { reservedStageName } from './tree/reserved-stage-name.ts'
 import { sourceAboveContext } from './tree/source-above-context.ts'
@@ -49,6 +50,7 @@ export const treeRules: readonly TreeRule[] = [
   lateDirective,
   maintainerDeprecated,
   misplacedFlag,
+  misspeltDirective,
   noEmptyContinuation,
   reservedStageName,
   sourceAboveContext,
