@@ -5,8 +5,10 @@ import type { Span } from '../../core/span.ts'
 import type { Dockerfile, Instruction } from '../ast.ts'
 import { type CheckOptions, checkText, parseCheckOptions, placeOfPart } from '../check-options.ts'
 import { checkOptionText, type WrittenOptions } from './ignored-check-option.ts'
+import { jsonArgsRecommended } from './planned/json-args-recommended.ts'
 import { ruleNamed, rules } from './registry.ts'
 import type { Rule } from './rule.ts'
+import { jsonFormIgnored } from './tree/json-form-ignored.ts'
 
 /** What the file is checked under. */
 export interface CheckSettings {
@@ -35,7 +37,7 @@ export function obeyChecks(
     if (rule?.origin === 'buildkit') violated.add(rule.name)
     shown.set(placeOf(diagnostic), diagnostic)
   }
-  const all = inOrder(shown.values(), file.file)
+  const all = inOrder(options.error ? shown.values() : withoutRepeated(shown.values()), file.file)
   if (!options.error || violated.size === 0 || hasErrors(all)) return all
   return [...all, violation([...violated].sort(), span)]
 }
@@ -106,6 +108,20 @@ function isOn(rule: Rule, options: readonly CheckOptions[]): boolean {
 /** One finding is one rule at one place, however many stages, triggers or rounds of planning led there. */
 function placeOf({ code, message, span }: Diagnostic): string {
   return `${code} ${message} ${span?.file}:${span?.start}`
+}
+
+/**
+ * Without the advice to write JSON where something nearly is: why it is none says more. With `error=true` both stay, so
+ * that the rule that fails the build is seen.
+ */
+function withoutRepeated(found: Iterable<Diagnostic>): readonly Diagnostic[] {
+  const all = [...found]
+  const nearly = new Set(
+    all.flatMap(({ code, span }) => (code === jsonFormIgnored.name ? [span?.start] : [])),
+  )
+  return nearly.size === 0
+    ? all
+    : all.filter(({ code, span }) => code !== jsonArgsRecommended.name || !nearly.has(span?.start))
 }
 
 /** By place in the Dockerfile; what stands elsewhere or nowhere last. */
