@@ -24,6 +24,7 @@ import { type OnUnknownName, resolveOwner } from './copy/owner.ts'
 import { type CopyStyle, planCopy } from './copy/plan-copy.ts'
 import { planMkdir, planMkfile } from './copy/plan-make.ts'
 import type { CopyAction, Selected } from './copy/select.ts'
+import type { SourceEntry } from './copy/source-tree.ts'
 import { openSources, type Source, type Sources, type SourcesOptions } from './copy/sources.ts'
 import { baseLookup, type TargetTree, targetTree } from './copy/target-tree.ts'
 import { isArchive, unpackArchive } from './copy/unpack-archive.ts'
@@ -92,12 +93,16 @@ async function run(
           parents.map((id) => snapshotter.path(id)),
           { native },
         )
-  const begin = (): Planning => ({ op, inputs, sources, native, base, copied: [], placed: new Map(), cx })
-  // What is in an archive is not held in memory until all of it is known.
-  const unpacks = op.actions.some((action) => action.kind === 'copy' && action.unpack)
-  if (note.isLast && archives !== undefined && !unpacks) {
+  const looked = new Map<SourceEntry, Promise<boolean>>()
+  const begin = (): Planning => ({
+    ...{ op, inputs, sources, native, base, looked, cx },
+    copied: [],
+    placed: new Map(),
+  })
+  if (note.isLast && archives !== undefined) {
     const planning = begin()
-    const plan = await foresee(planning)
+    // What is in an archive is not held in memory until all of it is known.
+    const plan = (await unpacksAny(planning)) ? undefined : await foresee(planning)
     if (plan !== undefined) {
       const layer = await writeArchive(plan, archives, planning)
       await verifyCopied(planning)
@@ -129,6 +134,26 @@ async function foresee(planning: Planning): Promise<LayerPlan | undefined> {
   const plan = new LayerPlan(planning.base, nowOf(planning))
   for await (const operation of planActions(planning)) if (!plan.add(operation)) return undefined
   return plan
+}
+
+async function unpacksAny(planning: Planning): Promise<boolean> {
+  const { op, inputs, sources, cx } = planning
+  for (const action of op.actions) {
+    if (action.kind !== 'copy' || !action.unpack) continue
+    const [source, style] = [await sources(inputAt(inputs, action.from), cx), await styleOf(action, planning)]
+    for (const { entry } of await source.select(action)) {
+      if (await unpacks(entry, style, planning)) return true
+    }
+  }
+  return false
+}
+
+/** Whether ADD puts what is in this source in its place; each file is looked into once. */
+function unpacks(entry: SourceEntry, style: CopyStyle, { native, looked, cx }: Planning): Promise<boolean> {
+  if (entry.type !== 'file') return Promise.resolve(false)
+  const known = looked.get(entry) ?? isArchive(entry, { style, native, signal: cx.signal })
+  looked.set(entry, known)
+  return known
 }
 
 /** Each source file is read once, and checked while that is done. */
@@ -168,6 +193,8 @@ interface Planning {
   readonly sources: Sources
   readonly native: Native
   readonly base: MergedTree | undefined
+  /** Which files ADD has found to be archives. */
+  readonly looked: Map<SourceEntry, Promise<boolean>>
   /** Receives what is copied, to be verified afterwards. */
   readonly copied: Copied[]
   /** What the sources that are files have become: source by path. */
@@ -208,8 +235,7 @@ async function* planSources(
   copied.push({ source, selected })
   const { destination } = action
   for (const item of selected) {
-    const isFile = action.unpack && item.entry.type === 'file'
-    if (isFile && (await isArchive(item.entry, { style, native, signal: cx.signal }))) {
+    if (action.unpack && (await unpacks(item.entry, style, planning))) {
       yield* unpackArchive(target, item.entry, destination, { style, native, signal: cx.signal })
       continue
     }

@@ -120,12 +120,26 @@ describe('an archive in place of a directory', () => {
     expect(found.join()).toContain('app/f file 4755 5 6')
   })
 
-  it('makes a directory of what ADD may unpack', async () => {
-    writeTree(rig.context, { f: 'f' })
-    execFileSync('tar', ['-cf', join(rig.context, 'a.tar'), '-C', rig.context, 'f'])
-    const actions = [copy({ sources: ['a.tar'], destination: '/x/', unpack: true, instruction: 'ADD' })]
-    const { kind, found, expected } = await both(null, actions)
-    expect([kind, found]).toEqual(['snapshot', expected])
+  it('makes a directory of what ADD unpacks, and of nothing else that it copies', async () => {
+    writeTree(rig.context, { f: 'f', 'd/g': 'g', 'no.gz': '\x1f\x8bno archive', empty: '', link: '-> a.tar' })
+    for (const name of ['a.tar', 'd/below.tar'])
+      execFileSync('tar', ['-cf', join(rig.context, name), '-C', rig.context, 'f'])
+    const add = (...sources: readonly string[]) =>
+      copy({ sources, destination: '/x/', unpack: true, instruction: 'ADD' })
+    const copied = copy({ sources: ['a.tar'], destination: '/y/' })
+    const below = await rig.layer(base)
+    for (const [expectedKind, ...actions] of [
+      ['archive', add('f', 'd', 'no.gz', 'empty')],
+      ['archive', add('d'), copied],
+      ['snapshot', add('f', 'a.tar')],
+      ['snapshot', copied, add('f'), add('*.tar')],
+      ['snapshot', add('link')],
+      ['error', add('f', 'none')],
+    ] as const) {
+      const { kind, found, expected } = await both(below, actions)
+      expect([kind, found]).toEqual([expectedKind, expected])
+      expect(found.length).toBeGreaterThan(0)
+    }
   })
 
   it('is what the layers below and it say when it is unpacked', async () => {
