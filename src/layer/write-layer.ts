@@ -9,7 +9,7 @@ import { ociLayerType } from '../core/media-type.ts'
 import { baseOf, joinPath, parentOf } from '../core/path.ts'
 import type { PieceWriter } from '../store/types.ts'
 import type { Native } from '../sys/native.ts'
-import { scanTree, type TreeEntry } from '../sys/scan.ts'
+import { scanTreeInTurn, type TreeEntry } from '../sys/scan.ts'
 import { opaqueName, whiteoutPrefix } from './layer-path.ts'
 import { isOpaqueMark, isWrittenXattr } from './layer-xattrs.ts'
 import { recordedIn } from './recorded.ts'
@@ -38,7 +38,7 @@ export interface WrittenLayer {
  */
 export async function writeLayer(upper: string, options: WriteLayerOptions): Promise<WrittenLayer> {
   const { native, signal, store } = options
-  const entries = await scanTree(upper, { native, xattrs: true })
+  const entries = await scanTreeInTurn(upper, { native, xattrs: true })
   const archive = writeTar(layerInputs(entries, upper, options), { native, reusesChunks: true })
   const descriptor = await store.putPieces(ociLayerType('uncompressed'), archive, signal)
   return { diffId: descriptor.digest, descriptor }
@@ -46,7 +46,7 @@ export async function writeLayer(upper: string, options: WriteLayerOptions): Pro
 
 /** What goes into the archive. Like other builders' layers it has no entry for the root. */
 function* layerInputs(
-  entries: readonly TreeEntry[],
+  entries: Iterable<TreeEntry>,
   upper: string,
   options: WriteLayerOptions,
 ): Generator<TarInput, void, undefined> {

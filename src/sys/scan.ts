@@ -55,6 +55,19 @@ export async function scanTree(directory: string | Buffer, options: ScanOptions)
   }
 }
 
+/** As `scanTree`, but an entry is made when it is its turn: of a million, only the listing is in memory. May be gone through once. */
+export async function scanTreeInTurn(
+  directory: string | Buffer,
+  options: ScanOptions,
+): Promise<Iterable<TreeEntry>> {
+  const [path, flags, maxEntries] = rawArguments(directory, options)
+  try {
+    return decodeRows(await options.native.addon().scanTree(path, flags, maxEntries))
+  } catch (cause) {
+    throw scanError(directory, cause)
+  }
+}
+
 /** A scan as the kernel gave it; entries are made only when they are wanted. */
 export interface Listing {
   /** sha256 (hex) of everything but attributes: an attribute that changes changes its entry's ctime. */
@@ -163,11 +176,14 @@ export function splitDevice(device: bigint): { readonly major: number; readonly 
 const rowBytes = 80
 
 function decodeTree(packed: Buffer): TreeEntry[] {
+  return [...decodeRows(packed)]
+}
+
+function* decodeRows(packed: Buffer): Generator<TreeEntry, void, undefined> {
   const { buffer, byteOffset, length } = packed
   const words = new Uint32Array(buffer, byteOffset, length >> 2)
   const doubles = new Float64Array(buffer, byteOffset, length >> 3)
   const integers = new BigInt64Array(buffer, byteOffset, length >> 3)
-  const entries: TreeEntry[] = []
   const word = (at: number): number => words[at] ?? 0
   for (let at = 0; at < length; ) {
     const w = at >> 2
@@ -193,10 +209,9 @@ function decodeTree(packed: Buffer): TreeEntry[] {
     }
     if (entry.type === 'symlink') entry.linkTarget = packed.toString('latin1', pathEnd, linkEnd)
     if (xattrsEnd > linkEnd) entry.xattrs = decodeXattrs(packed, linkEnd, xattrsEnd)
-    entries.push(entry)
+    yield entry
     at += word(w)
   }
-  return entries
 }
 
 function listingOf(packed: Buffer): Listing {

@@ -6,7 +6,14 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { applyFileOperations, type FileOperation } from '../../src/sys/files.ts'
-import { listPaths, readXattrs, scanTree, scanTreeSync, type TreeEntry } from '../../src/sys/scan.ts'
+import {
+  listPaths,
+  readXattrs,
+  scanTree,
+  scanTreeInTurn,
+  scanTreeSync,
+  type TreeEntry,
+} from '../../src/sys/scan.ts'
 import { isRoot, testNative, withDirectory } from './native.ts'
 
 const native = testNative()
@@ -82,6 +89,7 @@ describe('scanTree', () => {
           expect(isInOrder(entries.map((entry) => entry.path))).toBe(true)
           for (const entry of entries) expectAsLstat(top, entry)
           expect(scanTreeSync(top, { native })).toEqual(entries)
+          expect([...(await scanTreeInTurn(top, { native }))]).toEqual(entries)
         })
       }),
       { numRuns: 25 },
@@ -159,7 +167,8 @@ describe('scanTree', () => {
       await expect(scanTree(top, { native, maxEntries: 5 })).rejects.toMatchObject({
         code: 'ERR_SCAN_TOO_MANY',
       })
-      await expect(scanTree(join(top, 'x'), { native })).rejects.toMatchObject({ code: 'ERR_SCAN_MISSING' })
+      for (const scan of [scanTree, scanTreeInTurn])
+        await expect(scan(join(top, 'x'), { native })).rejects.toMatchObject({ code: 'ERR_SCAN_MISSING' })
       expect(() => scanTreeSync(join(top, 'f0'), { native })).toThrow(/Not a directory/)
     })
   })
