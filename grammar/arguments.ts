@@ -3,7 +3,7 @@
 // Every rule accepts any text (what is wrong is left to the caller, who has better words for it than a parser).
 import { EmbeddedActionsParser, type IToken, Lexer, type TokenType } from 'chevrotain'
 import { type ArgumentTokens, defineTokens, modesOf } from './argument-tokens.ts'
-import type { EscapeCharacter } from './characters.ts'
+import { blankClass, type EscapeCharacter, escapeClass, spaceClass } from './characters.ts'
 import { lazilyFor } from './lazily.ts'
 
 /** Text between two offsets of the input; `text` is what it means (quotes or escapes may be gone). */
@@ -63,7 +63,6 @@ class ArgumentsParser extends EmbeddedActionsParser {
   readonly #escape: EscapeCharacter
   readonly flags: (this: void) => FlagsAndRest
   readonly words: (this: void) => readonly Piece[]
-  readonly list: (this: void) => readonly Piece[]
   readonly from: (this: void) => FromText
   readonly json: (this: void) => readonly JsonElement[]
 
@@ -122,14 +121,6 @@ class ArgumentsParser extends EmbeddedActionsParser {
         })
       })
       this.ACTION(finish)
-      return words
-    })
-
-    this.list = this.RULE('list', (): readonly Piece[] => {
-      const words: Piece[] = []
-      this.MANY(() => {
-        words.push(pieceOf(this.CONSUME(t.ListWord)))
-      })
       return words
     })
 
@@ -272,6 +263,8 @@ export function makeArgumentsGrammar(escapeBy: EscapeCharacter, validate = false
     { positionTracking: 'onlyOffset', skipValidations: !validate },
   )
   const parser = new ArgumentsParser(tokens, escapeBy, !validate)
+  const listWord = new RegExp(`[^${blankClass}]+`, 'g')
+  const plainWord = new RegExp(`^[^${spaceClass}'"${escapeClass(escapeBy)}]+$`)
   const feed = (text: string, mode: string): void => {
     parser.input = lexer.tokenize(text, mode).tokens
   }
@@ -282,13 +275,17 @@ export function makeArgumentsGrammar(escapeBy: EscapeCharacter, validate = false
       return { flags, rest: rest === -1 ? text.length : rest }
     },
     words: (text) => {
+      if (plainWord.test(text)) return [{ text, start: 0, end: text.length }]
       feed(text, 'words')
       return parser.words()
     },
-    list: (text) => {
-      feed(text, 'list')
-      return parser.list()
-    },
+    // Nothing in a list means anything but blanks: no rule is needed.
+    list: (text) =>
+      Array.from(text.matchAll(listWord), ({ 0: word, index }) => ({
+        text: word,
+        start: index,
+        end: index + word.length,
+      })),
     from: (text) => {
       feed(text, 'list')
       const from = parser.from()

@@ -368,9 +368,14 @@ const grammarOf = lazilyFor((key: `${EscapeCharacter}${boolean}`) =>
   remembering(makeWordGrammar({ escape: key.startsWith('`') ? '`' : '\\', quotes: key.endsWith('true') })),
 )
 
+/** Whether `text` is nothing but literal, in any style: most words are. */
+export function isLiteral(text: string): boolean {
+  return !/[$'"<\\`]/.test(text)
+}
+
 /** The tree of `text`. The grammar is built at its first use. */
 export function parseWord(text: string, style: WordStyle): WordTree {
-  if (!/[$'"<\\`]/.test(text)) {
+  if (isLiteral(text)) {
     return text === '' ? [] : [{ kind: 'literal', text, start: 0, end: text.length }]
   }
   return grammarOf(`${style.escape}${style.quotes}`)(text)

@@ -3,15 +3,19 @@ import { type Digest, digestOf } from './digest.ts'
 
 /** The canonical text of a JSON value: keys sorted by code unit, no blanks, `undefined` members left out. */
 export function canonicalJson(value: unknown): string {
-  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null'
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join()}]`
+  return JSON.stringify(sorted(value))
+}
+
+function sorted(value: unknown): unknown {
+  if (value === null || typeof value !== 'object') return value
+  if (Array.isArray(value)) return value.some((item) => typeof item === 'object') ? value.map(sorted) : value
   const record = value as Readonly<Record<string, unknown>>
-  const members: string[] = []
+  const copy: Record<string, unknown> = Object.create(null)
   for (const key of Object.keys(record).sort()) {
     const member = record[key]
-    if (member !== undefined) members.push(`${JSON.stringify(key)}:${canonicalJson(member)}`)
+    copy[key] = typeof member === 'object' ? sorted(member) : member
   }
-  return `{${members.join()}}`
+  return copy
 }
 
 /** The identity of a JSON value. */

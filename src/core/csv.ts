@@ -58,5 +58,7 @@ function quotedField(text: string, start: number): CsvField | undefined {
 }
 
 function range(start: number, end: number): number[] {
-  return Array.from({ length: end - start }, (_, index) => start + index)
+  const places: number[] = []
+  for (let place = start; place < end; place++) places.push(place)
+  return places
 }

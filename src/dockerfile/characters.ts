@@ -18,6 +18,12 @@ export function isBlank(character: string | undefined): boolean {
   return character !== undefined && character <= ' ' && blankPattern.test(character)
 }
 
+/** The offset of the first blank between two offsets, or the last of them. */
+export function nextBlank(text: string, start: number, end: number): number {
+  for (let at = start; at < end; at++) if (text.charCodeAt(at) <= 0x20 && isBlank(text[at])) return at
+  return end
+}
+
 /** A half-open range of offsets into some text. */
 export interface Range {
   readonly start: number
@@ -28,6 +34,10 @@ export interface Range {
 export function trimRange(text: string, { start, end }: Range): Range {
   let from = start
   let to = end
+  // What most words begin and end with is surely no space.
+  const first = text.charCodeAt(from)
+  const last = text.charCodeAt(to - 1)
+  if (from < to && first > 0x20 && first < 0x7f && last > 0x20 && last < 0x7f) return { start, end }
   while (from < to && isSpace(text[from])) from++
   while (to > from && isSpace(text[to - 1])) to--
   return { start: from, end: to }

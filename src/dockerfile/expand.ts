@@ -1,5 +1,5 @@
 // Words with variables to the text they mean. The environment is the caller's; nothing is remembered here.
-import { deepestWord, faultOf, parseWord, type WordPart } from '../../grammar/shell-word.ts'
+import { deepestWord, faultOf, isLiteral, parseWord, type WordPart } from '../../grammar/shell-word.ts'
 import type { Diagnostic, Outcome } from '../core/diagnostic.ts'
 import type { Span } from '../core/span.ts'
 import type { Heredoc, Word } from './ast.ts'
@@ -22,11 +22,14 @@ export interface ExpandOptions {
   readonly onUse?: (use: VariableUse) => void
 }
 
+export { isLiteral }
+
 /** The value of a variable; undefined when it is not set. */
 export type Environment = (name: string) => string | undefined
 
 /** What `word` means: variables replaced, quotes and escapes processed. '' together with an error. */
 export function expandWord(word: Word, env: Environment, options: ExpandOptions = {}): Outcome<string> {
+  if (isLiteral(word.text)) return { value: word.text, diagnostics: [] }
   return expand(word, '', { env, options, quotes: true }, (expansion, parts) => expansion.text(parts))
 }
 

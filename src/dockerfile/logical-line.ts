@@ -28,6 +28,8 @@ export function wordIn(line: LogicalLine, place: { start: number; end: number; t
 }
 
 function offsetInFile({ logical, physical }: LogicalLine, offset: number): number {
+  // Most lines are of one piece.
+  if (logical.length === 1) return (physical[0] ?? 0) + offset - (logical[0] ?? 0)
   let low = 0
   let high = logical.length - 1
   while (low < high) {

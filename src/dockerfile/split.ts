@@ -1,6 +1,6 @@
 // Cuts logical text into the instruction's name, its builder flags and its arguments. Knows no instruction.
 import { argumentsGrammar, type FlagText } from '../../grammar/arguments.ts'
-import { type EscapeCharacter, isBlank, type Range, trimRange } from './characters.ts'
+import { type EscapeCharacter, isBlank, nextBlank, type Range, trimRange } from './characters.ts'
 
 /** The parts of an instruction as ranges of its text; the offsets of `flags` count from `flagsAt`. */
 export interface Split {
@@ -13,8 +13,7 @@ export interface Split {
 /** The parts of the instruction within `range`; an empty keyword when there is nothing but blanks. */
 export function splitInstruction(text: string, range: Range, escapeBy: EscapeCharacter): Split {
   const { start, end } = trimRange(text, range)
-  let keywordEnd = start
-  while (keywordEnd < end && !isBlank(text[keywordEnd])) keywordEnd++
+  const keywordEnd = nextBlank(text, start, end)
   const keyword = { start, end: keywordEnd }
   let from = keywordEnd
   while (from < end && isBlank(text[from])) from++

@@ -8,6 +8,7 @@ import {
   expandHeredoc,
   expandWord,
   expandWords,
+  isLiteral,
   type VariableUse,
 } from '../dockerfile/expand.ts'
 import { undefinedVariable } from '../dockerfile/lint/planned/undefined-var.ts'
@@ -45,6 +46,7 @@ export function expandIn(word: Word, state: StageState, cx: LowerContext): strin
 
 /** As `expandIn`, but undefined when the word is wrong: for who would only find fault with '' again. */
 export function expandKnown(word: Word, state: StageState, cx: LowerContext): string | undefined {
+  if (isLiteral(word.text)) return word.text
   return expandAt(word.span, state, cx, (env, options) => {
     const { value, diagnostics } = expandWord(word, env, options)
     return { value: diagnostics.length > 0 ? undefined : value, diagnostics }

@@ -1,7 +1,7 @@
 // What a container runs: CMD, ENTRYPOINT, SHELL, HEALTHCHECK.
 import { nearest } from '../../core/diagnostic.ts'
 import type { Cmd, Entrypoint, Healthcheck, Shell } from '../ast.ts'
-import { isBlank } from '../characters.ts'
+import { isBlank, nextBlank } from '../characters.ts'
 import { readCommand } from '../command.ts'
 import { parseDuration } from '../duration.ts'
 import { type Flags, flagsOf, readFlags } from '../flags.ts'
@@ -47,8 +47,7 @@ export function readHealthcheck(text: InstructionText): Healthcheck | undefined 
   if (text.args === '') return missingArgument(text)
   const { line, report } = text
   const { start, end } = text.split.args
-  let typeEnd = start
-  while (typeEnd < end && !isBlank(line.text[typeEnd])) typeEnd++
+  const typeEnd = nextBlank(line.text, start, end)
   const type = line.text.slice(start, typeEnd).toUpperCase()
   let from = typeEnd
   while (from < end && isBlank(line.text[from])) from++

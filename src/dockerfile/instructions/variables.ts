@@ -1,7 +1,7 @@
 // ENV, LABEL and ARG: lists of `name=value`, quotes kept for the expansion.
 import { argumentsGrammar, type Piece } from '../../../grammar/arguments.ts'
 import type { Arg, Env, KeyValue, Label } from '../ast.ts'
-import { isBlank } from '../characters.ts'
+import { isBlank, nextBlank } from '../characters.ts'
 import { describe } from '../description.ts'
 import { flagsOf, readFlags } from '../flags.ts'
 import { instructionNames } from '../instruction-names.ts'
@@ -113,8 +113,7 @@ function splitPair(text: InstructionText, word: Piece, equals: number): Pick<Key
 /** Differs from quoting everywhere else: the value is the rest of the line, verbatim, cut at the first ASCII blanks. */
 function readLegacyPair(text: InstructionText): Pairs | undefined {
   const { args } = text
-  let keyEnd = 0
-  while (keyEnd < args.length && !isBlank(args[keyEnd])) keyEnd++
+  const keyEnd = nextBlank(args, 0, args.length)
   let start = keyEnd
   while (start < args.length && isBlank(args[start])) start++
   if (start === args.length) {
