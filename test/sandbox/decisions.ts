@@ -6,18 +6,13 @@ import profile from '../../src/sandbox/seccomp/profile.json' with { type: 'json'
 import type { Call } from './bpf.ts'
 
 export function compileDecisions(program: string): void {
-  const source = new URL('decisions.c', import.meta.url).pathname
-  execFileSync('cc', [
-    '-static',
-    '-O1',
-    '-Wall',
-    '-Wextra',
-    '-Werror',
-    '-D_GNU_SOURCE',
-    '-o',
-    program,
-    source,
-  ])
+  compileProbe('decisions.c', program)
+}
+
+/** Compiles a C file of this folder to a program that needs nothing of the image it runs in. */
+export function compileProbe(source: string, program: string): void {
+  const path = new URL(source, import.meta.url).pathname
+  execFileSync('cc', ['-static', '-O1', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE', '-o', program, path])
 }
 
 /** Arguments for the program: every restricted call with the values that its restriction speaks of, and others. */
