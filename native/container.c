@@ -208,7 +208,7 @@ static int become_process(const struct container *container, const struct user *
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (process_state_reset() < 0) return -1;
+	if (process_state_reset(request) < 0) return -1;
 	if (privileges_assume(user, request) < 0) return -1;
 	if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0) return fail_errno("close files", NULL);
 	return program_exec(&request->args, &request->env);

@@ -7,8 +7,11 @@
 #include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -117,24 +120,28 @@ int privileges_keep_kill(void)
 	return set_capabilities((struct capability_sets){ kill_only, kill_only, 0 });
 }
 
-static int reset_limits(void)
+static int set_limit(const struct request_limit *limit)
 {
-	// A core pattern may be a program that runs on the host.
-	struct rlimit none = { 0, 0 };
-	if (setrlimit(RLIMIT_CORE, &none) < 0) return fail_errno("limit core files", NULL);
-	enum { LEAST_FILES = 1024 };
-	struct rlimit files;
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0) return fail_errno("read limits", NULL);
-	if (files.rlim_cur >= LEAST_FILES) return 0;
-	files.rlim_cur = files.rlim_max < LEAST_FILES ? files.rlim_max : LEAST_FILES;
-	return setrlimit(RLIMIT_NOFILE, &files) < 0 ? fail_errno("limit open files", NULL) : 0;
+	struct rlimit had, wanted = limit->wanted;
+	if (setrlimit(limit->resource, &wanted) == 0) return 0;
+	if (limit->required || errno != EPERM || getrlimit(limit->resource, &had) < 0) return fail_errno("set limit", NULL);
+	if (wanted.rlim_max > had.rlim_max) wanted.rlim_max = had.rlim_max;
+	if (wanted.rlim_cur > wanted.rlim_max) wanted.rlim_cur = wanted.rlim_max;
+	return setrlimit(limit->resource, &wanted) < 0 ? fail_errno("set limit", NULL) : 0;
 }
 
-int process_state_reset(void)
+int process_state_reset(const struct run_request *request)
 {
 	umask(022);
 	// An own session keyring; the caller's may hold keys. Kernels without keyrings have none to leave.
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS && errno != EPERM)
 		return fail_errno("join a session keyring", NULL);
-	return reset_limits();
+	if (personality(PER_LINUX) < 0) return fail_errno("set personality", NULL);
+	// The kernel leaves out what this machine or its cpuset does not have.
+	cpu_set_t all;
+	memset(&all, 0xff, sizeof all);
+	if (sched_setaffinity(0, sizeof all, &all) < 0) return fail_errno("use all processors", NULL);
+	for (size_t i = 0; i < request->limit_count; i++)
+		if (set_limit(&request->limits[i]) < 0) return -1;
+	return 0;
 }

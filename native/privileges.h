@@ -12,6 +12,6 @@ int privileges_assume(const struct user *user, const struct run_request *request
 // Leaves pid 1 just what ending a step needs (kill).
 int privileges_keep_kill(void);
 
-// umask, limits, session keyring: the rest of the process state that would be inherited.
-int process_state_reset(void);
+// umask, the request's limits, session keyring, processors, personality: the rest of what would be inherited.
+int process_state_reset(const struct run_request *request);
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum opcode { OP_END, OP_LOWER, OP_ROOT, OP_ARG, OP_ENV, OP_PROCESS, OP_BIND, OP_TMPFS, OP_FILE, OP_RUNTIME_CREATE, OP_RUNTIME_START, OP_CONFIG, OP_FILTER };
+enum opcode { OP_END, OP_LOWER, OP_ROOT, OP_ARG, OP_ENV, OP_PROCESS, OP_BIND, OP_TMPFS, OP_FILE, OP_RUNTIME_CREATE, OP_RUNTIME_START, OP_CONFIG, OP_FILTER, OP_LIMIT };
 
 enum { MAX_ITEMS = 1 << 16 };
 
@@ -118,6 +118,19 @@ static int read_filter(struct record *record, struct run_request *request)
 	return 0;
 }
 
+static int read_limit(struct record *record, struct run_request *request)
+{
+	if (request->limit_count == RLIM_NLIMITS) return malformed("too many items of one kind");
+	uint64_t resource = record_u64(record);
+	if (resource >= RLIM_NLIMITS) return malformed("there is no such limit");
+	struct request_limit *limit = &request->limits[request->limit_count++];
+	limit->resource = (int)resource;
+	limit->wanted.rlim_cur = record_u64(record);
+	limit->wanted.rlim_max = record_u64(record);
+	limit->required = record_u64(record) != 0;
+	return 0;
+}
+
 static int read_record(struct record *record, struct run_request *request)
 {
 	switch ((enum opcode)record->opcode) {
@@ -132,6 +145,7 @@ static int read_record(struct record *record, struct run_request *request)
 	case OP_RUNTIME_CREATE: return texts_add(&request->runtime_create, record_text(record));
 	case OP_RUNTIME_START: return texts_add(&request->runtime_start, record_text(record));
 	case OP_FILTER: return read_filter(record, request);
+	case OP_LIMIT: return read_limit(record, request);
 	case OP_CONFIG:
 	case OP_END: break;
 	}

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 enum mount_kind { MOUNT_BIND, MOUNT_TMPFS, MOUNT_FILE };
@@ -26,6 +27,13 @@ struct request_mount {
 	gid_t gid;
 };
 
+struct request_limit {
+	int resource;
+	struct rlimit wanted;
+	// Whether it is an error if the caller may not raise its own limit that far.
+	bool required;
+};
+
 // A growing, NULL-terminated list of texts.
 struct texts {
 	char **at;
@@ -42,6 +50,8 @@ struct run_request {
 	// The system call filter: `filter_length` instructions; NULL for an insecure process, or when a runtime has its own.
 	struct sock_filter *filter;
 	unsigned short filter_length;
+	struct request_limit limits[RLIM_NLIMITS];
+	size_t limit_count;
 	struct request_mount *mounts;
 	size_t mount_count, mount_capacity;
 };

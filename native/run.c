@@ -10,6 +10,7 @@
 #include "stubs.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,8 +44,20 @@ static int open_signals(void)
 	return fd < 0 ? fail_errno("receive signals", NULL) : fd;
 }
 
+// Inherited by the step. Done out here, where /proc is the host's; where it is not, nothing is written.
+static void reset_oom_score(void)
+{
+	struct statfs proc;
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0) return;
+	// A caller that may not lower the score was given it for good.
+	if (fstatfs(fd, &proc) == 0 && proc.f_type == PROC_SUPER_MAGIC && write(fd, "0", 1) < 0) errno = 0;
+	close(fd);
+}
+
 static int prepare(struct run *run)
 {
+	reset_oom_score();
 	run->relay = (struct relay){ { STDOUT_FILENO, STDERR_FILENO }, { -1, -1 } };
 	if (seal_self("run") < 0 || run_request_read(&run->request, 3) < 0) return -1;
 	run->stubs = mmap(NULL, sizeof *run->stubs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

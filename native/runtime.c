@@ -138,7 +138,7 @@ static void become_runtime(const struct runtime *runtime, const struct texts *co
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (!runtime->request->inherit_stdio && connect_output(runtime) < 0) return;
-	if (process_state_reset() < 0 || chdir("/") < 0) return;
+	if (process_state_reset(runtime->request) < 0 || chdir("/") < 0) return;
 	if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0) return;
 	execve(command->at[0], command->at, environment);
 	fail_errno("start runtime", command->at[0]);

@@ -1,7 +1,8 @@
 // What a build is asked for, and what of it the plan has to know.
 import { type Platform, parsePlatform } from '../core/platform.ts'
 import type { SourceFile } from '../core/span.ts'
-import type { PlanOptions } from '../plan/types.ts'
+import type { Ulimit } from '../graph/op.ts'
+import type { Entitlement, PlanOptions } from '../plan/types.ts'
 import type { BuildInput, InputRequest } from './input.ts'
 import { ignoreOptions } from './read-stages.ts'
 import type { SecretSource } from './secrets.ts'
@@ -21,7 +22,9 @@ export interface BuildRequest extends InputRequest {
   /** `--ssh`. */
   readonly agents: readonly { readonly id: string; readonly socket: string }[]
   readonly hosts: readonly { readonly name: string; readonly ip: string }[]
-  readonly allow: readonly string[]
+  readonly allow: readonly Entitlement[]
+  /** `--ulimit`, sorted by name. */
+  readonly ulimits: readonly Ulimit[]
   /** Stages whose steps run although a record exists. */
   readonly noCache: readonly string[] | 'all'
   readonly pull: boolean
@@ -57,6 +60,8 @@ export function planOptionsFrom(
     contexts,
     ...(input.fetched === undefined ? {} : { mainContext: input.fetched.source }),
     ...ignoreOptions(input),
-    allow: request.allow.flatMap((name) => (name === 'security.insecure' ? [name] : [])),
+    // Who gives every step the host's network has granted it (buildx, too).
+    allow: request.network === 'host' ? [...request.allow, 'network.host'] : request.allow,
+    ulimits: request.ulimits,
   }
 }

@@ -70,7 +70,24 @@ export interface ExecOp {
   readonly security: 'sandbox' | 'insecure'
   readonly hostname: string
   readonly mounts: readonly ExecMount[]
+  /** `--ulimit`; absent when there is none. */
+  readonly ulimits?: readonly Ulimit[]
 }
+
+/** A resource limit in docker's words; -1 is none. */
+export interface Ulimit {
+  readonly name: UlimitName
+  readonly soft: number
+  readonly hard: number
+}
+
+export type UlimitName = (typeof ulimitNames)[number]
+
+/** What docker has names for. */
+export const ulimitNames = [
+  ...(['core', 'cpu', 'data', 'fsize', 'locks', 'memlock', 'msgqueue', 'nice', 'nofile', 'nproc'] as const),
+  ...(['rss', 'rtprio', 'rttime', 'sigpending', 'stack'] as const),
+] as const
 
 /**
  * What a process finds at a path of its root without it being part of the result. Targets are absolute and clean,

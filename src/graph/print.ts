@@ -102,6 +102,7 @@ function describe(op: Op, number: (ref: OpRef) => string): string[] {
         ...member('network', op.network, 'default'),
         ...member('security', op.security, 'sandbox'),
         ...member('hostname', op.hostname, 'buildkitsandbox'),
+        ...(op.ulimits ?? []).map(({ name, soft, hard }) => `ulimit ${name}=${soft}:${hard}`),
         ...op.mounts.map((mount) => describeMount(mount, input)),
       ]
   }

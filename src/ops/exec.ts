@@ -71,6 +71,7 @@ export function processSpec(op: OpOf<'exec'>, note: OpNote, root: RootFs): Proce
     security: op.security,
     mounts: op.mounts.map(sandboxMount),
     hosts: note.unkeyed?.hosts ?? [],
+    ...(op.ulimits === undefined ? {} : { rlimits: op.ulimits }),
   }
 }
 

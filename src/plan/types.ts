@@ -4,7 +4,7 @@ import type { Digest } from '../core/digest.ts'
 import type { GitReference } from '../core/git-reference.ts'
 import type { Platform } from '../core/platform.ts'
 import type { SourceFile, Span } from '../core/span.ts'
-import type { Graph, NetworkMode, OpRef } from '../graph/op.ts'
+import type { Graph, NetworkMode, OpRef, Ulimit } from '../graph/op.ts'
 import type { ImageConfig, PlannedImage } from '../image/types.ts'
 
 /** `--build-context name=…`: replaces a stage or base image of that name, or is a source for COPY --from. */
@@ -82,8 +82,13 @@ export interface PlanOptions {
   /** As RFC 3339, the time of every history entry; the build arg SOURCE_DATE_EPOCH wins. */
   readonly epoch?: string
   /** Entitlements granted on the command line. */
-  readonly allow: readonly 'security.insecure'[]
+  readonly allow: readonly Entitlement[]
+  /** For every RUN. */
+  readonly ulimits?: readonly Ulimit[]
 }
+
+/** What a RUN may only have when the command line grants it. */
+export type Entitlement = 'network.host' | 'security.insecure'
 
 /** The options of a plain build of one file for one platform. */
 export function defaultPlanOptions(buildPlatform: Platform, files: readonly SourceFile[]): PlanOptions {

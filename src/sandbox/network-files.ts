@@ -9,6 +9,11 @@ const mainPath = '/etc/resolv.conf'
 const resolvedPath = '/run/systemd/resolve/resolv.conf'
 const publicServers = ['8.8.8.8', '8.8.4.4', '2001:4860:4860::8888', '2001:4860:4860::8844']
 
+/** In the place of an address: that of the machine itself. */
+const hostGateway = 'host-gateway'
+/** Steps that have a network have the machine's. */
+const hostAddress = '127.0.0.1'
+
 /** The two files as read-only mounts. */
 export async function networkFiles(spec: ProcessSpec): Promise<readonly Mount[]> {
   return [
@@ -20,7 +25,7 @@ export async function networkFiles(spec: ProcessSpec): Promise<readonly Mount[]>
 /** The text of /etc/hosts: loopback names, then `hosts` in their order. */
 export function hostsText(hostname: string, hosts: ProcessSpec['hosts']): string {
   const own = `127.0.0.1\tlocalhost ${hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n`
-  return own + hosts.map(({ name, ip }) => `${ip}\t${name}\n`).join('')
+  return own + hosts.map(({ name, ip }) => `${ip === hostGateway ? hostAddress : ip}\t${name}\n`).join('')
 }
 
 async function resolvText(network: ProcessSpec['network']): Promise<string> {

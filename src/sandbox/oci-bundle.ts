@@ -46,8 +46,7 @@ export function ociConfig(spec: ProcessSpec, facts: BundleFacts): object {
       env: withHome(spec.env, facts.home),
       cwd: posix.resolve('/', spec.cwd),
       capabilities: capabilities(isInsecure, facts.permitted),
-      // A core pattern may be a program that runs on the host.
-      rlimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: 0 }],
+      rlimits: rlimits(spec),
       noNewPrivileges: false,
     },
     root: { path: facts.root, readonly: false },
@@ -75,6 +74,18 @@ function withHome(env: readonly string[], home: string): readonly string[] {
   const at = env.findLastIndex((variable) => variable.startsWith('HOME='))
   if (at === -1) return [...env, `HOME=${home}`]
   return env[at] === 'HOME=' ? env.with(at, `HOME=${home}`) : env
+}
+
+/** The helper starts the runtime with all of them; Go programs raise the number of files for themselves. */
+function rlimits({ rlimits: asked = [] }: ProcessSpec): readonly object[] {
+  // A core pattern may be a program that runs on the host.
+  const core = asked.some(({ name }) => name === 'core') ? [] : [{ name: 'core', soft: 0, hard: 0 }]
+  // What is unlimited is no number of JSON.
+  return [...core, ...asked.filter(({ hard }) => hard !== -1)].map(({ name, soft, hard }) => ({
+    type: `RLIMIT_${name.toUpperCase()}`,
+    soft,
+    hard,
+  }))
 }
 
 function capabilities(isInsecure: boolean, permitted: bigint): Readonly<Record<string, readonly string[]>> {

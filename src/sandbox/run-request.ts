@@ -1,5 +1,6 @@
 // A process as native/run-request.h wants it on the wire. What the fields mean is said in types.ts.
 import { posix } from 'node:path'
+import { limitsOf } from './rlimits.ts'
 import type { Mount, ProcessSpec } from './types.ts'
 
 const opcodes = {
@@ -16,9 +17,10 @@ const opcodes = {
   runtimeStart: 10,
   config: 11,
   filter: 12,
+  limit: 13,
 } as const
 
-type Field = string | Uint8Array | number
+type Field = string | Uint8Array | number | bigint
 
 export interface RunRequestOptions {
   /** As in ProcessIo. */
@@ -61,6 +63,9 @@ export function encodeRunRequest(spec: ProcessSpec, { stdio, runtime, filter }: 
     spec.shmSizeBytes ?? 0,
   )
   if (filter !== undefined) add(opcodes.filter, filter)
+  for (const { resource, soft, hard, isRequired } of limitsOf(spec.rlimits ?? [])) {
+    add(opcodes.limit, resource, soft, hard, Number(isRequired))
+  }
   for (const mount of spec.mounts) {
     const [opcode, ...fields] = mountFields(mount)
     add(opcode, posix.resolve('/', mount.target), ...fields)
@@ -83,14 +88,16 @@ function mountFields(mount: Mount): [number, ...Field[]] {
 }
 
 function encodeRecord(opcode: number, fields: readonly Field[]): Buffer {
-  const parts = fields.map((field) => (typeof field === 'number' ? integer(field) : bytes(field)))
+  const parts = fields.map((field) =>
+    typeof field === 'string' || field instanceof Uint8Array ? bytes(field) : integer(field),
+  )
   const head = Buffer.alloc(5)
   head.writeUInt32LE(1 + parts.reduce((length, part) => length + part.length, 0))
   head[4] = opcode
   return Buffer.concat([head, ...parts])
 }
 
-function integer(value: number): Buffer {
+function integer(value: number | bigint): Buffer {
   const field = Buffer.alloc(8)
   field.writeBigUInt64LE(BigInt(value))
   return field

@@ -21,6 +21,31 @@ export type Mount =
       readonly gid?: number
     }
 
+/** A resource limit of the process; -1 is none. */
+export interface Rlimit {
+  /** As `docker --ulimit` names it: `nofile` for RLIMIT_NOFILE. */
+  readonly name: RlimitName
+  readonly soft: number
+  readonly hard: number
+}
+
+export type RlimitName =
+  | 'core'
+  | 'cpu'
+  | 'data'
+  | 'fsize'
+  | 'locks'
+  | 'memlock'
+  | 'msgqueue'
+  | 'nice'
+  | 'nofile'
+  | 'nproc'
+  | 'rss'
+  | 'rtprio'
+  | 'rttime'
+  | 'sigpending'
+  | 'stack'
+
 export interface ProcessSpec {
   readonly root: RootFs
   readonly args: readonly string[]
@@ -35,6 +60,8 @@ export interface ProcessSpec {
   /** Extra lines for /etc/hosts. */
   readonly hosts: readonly { readonly name: string; readonly ip: string }[]
   readonly shmSizeBytes?: number
+  /** In the place of the limits that every process has (rlimits.ts). */
+  readonly rlimits?: readonly Rlimit[]
 }
 
 export interface ProcessIo {

@@ -463,6 +463,15 @@ export function describeSandbox(name: string, { sandbox, missing, lacks = [] }: 
           'for f in /proc/sys/kernel/hostname /proc/sysrq-trigger /proc/irq/default_smp_affinity /sys/kernel/mm/transparent_hugepage/enabled; do (echo x > $f) 2>&1 | grep -c "Read-only\\|nonexistent"; done; mkdir /sys/fs/cgroup/x 2>&1 | grep -c Read-only'
         expect((await script(text)).out).toBe('1\n1\n1\n1\n1\n')
       })
+      test('limits are those asked for', async () => {
+        const { out } = await script('ulimit -Sn; ulimit -Hn; ulimit -Sf; ulimit -Hf', {
+          rlimits: [
+            { name: 'nofile', soft: 256, hard: 512 },
+            { name: 'fsize', soft: 1 << 20, hard: -1 },
+          ],
+        })
+        expect(out).toBe('256\n512\n2048\nunlimited\n')
+      })
       test('shared memory has the size asked for', async () => {
         expect((await script('df -k /dev/shm | tail -1 | awk "{print \\$2}"')).out).toBe('65536\n')
         const { out } = await script('df -k /dev/shm | tail -1 | awk "{print \\$2}"', {

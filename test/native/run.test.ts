@@ -163,6 +163,55 @@ describe.skipIf(lacking !== undefined)(`slipway-helper run${needs}`, () => {
     },
   )
 
+  test.skipIf(missing('setarch', 'taskset', 'choom') !== undefined)(
+    'nothing that the caller is under reaches the step (needs util-linux)',
+    async () => {
+      const request = join(layers.directory, 'request')
+      const status = join(layers.directory, 'status')
+      const look =
+        'umask; ulimit -Sn; ulimit -Ss; ulimit -Hc; cat /proc/self/oom_score_adj /proc/self/personality; ' +
+        'grep -E "^(SigIgn|SigBlk|Cpus_allowed_list|CapInh)" /proc/self/status; env | grep -c SECRET'
+      writeFileSync(
+        request,
+        encodeRunRequest(spec({ args: ['/bin/sh', '-c', look] }), { stdio: 'pipe', filter: stepFilter }),
+      )
+      const burden = 'umask 077; ulimit -Sn 77; ulimit -Ss 1024; trap "" INT PIPE TERM; exec setarch -R'
+      const child = spawn(
+        'sh',
+        ['-c', `${burden} taskset -c 0 choom -n 500 -- ${helper} run ${process.pid}`],
+        {
+          stdio: ['ignore', 'pipe', 'inherit', openSync(request, 'r'), openSync(status, 'w')],
+          env: { PATH: process.env.PATH, SECRET: 'x', LD_PRELOAD: '' },
+        },
+      )
+      let out = ''
+      child.stdout?.on('data', (chunk: Buffer) => {
+        out += chunk.toString()
+      })
+      await new Promise((resolve) => child.once('close', resolve))
+      const all = readFileSync('/sys/devices/system/cpu/online', 'utf8').trim()
+      expect(out.replace(/\t/g, ' ').split('\n')).toEqual([
+        ...[
+          '0022',
+          '1024',
+          '8192',
+          '0',
+          '0',
+          '00000000',
+          'SigBlk: 0000000000000000',
+          'SigIgn: 0000000000000000',
+        ],
+        ...['CapInh: 0000000000000000', `Cpus_allowed_list: ${all}`, '0', ''],
+      ])
+    },
+  )
+
+  test('a limit that cannot be had is an error, by default it is what can be had', async () => {
+    const hard = 1 << 30
+    const asked = runIn(layers, box, { rlimits: [{ name: 'nofile', soft: hard, hard }] })
+    await expect(asked).rejects.toThrow(/set limit/)
+  })
+
   test('a step costs a few process starts, not more', async () => {
     const measure = async (run: () => Promise<unknown>): Promise<number> => {
       const started = performance.now()

@@ -24,6 +24,7 @@ import { prepareResultFiles, writeResultFiles } from '../result-files.ts'
 import { secretFlag } from '../secret-flag.ts'
 import { openSession } from '../session.ts'
 import { sshFlag } from '../ssh-flag.ts'
+import { ulimits } from '../ulimit.ts'
 
 interface Flags {
   readonly file?: string
@@ -50,6 +51,7 @@ interface Flags {
   readonly iidfile?: string
   readonly metadataFile?: string
   readonly shmSize?: string
+  readonly ulimit?: readonly string[]
   readonly jobs?: string
   readonly runtime?: string
   readonly call: string
@@ -94,7 +96,7 @@ function defineFlags(command: DockerCommand): void {
     .option('--no-cache-filter <stages>', 'run every step of these stages', collectList, [])
     .option('--pull', 'ask the registry for base images even when they are here')
     .option('--network <mode>', 'network of RUN: default, host or none')
-    .option('--add-host <name:ip>', 'line for /etc/hosts of RUN', collect)
+    .option('--add-host <name:ip>', 'line for /etc/hosts of RUN; host-gateway is the machine', collect)
     .option('--allow <entitlement>', 'network.host or security.insecure', collectList)
     .option('--secret <spec>', 'secret: id=NAME[,src=FILE|,env=VARIABLE]', collect)
     .option('--ssh <agent>', 'SSH agent that git may use: default[=SOCKET]', collect)
@@ -114,7 +116,7 @@ function defineFlags(command: DockerCommand): void {
     .option('--annotation <spec>', 'not supported yet', unsupported('--annotation', 'use --label'))
     .option('--cache-from <spec>', 'not supported yet', unsupported('--cache-from', later))
     .option('--cache-to <spec>', 'not supported yet', unsupported('--cache-to', later))
-    .option('--ulimit <spec>', 'not supported yet', unsupported('--ulimit', later))
+    .option('--ulimit <name=soft[:hard]>', 'resource limit of RUN, such as nofile=1024:4096', collect)
     .option('--cgroup-parent <path>', 'not supported yet', unsupported('--cgroup-parent', later))
     .option('--builder <name>', 'not supported', unsupported('--builder', 'slipway has no builder instances'))
     .option('--call <method>', 'build, check, outline or targets; ,format=json for programs', 'build')
@@ -268,6 +270,7 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     noCache: flags.cache ? flags.cacheFilter : 'all',
     pull: flags.pull === true,
     stdoutIsTerminal: process.stdout.isTTY === true,
+    ulimits: ulimits(flags.ulimit ?? []),
     network: oneOf('--network', flags.network ?? 'default', ['default', 'host', 'none'] as const),
     ...(flags.shmSize === undefined ? {} : { shmSizeBytes: bytes('--shm-size', flags.shmSize) }),
     ...(flags.runtime === undefined ? {} : { runtime: runtimeName(flags.runtime) }),
@@ -298,7 +301,7 @@ function pairs(flag: string, list: readonly string[] | undefined, bare: boolean)
 }
 
 function hostLine(text: string): { name: string; ip: string } {
-  const match = /^([^:=]+)[:=]\[?([0-9a-fA-F.:]+)\]?$/.exec(text)
+  const match = /^([^:=]+)[:=]\[?([0-9a-fA-F.:]+|host-gateway)\]?$/.exec(text)
   if (!match?.[1] || !match[2]) throw usageError('--add-host', text, 'name:ip')
   return { name: match[1], ip: match[2] }
 }

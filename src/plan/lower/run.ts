@@ -16,7 +16,7 @@ import {
   withHistory,
   withStep,
 } from '../state.ts'
-import type { PlanOptions } from '../types.ts'
+import type { Entitlement, PlanOptions } from '../types.ts'
 import { lowerMounts } from './mounts.ts'
 import { behindShell } from './shell.ts'
 import { unsupported } from './unsupported.ts'
@@ -37,6 +37,7 @@ export const lowerRun: Lower<Run> = (state, instruction, cx) => {
     security: instruction.security?.text === 'insecure' ? 'insecure' : 'sandbox',
     hostname: cx.options.buildArgs.BUILDKIT_SANDBOX_HOSTNAME || 'buildkitsandbox',
     mounts: [...mounts, ...lowered.mounts],
+    ...ulimitsOf(cx.options),
   }
   const after = withStep(state, op, runNote(state, instruction, cx), cx)
   return withHistory(after, `RUN ${[...argsText(state), ...args].join(' ')} # buildkit`, cx, 'layer')
@@ -44,7 +45,7 @@ export const lowerRun: Lower<Run> = (state, instruction, cx) => {
 
 /** Whether there is a process to run and its flags can be honoured; what is in the way is reported. */
 export function checkRun(
-  { command, devices, security }: Run,
+  { command, devices, security, network }: Run,
   options: PlanOptions,
   report: (diagnostic: Diagnostic) => void,
 ): boolean {
@@ -61,17 +62,46 @@ export function checkRun(
   for (const device of devices) {
     report(unsupported('RUN --device', device.span, 'leave the flag out'))
   }
-  const isDenied = security?.text === 'insecure' && !options.allow.includes('security.insecure')
-  if (isDenied) {
+  const isGranted = checkEntitlements({ security, network }, options, report)
+  return !isNothing && isGranted && devices.length === 0
+}
+
+function checkEntitlements(
+  {
+    security,
+    network,
+  }: { readonly security: Run['security'] | undefined; readonly network: Run['network'] | undefined },
+  options: PlanOptions,
+  report: (diagnostic: Diagnostic) => void,
+): boolean {
+  const wanted = [
+    ...(security?.text === 'insecure'
+      ? [{ flag: '--security=insecure', name: 'security.insecure', span: security.span } as const]
+      : []),
+    ...(network?.text === 'host'
+      ? [{ flag: '--network=host', name: 'network.host', span: network.span } as const]
+      : []),
+  ]
+  const denied = wanted.filter(({ name }) => !options.allow.includes(name))
+  for (const { flag, name, span } of denied) {
     report({
       code: 'MissingEntitlement',
       severity: 'error',
-      message: 'RUN --security=insecure needs the entitlement security.insecure',
-      span: security.span,
-      hint: 'pass --allow security.insecure if you trust this Dockerfile with the whole machine',
+      message: `RUN ${flag} needs the entitlement ${name}`,
+      span,
+      hint: `pass --allow ${name} if you trust this Dockerfile with ${trustOf[name]}`,
     })
   }
-  return !isNothing && !isDenied && devices.length === 0
+  return denied.length === 0
+}
+
+const trustOf: Readonly<Record<Entitlement, string>> = {
+  'security.insecure': 'the whole machine',
+  'network.host': "the machine's network",
+}
+
+function ulimitsOf({ ulimits = [] }: PlanOptions): Pick<ExecOp, 'ulimits'> {
+  return ulimits.length === 0 ? {} : { ulimits }
 }
 
 function networkOf({ network }: Run, cx: LowerContext): NetworkMode {
