@@ -7,12 +7,14 @@
 #include "mount-fd.h"
 #include "network.h"
 #include "overlay.h"
+#include "owners.h"
 #include "privileges.h"
 #include "program.h"
 #include "request-mounts.h"
 #include "runtime.h"
 #include "system-mounts.h"
 #include "user.h"
+#include "userns.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -24,6 +26,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -194,14 +197,23 @@ static int connect_stdio(const struct container *container, const struct user *u
 	if (null < 0) return -1;
 	for (int i = 0; i < 2; i++) {
 		// Whoever opens /dev/stdout needs permission on the pipe itself.
-		if (container->own_pipes && fchown(container->output[i], user->uid, user->gid) < 0) return fail_errno("change owner of", "stdout");
+		if (container->own_pipes && fchown(container->output[i], user->uid, user->gid) < 0 && !(errno == EINVAL && userns_records_owners()))
+			return fail_errno("change owner of", "stdout");
 		if (dup2(container->output[i], i + 1) < 0) return fail_errno("connect", "stdout");
 	}
 	if (dup2(null, STDIN_FILENO) < 0) return fail_errno("connect", "stdin");
 	return setsid() < 0 ? fail_errno("create session", NULL) : 0;
 }
 
-static int become_process(const struct container *container, const struct user *user)
+// Where there is one id, another user than root has it alone, in a namespace of its own; for root, who may give files
+// to others and become them, somebody answers.
+static int share_id(const struct user *user, int answerer)
+{
+	if (user->uid || user->gid) return userns_become(user->uid, user->gid);
+	return answerer < 0 ? 0 : owners_submit(answerer);
+}
+
+static int become_process(const struct container *container, const struct user *user, int answerer)
 {
 	const struct run_request *request = container->request;
 	if (connect_stdio(container, user) < 0) return -1;
@@ -209,6 +221,7 @@ static int become_process(const struct container *container, const struct user *
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (process_state_reset(request) < 0) return -1;
+	if (userns_records_owners() && share_id(user, answerer) < 0) return -1;
 	if (privileges_assume(user, request) < 0) return -1;
 	if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0) return fail_errno("close files", NULL);
 	return program_exec(&request->args, &request->env);
@@ -231,23 +244,44 @@ struct pipe {
 };
 
 // Nothing of the image runs before process 1 has closed its end of `go`.
-static void be_process(const struct container *container, const struct user *user, struct pipe go, int failed)
+static void be_process(const struct container *container, const struct user *user, struct pipe go, int failed, int answerer)
 {
 	char byte = 1;
 	close(go.to);
-	if (read(go.from, &byte, 1) == 0) become_process(container, user);
+	if (read(go.from, &byte, 1) == 0) become_process(container, user, answerer);
 	status_failure();
 	_exit(write(failed, &byte, 1) == 1 ? 1 : 2);
+}
+
+// Starts whoever answers for the step's root, and returns the socket to reach it by; -1 without need, recorded when it fails.
+static int start_answerer(const struct container *container, const struct user *user)
+{
+	int sockets[2];
+	if (!userns_records_owners()) return -1;
+	*container->owner = (struct recorded){ .uid = user->uid, .gid = user->gid };
+	if (user->uid || user->gid) return -1;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0) return fail_errno("create socket", NULL);
+	pid_t pid = fork();
+	if (pid < 0) return fail_errno("fork", NULL);
+	if (pid > 0) {
+		close(sockets[1]);
+		return sockets[0];
+	}
+	enum { KEPT = 3 };
+	if (dup2(sockets[1], KEPT) < 0 || syscall(SYS_close_range, 0u, KEPT - 1u, 0u) < 0 || syscall(SYS_close_range, KEPT + 1u, ~0u, 0u) < 0) _exit(1);
+	owners_answer(KEPT);
 }
 
 // Postcondition: the program is running, or -1 with the failure reported by the new process.
 static pid_t start_process(const struct container *container, const struct user *user)
 {
 	int go[2], failed[2];
+	int answerer = start_answerer(container, user);
+	if (has_failed()) return -1;
 	if (pipe2(go, O_CLOEXEC) < 0 || pipe2(failed, O_CLOEXEC) < 0) return fail_errno("create pipe", NULL);
 	pid_t pid = fork();
 	if (pid < 0) return fail_errno("fork", NULL);
-	if (pid == 0) be_process(container, user, (struct pipe){ go[0], go[1] }, failed[1]);
+	if (pid == 0) be_process(container, user, (struct pipe){ go[0], go[1] }, failed[1], answerer);
 	int news = give_up_the_rest(failed[0]);
 	if (news < 0) return -1;
 	char byte;
@@ -274,6 +308,8 @@ static void report_exit(int status)
 // The runtime's container has mounts of its own by now; process 1 keeps nothing of the host in view either.
 static pid_t start_by_runtime(const struct container *container, const struct places *places, const struct user *user)
 {
+	if (userns_records_owners())
+		return fail_kind("unsupported", 0, "start the runtime", NULL, "with a single id only slipway's own sandbox can (add ranges to /etc/subuid and /etc/subgid)");
 	struct runtime runtime = {
 		.request = container->request,
 		.user = user,

@@ -1,12 +1,15 @@
 // A build container from the inside: what process 1 of the new namespaces sets up, in order.
 #ifndef SLIPWAY_CONTAINER_H
 #define SLIPWAY_CONTAINER_H
+#include "record.h"
 #include "run-request.h"
 #include "stubs.h"
 
 struct container {
 	struct run_request *request;
 	struct stubs *stubs;
+	// Whose the files are that the process makes, where that is to be recorded afterwards.
+	struct recorded *owner;
 	// Reads end of file when the helper outside is gone.
 	int helper_alive;
 	// The process's stdout and stderr; `own_pipes`: they were made for it and shall belong to its user.

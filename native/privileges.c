@@ -2,6 +2,7 @@
 // before the capabilities go; the bounding set needs CAP_SETPCAP, so it comes before both.
 #include "privileges.h"
 #include "fail.h"
+#include "userns.h"
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -64,6 +65,8 @@ static int limit_bounding_set(uint64_t kept)
 
 static int set_ids(const struct user *user)
 {
+	// There is one id, and it is the user's by now; the kernel lets nobody set groups.
+	if (userns_records_owners()) return 0;
 	if (setgroups(user->group_count, user->groups) < 0) return fail_errno("set supplementary groups", NULL);
 	if (setresgid(user->gid, user->gid, user->gid) < 0) return fail_errno("set group", NULL);
 	if (setresuid(user->uid, user->uid, user->uid) < 0) return fail_errno("set user", NULL);

@@ -13,19 +13,20 @@ int record_write(int fd, const char *path, const struct recorded *recorded)
 {
 	char text[MAX_TEXT];
 	if (recorded->uid == 0 && recorded->gid == 0 && !recorded->device) {
-		int removed = fd >= 0 ? fremovexattr(fd, RECORD_XATTR) : lremovexattr(path, RECORD_XATTR);
+		int removed = fd >= 0 ? fremovexattr(fd, RECORD_XATTR) : fd == RECORD_PATH ? lremovexattr(path, RECORD_XATTR) : removexattr(path, RECORD_XATTR);
 		return removed == 0 || errno == ENODATA || errno == ENOTSUP ? 0 : -1;
 	}
 	int length = snprintf(text, sizeof text, "%u:%u", recorded->uid, recorded->gid);
 	if (recorded->device) length += snprintf(text + length, sizeof text - (size_t)length, ":%c:%u:%u", recorded->device, recorded->major, recorded->minor);
-	return fd >= 0 ? fsetxattr(fd, RECORD_XATTR, text, (size_t)length, 0) : lsetxattr(path, RECORD_XATTR, text, (size_t)length, 0);
+	if (fd >= 0) return fsetxattr(fd, RECORD_XATTR, text, (size_t)length, 0);
+	return (fd == RECORD_PATH ? lsetxattr : setxattr)(path, RECORD_XATTR, text, (size_t)length, 0);
 }
 
 int record_read(int fd, const char *path, struct recorded *recorded)
 {
 	char text[MAX_TEXT];
 	*recorded = (struct recorded){ 0 };
-	ssize_t length = fd >= 0 ? fgetxattr(fd, RECORD_XATTR, text, sizeof text - 1) : lgetxattr(path, RECORD_XATTR, text, sizeof text - 1);
+	ssize_t length = fd >= 0 ? fgetxattr(fd, RECORD_XATTR, text, sizeof text - 1) : (fd == RECORD_PATH ? lgetxattr : getxattr)(path, RECORD_XATTR, text, sizeof text - 1);
 	if (length < 0) return errno == ENODATA || errno == ENOTSUP ? 0 : -1;
 	text[length] = 0;
 	struct recorded read = { 0 };

@@ -15,7 +15,10 @@ struct recorded {
 	unsigned major, minor;
 };
 
-// Writes the record of the open file `fd` (not O_PATH), or of `path` when fd is -1; an owner 0:0 of no device is
+// In place of an open file: its path, links in it not followed or followed (an O_PATH file by its name in /proc).
+enum { RECORD_PATH = -1, RECORD_FOLLOWED_PATH = -2 };
+
+// Writes the record of the open file `fd` (not O_PATH), or of `path`; an owner 0:0 of no device is
 // what no record means, and removes it. 0, or -1 with errno.
 int record_write(int fd, const char *path, const struct recorded *recorded);
 

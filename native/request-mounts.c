@@ -2,6 +2,7 @@
 #include "request-mounts.h"
 #include "fail.h"
 #include "mount-fd.h"
+#include "userns.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,12 +22,18 @@ static int write_all(int fd, const unsigned char *bytes, size_t length)
 	return 0;
 }
 
+// Where there is one id everybody has it.
+static int give(int fd, uid_t uid, gid_t gid)
+{
+	return fchown(fd, uid, gid) < 0 && !(errno == EINVAL && userns_records_owners()) ? -1 : 0;
+}
+
 static int store_file(int store, const char *name, const struct request_mount *mount)
 {
 	int fd = openat(store, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0) return fail_errno("write file mount", mount->target);
 	int result = 0;
-	if (write_all(fd, mount->content, mount->length) < 0 || fchown(fd, mount->uid, mount->gid) < 0 || fchmod(fd, mount->mode) < 0)
+	if (write_all(fd, mount->content, mount->length) < 0 || give(fd, mount->uid, mount->gid) < 0 || fchmod(fd, mount->mode) < 0)
 		result = fail_errno("write file mount", mount->target);
 	close(fd);
 	return result;

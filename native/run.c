@@ -1,6 +1,7 @@
 // See run.h. The helper outside the container: it starts process 1 in new namespaces, passes on output
 // and signals, and outlives everything inside.
 #include "run.h"
+#include "adopt.h"
 #include "container.h"
 #include "fail.h"
 #include "init.h"
@@ -26,9 +27,15 @@
 // From the caller: the step's time to end by itself is up. The helper then waits until nothing is left.
 enum { END_NOW = SIGXCPU };
 
+// Written inside the container, read when nothing is left of it.
+struct shared {
+	struct stubs stubs;
+	struct recorded owner;
+};
+
 struct run {
 	struct run_request request;
-	struct stubs *stubs;
+	struct shared *shared;
 	struct relay relay;
 	int signals;
 	pid_t first;
@@ -60,8 +67,8 @@ static int prepare(struct run *run)
 	reset_oom_score();
 	run->relay = (struct relay){ { STDOUT_FILENO, STDERR_FILENO }, { -1, -1 } };
 	if (seal_self("run") < 0 || run_request_read(&run->request, 3) < 0) return -1;
-	run->stubs = mmap(NULL, sizeof *run->stubs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (run->stubs == MAP_FAILED) return fail_errno("share memory", NULL);
+	run->shared = mmap(NULL, sizeof *run->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (run->shared == MAP_FAILED) return fail_errno("share memory", NULL);
 	if (!run->request.inherit_stdio && relay_needed() && relay_open(&run->relay) < 0) return -1;
 	run->signals = open_signals();
 	return run->signals < 0 ? -1 : 0;
@@ -88,7 +95,8 @@ static int start(struct run *run)
 		close(alive[1]);
 		struct container container = {
 			.request = &run->request,
-			.stubs = run->stubs,
+			.stubs = &run->shared->stubs,
+			.owner = &run->shared->owner,
 			.helper_alive = alive[0],
 			.output = { run->relay.input[0], run->relay.input[1] },
 			.own_pipes = own_pipes,
@@ -139,13 +147,17 @@ static void take_terminal_back(void)
 	if (isatty(STDIN_FILENO)) tcsetpgrp(STDIN_FILENO, getpgrp());
 }
 
-static void remove_stubs(const struct run *run)
+static int tidy_layer(const struct run *run)
 {
-	if (run->stubs->count == 0) return;
-	int upper = open(run->request.upper, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (upper < 0) return;
-	stubs_remove(run->stubs, upper);
+	const struct stubs *stubs = &run->shared->stubs;
+	const struct recorded *owner = &run->shared->owner;
+	if (stubs->count == 0 && owner->uid == 0 && owner->gid == 0) return 0;
+	int upper = open(run->request.upper, O_PATH | O_DIRECTORY | O_CLOEXEC), result = 0;
+	if (upper < 0) return 0;
+	stubs_remove(stubs, upper);
+	if (owner->uid || owner->gid) result = adopt_new_files(upper, owner->uid, owner->gid);
 	close(upper);
+	return result;
 }
 
 // A failure inside was reported from there.
@@ -159,7 +171,7 @@ static int run_request(struct run *run)
 		return -1;
 	}
 	if (run->request.inherit_stdio) take_terminal_back();
-	remove_stubs(run);
+	if (tidy_layer(run) < 0) return -1;
 	if (WIFEXITED(status)) return WEXITSTATUS(status);
 	char text[64];
 	snprintf(text, sizeof text, "process 1 was ended by signal %d", WTERMSIG(status));

@@ -1,5 +1,9 @@
 // See userns.h.
 #include "userns.h"
+#include "fail.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,4 +50,24 @@ bool userns_has_gid(gid_t gid)
 bool userns_records_owners(void)
 {
 	return read_map("/proc/self/uid_map", 0).ids == 1 || read_map("/proc/self/gid_map", 0).ids == 1;
+}
+
+static int write_map(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0) return fail_errno("map the user", path);
+	ssize_t length = write(fd, text, strlen(text));
+	int result = length == (ssize_t)strlen(text) ? 0 : fail_errno("map the user", path);
+	close(fd);
+	return result;
+}
+
+int userns_become(uid_t uid, gid_t gid)
+{
+	char uids[32], gids[32];
+	snprintf(uids, sizeof uids, "%u 0 1\n", uid);
+	snprintf(gids, sizeof gids, "%u 0 1\n", gid);
+	if (unshare(CLONE_NEWUSER) < 0) return fail_errno("create user namespace", NULL);
+	if (write_map("/proc/self/setgroups", "deny") < 0 || write_map("/proc/self/uid_map", uids) < 0) return -1;
+	return write_map("/proc/self/gid_map", gids);
 }

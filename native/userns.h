@@ -12,6 +12,10 @@ bool userns_is_initial(void);
 bool userns_has_uid(uid_t uid);
 bool userns_has_gid(gid_t gid);
 
+// Makes the calling process `uid` and `gid` in a user namespace of its own, in which it may do everything and has the
+// one id of its caller's. 0, or -1 recorded.
+int userns_become(uid_t uid, gid_t gid);
+
 // Whether the namespace has just one user or one group: then other owners of files are recorded (record.h).
 bool userns_records_owners(void);
 #endif

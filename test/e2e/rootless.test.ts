@@ -57,32 +57,20 @@ describe.skipIf(why !== undefined)(title, () => {
       'rootfs.tar': readFileSync(busyboxTar()),
       'devices.tar': readFileSync(devices),
     }
-  })
+    root.context('app', files)
+    user.ok('build', '-q', '-t', 'app', user.context('app', files))
+  }, 60_000)
   afterAll(() => {
     user?.[Symbol.dispose]()
     root?.[Symbol.dispose]()
   })
 
   it('writes the very layers that root writes', async () => {
-    const theirs = user.context('app', files)
-    const built = user.ok(
-      'build',
-      '--progress=plain',
-      '-t',
-      'app',
-      '-o',
-      `type=docker,dest=${user.home}/app.tar`,
-      theirs,
-    )
+    const output = (directory: string): string => `type=docker,dest=${directory}/app.tar`
+    const args = ['build', '--no-cache', '--progress=plain', '-o']
+    const built = user.ok(...args, output(user.home), join(user.home, 'app'))
     expect(built.stderr).toContain('2 devices are kept for the image but not made')
-    root.ok(
-      'build',
-      '-t',
-      'app',
-      '-o',
-      `type=docker,dest=${root.directory}/app.tar`,
-      root.context('app', files),
-    )
+    root.ok(...args, output(root.directory), join(root.directory, 'app'))
     const reader = archiveReader()
     const mine = await reader.archive(join(user.home, 'app.tar'))
     const roots = await reader.archive(join(root.directory, 'app.tar'))
@@ -104,7 +92,6 @@ describe.skipIf(why !== undefined)(title, () => {
   })
 
   it('runs the image, with its user, and knows nothing of the machine', () => {
-    user.ok('build', '-q', '-t', 'app', join(user.home, 'app'))
     const script = [
       'id -u; cat /owner; ls -ln /dev/null | cut -c1; echo x > /dev/null',
       'grep CapEff /proc/self/status; ls /proc/acpi /sys/firmware; cat /proc/keys; touch /sys/x /proc/sys/x 2>&1',
