@@ -396,6 +396,14 @@ export function describeSandbox(name: string, { sandbox, missing, lacks = [] }: 
         const { out } = await script(text, { security: 'insecure', user: '0:0' })
         expect(out.replace(/\t/g, ' ')).toBe(`CapEff: ${mine}\nCapAmb: ${mine}\nSeccomp: 0\nmounted\n0\n`)
       })
+      test('insecure has the devices of a builder of images, and opens any', async () => {
+        const text =
+          'cd /dev; stat -c "%n %t:%T %a" kmsg cuse fuse kvm net/tun loop-control loop0 loop7; mknod /fresh c 1 5 && head -c 2 /fresh | wc -c'
+        const { out } = await script(text, { security: 'insecure' })
+        const nodes = ['kmsg 1:b', 'cuse a:cb', 'fuse a:e5', 'kvm a:e8', 'net/tun a:c8', 'loop-control a:ed']
+        const loops = ['loop0 7:0', 'loop7 7:7']
+        expect(out).toBe([...nodes, ...loops].map((node) => `${node} 666\n`).join('') + '2\n')
+      })
       test('cannot mount, make namespaces or leave them', async () => {
         const text =
           'mount -t tmpfs x /tmp || echo no; umount /etc/hosts || echo no; unshare -U true || echo no; nsenter -t 1 -m true || echo no'

@@ -206,6 +206,23 @@ describe.skipIf(lacking !== undefined)(`slipway-helper run${needs}`, () => {
     },
   )
 
+  test('a step has a session keyring of its own', async () => {
+    const program = join(layers.base, 'bin/keyring')
+    const source = join(layers.directory, 'keyring.c')
+    writeFileSync(
+      source,
+      '#include <stdio.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n' +
+        'int main(void) { printf("%ld\\n", syscall(SYS_keyctl, 0, -3, 1)); }\n',
+    )
+    execFileSync('cc', ['-static', '-D_GNU_SOURCE', '-o', program, source])
+    const outside = execFileSync(program, { encoding: 'utf8' })
+    // Only an insecure step may ask.
+    const { out } = await runIn(layers, box, { args: ['/bin/keyring'], security: 'insecure' })
+    expect(Number(out)).toBeGreaterThan(0)
+    expect(out).not.toBe(outside)
+    expect((await runIn(layers, box, { args: ['/bin/keyring'] })).out).toBe('-1\n')
+  })
+
   test('a limit that cannot be had is an error, by default it is what can be had', async () => {
     const hard = 1 << 30
     const asked = runIn(layers, box, { rlimits: [{ name: 'nofile', soft: hard, hard }] })
