@@ -1,6 +1,7 @@
 // A build from request to report: every arrow of the picture in the README, in order. Nothing else happens here.
 
 import { openDrivers } from './app/drivers.ts'
+import { hostFailedStates, keepFailures } from './app/failures.ts'
 import { type HostOptions, hostSlot } from './app/host.ts'
 import type { BuildInput } from './app/input.ts'
 import { namedContexts } from './app/named-contexts.ts'
@@ -81,16 +82,24 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   const { graph, target } = planned.value
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: graph.files })
 
+  const buildName = `${nameOfContext(request, input)}
+${request.file ?? ''}`
+  const { shmSizeBytes, runtime } = request
+  const own = {
+    directoryOf: (name: string) => contexts.directories[name] ?? request.context,
+    ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
+  }
+  const failures = keepFailures(host, { ...own, build: buildName, outputs: outputs.onFailure })
   const { drivers, layers } = openDrivers(host, {
-    directoryOf: (name) => contexts.directories[name] ?? request.context,
+    ...own,
     ignoreFileOf: (name) => (name in contexts.directories ? contexts.ignoreFiles[name] : input.ignoreFile),
     archives: areImages(outputs),
-    ...(request.shmSizeBytes === undefined ? {} : { shmSizeBytes: request.shmSizeBytes }),
-    ...(request.runtime === undefined ? {} : { runtime: request.runtime }),
+    failures,
+    ...(runtime === undefined ? {} : { runtime }),
   })
   const cache = await openLocalCache(host.directory, {
     native: host.native,
-    buildName: `${nameOfContext(request, input)}\n${request.file ?? ''}`,
+    buildName,
     hasSnapshot: (id) => host.snapshotter.has(id),
     hasArchive: (descriptor) => host.store.has(descriptor),
     sync: () => host.snapshotter.flush(),
@@ -99,6 +108,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
     const jobs = request.jobs ?? options.cpus
     const result = await solve(graph, target.root, { cache, drivers, cx, jobs })
     const made = await exportBuild({ outputs, target, result, layers, host, epoch: target.epoch }, cx)
+    await hostFailedStates(host).forget(buildName)
     return { ...report, diagnostics: all, ...made }
   } finally {
     // Steps that ended well stay known although a later one failed.

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { limit } from '../core/limit.ts'
 import type { SourceFile } from '../core/span.ts'
 import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
-import { execDriver } from '../ops/exec.ts'
+import { type ExecDependencies, execDriver } from '../ops/exec.ts'
+import type { FailureKeeper } from '../ops/failed/types.ts'
 import { fileDriver } from '../ops/file.ts'
 import { gitDriver } from '../ops/git.ts'
 import { httpDriver } from '../ops/http.ts'
@@ -15,7 +16,6 @@ import { nativeSandbox } from '../sandbox/native-sandbox.ts'
 import { ociSandbox } from '../sandbox/oci-runtime.ts'
 import type { Sandbox } from '../sandbox/types.ts'
 import type { Drivers } from '../solve/types.ts'
-import { keepFailures } from './failures.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import type { Host } from './host.ts'
 
@@ -32,6 +32,8 @@ export interface DriverOptions {
   readonly runtime?: string
   /** Layers that no step reads are written as archives at once; for builds whose outputs are images. */
   readonly archives?: boolean
+  /** What becomes of steps that fail. */
+  readonly failures?: FailureKeeper
 }
 
 function placeOfPattern(file: SourceFile | undefined, index: number): string | undefined {
@@ -39,11 +41,11 @@ function placeOfPattern(file: SourceFile | undefined, index: number): string | u
   return line === undefined ? undefined : `${file?.name}:${line}`
 }
 
-/** One driver per op kind, and the layer source they share. */
+/** One driver per op kind, the layer source they share, and what steps are run with. */
 export function openDrivers(
   host: Host,
   options: DriverOptions,
-): { readonly drivers: Drivers; readonly layers: LayerSource } {
+): { readonly drivers: Drivers; readonly layers: LayerSource; readonly exec: ExecDependencies } {
   const { native, store, snapshotter } = host
   const transfers = limit(parallelTransfers)
   const layers = openLayerSource({
@@ -52,19 +54,20 @@ export function openDrivers(
     snapshotter,
     fetch: (layer, cx) => transfers(() => fetchBlob(host, layer, cx), cx.signal),
   })
+  const exec: ExecDependencies = {
+    snapshotter,
+    layers,
+    sandbox: openSandbox(host, options),
+    ...(options.shmSizeBytes === undefined ? {} : { shmSizeBytes: options.shmSizeBytes }),
+    ...(options.failures === undefined ? {} : { failures: options.failures }),
+  }
   const drivers: Drivers = {
     image: imageDriver(store),
     local: localDriver(),
     git: gitDriver({ snapshotter, fetcher: () => host.git() }),
     http: httpDriver({ native, snapshotter, store, fetcher: () => host.http() }),
     merge: mergeDriver(),
-    exec: execDriver({
-      snapshotter,
-      layers,
-      failures: keepFailures(host),
-      sandbox: openSandbox(host, options),
-      ...(options.shmSizeBytes === undefined ? {} : { shmSizeBytes: options.shmSizeBytes }),
-    }),
+    exec: execDriver(exec),
     file: fileDriver({
       native,
       layers,
@@ -75,7 +78,7 @@ export function openDrivers(
       statCacheDirectory: join(host.directory, 'stat-cache'),
     }),
   }
-  return { drivers, layers }
+  return { drivers, layers, exec }
 }
 
 function openSandbox({ native, directory, options }: Host, { runtime }: DriverOptions): Sandbox {

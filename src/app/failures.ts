@@ -1,24 +1,114 @@
-// What stays in the state directory of a step that failed.
+// What stays in the state directory of a step that fails: its log, and the state it left for `slipway shell`; and
+// what the user asked to have saved of it.
 import { join } from 'node:path'
-import { errnoOf } from '../core/error.ts'
+import { type Context, task } from '../core/context.ts'
+import { errnoOf, errorJson, redact, SlipwayError } from '../core/error.ts'
+import type { FailureOutput } from '../export/failure-output.ts'
+import { treeExporter } from '../export/tree.ts'
 import { keptLogs } from '../ops/failed/kept-logs.ts'
-import type { FailureKeeper } from '../ops/failed/types.ts'
+import { type FailedState, type FailedStates, failedStates } from '../ops/failed/states.ts'
+import type { FailedStep, FailureKeeper } from '../ops/failed/types.ts'
+import type { Result } from '../solve/types.ts'
 import type { Host } from './host.ts'
 
-/** Keeps the log of each failed step; `data.log` of its error is the path. */
-export function keepFailures({ directory }: Pick<Host, 'directory'>): FailureKeeper {
-  const logs = keptLogs(join(directory, 'logs'))
+type FailureHost = Pick<Host, 'directory' | 'native' | 'snapshotter'>
+
+/** What is known about a build when one of its steps fails. */
+export interface FailureOptions {
+  /** Names the build: a success of the same ends what is kept. */
+  readonly build: string
+  directoryOf(name: string): string | undefined
+  readonly shmSizeBytes?: number
+  /** `--output-on-failure`. */
+  readonly outputs: readonly FailureOutput[]
+}
+
+/** The failed states of a host's state directory. */
+export function hostFailedStates({ directory, native, snapshotter }: FailureHost): FailedStates {
+  return failedStates(join(directory, 'failed'), { native, snapshotter })
+}
+
+/** Keeps log and state of each failed step and saves what was asked for. Of its error `data.log` is the log's path, `data.failed` the state's id. */
+export function keepFailures(host: FailureHost, options: FailureOptions): FailureKeeper {
+  const logs = keptLogs(join(host.directory, 'logs'))
+  const states = hostFailedStates(host)
   return {
-    async keep({ log, note }, cx) {
-      try {
-        const path = logs.keep(log, note.slot)
-        return path === undefined ? {} : { log: path }
-      } catch (thrown) {
-        const errno = errnoOf(thrown)
-        if (errno === undefined) throw thrown
-        cx.debug('keep the log of a failed step', { errno })
-        return { logLost: errno }
+    async keep(failed, cx) {
+      const log = await attempt('log', cx, async () => logs.keep(failed.log, failed.note.slot))
+      const state = await attempt('state', cx, () => states.keep(stateOf(failed, options), failed.active))
+      if (state !== undefined) {
+        const directories = [...failed.active.lower, host.snapshotter.path(state)]
+        for (const output of options.outputs) await save(host, output, directories, cx)
+      }
+      return {
+        ...(log === undefined ? {} : { log }),
+        ...(state === undefined ? {} : { failed: state }),
       }
     },
   }
+}
+
+/** What cannot be kept is not the failure that the user has to hear of. */
+async function attempt<T>(what: string, cx: Context, act: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await act()
+  } catch (thrown) {
+    if (errnoOf(thrown) === undefined && !(thrown instanceof SlipwayError)) throw thrown
+    cx.debug(`keep the ${what} of a failed step`, { error: errorJson(thrown) })
+    return undefined
+  }
+}
+
+/** The progress views tell how it went. */
+async function save(
+  { native }: FailureHost,
+  output: FailureOutput,
+  directories: readonly string[],
+  cx: Context,
+): Promise<void> {
+  const title = `saving ${output.path} of the failed step to ${output.dest}`
+  const saving = task(cx, `failure:${output.dest}:${output.path}`, title, () =>
+    treeExporter(output, { native, stdout: process.stdout }).export(directories, cx),
+  )
+  await saving.catch((thrown: unknown) => {
+    if (!(thrown instanceof SlipwayError)) throw thrown
+  })
+}
+
+function stateOf(
+  { op, inputs, note, error }: FailedStep,
+  { build, directoryOf, shmSizeBytes }: FailureOptions,
+): Omit<FailedState, 'version' | 'id'> {
+  const { slot, label, title, unkeyed } = note
+  return {
+    build,
+    message: error.message,
+    op,
+    inputs,
+    note: {
+      slot,
+      label,
+      title,
+      ...(unkeyed === undefined ? {} : { unkeyed: { ...unkeyed, env: withoutCredentials(unkeyed.env) } }),
+    },
+    directories: Object.fromEntries(
+      namesOf(inputs).flatMap((name) => {
+        const path = directoryOf(name)
+        return path === undefined ? [] : [[name, path]]
+      }),
+    ),
+    ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
+  }
+}
+
+/** Proxies may be named with a password, which is not written down. */
+function withoutCredentials(env: readonly string[] = []): string[] {
+  return env.filter((variable) => redact(variable) === variable)
+}
+
+/** The local directories among the inputs. */
+function namesOf(inputs: readonly Result[]): string[] {
+  return inputs.flatMap(({ layers }) =>
+    layers.flatMap((layer) => (layer.kind === 'directory' ? [layer.name] : [])),
+  )
 }

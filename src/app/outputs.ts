@@ -5,6 +5,7 @@ import { SlipwayError } from '../core/error.ts'
 import { formatReference, parseReference } from '../core/reference.ts'
 import { archiveExporter } from '../export/archive.ts'
 import { checkOutput } from '../export/check-output.ts'
+import { type FailureOutput, parseFailureOutput } from '../export/failure-output.ts'
 import { type Output, parseOutput } from '../export/output.ts'
 import { pushExporter } from '../export/push-image.ts'
 import { storeExporter } from '../export/store-image.ts'
@@ -23,11 +24,15 @@ export interface Outputs {
   readonly list: readonly Output[]
   /** Full references of `-t`. */
   readonly names: readonly string[]
+  /** Of a step that fails. */
+  readonly onFailure: readonly FailureOutput[]
 }
 
 export interface OutputRequest {
   readonly tags: readonly string[]
   readonly outputs: readonly string[]
+  /** `--output-on-failure` values. */
+  readonly outputsOnFailure: readonly string[]
   readonly stdoutIsTerminal: boolean
 }
 
@@ -52,7 +57,11 @@ export async function openOutputs(request: OutputRequest): Promise<Outputs> {
       hint: 'give the others a dest=PATH',
     })
   }
-  return { list, names }
+  const onFailure = request.outputsOnFailure.map(parseFailureOutput)
+  for (const { type, dest } of onFailure) {
+    await checkOutput({ type, dest }, { stdoutIsTerminal: request.stdoutIsTerminal })
+  }
+  return { list, names, onFailure }
 }
 
 /** Whether every output is an image: nobody asks for the files of the last layer. */

@@ -12,6 +12,8 @@ export interface BuildRequest extends InputRequest {
   readonly tags: readonly string[]
   /** `-o` values. */
   readonly outputs: readonly string[]
+  /** `--output-on-failure` values. */
+  readonly outputsOnFailure: readonly string[]
   readonly target?: string
   readonly platforms: readonly string[]
   readonly buildArgs: Readonly<Record<string, string>>

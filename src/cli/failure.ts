@@ -6,6 +6,8 @@ export function printFailure(thrown: unknown): number {
   if (thrown instanceof SlipwayError) {
     process.stderr.write(`ERROR: ${thrown.message}\n`)
     if (typeof thrown.data?.log === 'string') process.stderr.write(`  log: ${thrown.data.log}\n`)
+    if (typeof thrown.data?.failed === 'string' && thrown.hint === undefined)
+      process.stderr.write('  help: slipway shell --last-failed opens a shell where it failed\n')
     if (thrown.hint) process.stderr.write(`  help: ${thrown.hint}\n`)
     return typeof thrown.data?.exitStatus === 'number' ? thrown.data.exitStatus : 1
   }

@@ -4,12 +4,20 @@ import { dirname } from 'node:path'
 import { PassThrough, type Writable } from 'node:stream'
 import type { Context } from '../core/context.ts'
 import { errnoOf } from '../core/error.ts'
-import { copyTree, writeTreeTar } from '../snapshot/export-tree.ts'
-import { type MergedTree, mergedTree } from '../snapshot/merged-tree.ts'
+import { copyTree, type ExportedTree, writeTreeTar } from '../snapshot/export-tree.ts'
+import { mergedTree } from '../snapshot/merged-tree.ts'
+import { subtree } from '../snapshot/subtree.ts'
 import type { Native } from '../sys/native.ts'
 import { inPlaceOf, writeFailure, writeFileWhole, writeStream } from './destination.ts'
 import { moveInto, stagingName } from './move-into.ts'
-import type { Output } from './output.ts'
+
+export interface TreeOutput {
+  readonly type: 'local' | 'tar'
+  /** As typed; `-` is standard output, for archives. */
+  readonly dest: string
+  /** What of the file system is written; absent: all of it. */
+  readonly path?: string
+}
 
 export interface TreeHost {
   readonly native: Native
@@ -25,16 +33,14 @@ export interface TreeExporter {
   export(directories: readonly string[], cx: Context): Promise<void>
 }
 
-/** Exports a file system to where `output` says. */
-export function treeExporter(
-  output: Extract<Output, { type: 'local' | 'tar' }>,
-  host: TreeHost,
-): TreeExporter {
+/** Exports a file system, or what it holds at `output.path`, to where `output` says. */
+export function treeExporter(output: TreeOutput, host: TreeHost): TreeExporter {
   const latest =
     host.epoch === undefined ? {} : { latestMtimeNs: BigInt(Date.parse(host.epoch)) * 1_000_000n }
   return {
     export: async (directories, cx) => {
-      const tree = mergedTree(directories, { native: host.native })
+      const whole = mergedTree(directories, { native: host.native })
+      const tree = output.path === undefined ? whole : subtree(whole, output.path)
       const options = { signal: cx.signal, ...latest }
       if (output.type === 'tar') await writeArchive(tree, output.dest, host.stdout, options)
       else
@@ -51,7 +57,7 @@ type ArchiveOptions = Parameters<typeof writeTreeTar>[2]
 type DirectoryOptions = Parameters<typeof copyTree>[2]
 
 async function writeArchive(
-  tree: MergedTree,
+  tree: ExportedTree,
   dest: string,
   stdout: Writable,
   options: ArchiveOptions,
@@ -66,7 +72,7 @@ async function writeArchive(
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
-async function writeDirectory(tree: MergedTree, dest: string, options: DirectoryOptions): Promise<void> {
+async function writeDirectory(tree: ExportedTree, dest: string, options: DirectoryOptions): Promise<void> {
   if (await isThere(dest)) {
     const staging = `${dest}/${stagingName()}`
     try {

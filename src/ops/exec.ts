@@ -8,7 +8,7 @@ import type { StepId } from '../core/event.ts'
 import type { ExecMount, OpNote, OpOf } from '../graph/op.ts'
 import type { Exit, Mount, ProcessSpec, RootFs, Sandbox } from '../sandbox/types.ts'
 import type { Snapshotter } from '../snapshot/types.ts'
-import type { OpDriver } from '../solve/types.ts'
+import type { LayerRef, OpDriver, Result } from '../solve/types.ts'
 import { openStepLog, type StepLog } from './failed/step-log.ts'
 import type { FailureKeeper } from './failed/types.ts'
 import { type LayerSource, snapshotLayer } from './layers.ts'
@@ -29,7 +29,7 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
   const limits = shmSizeBytes === undefined ? {} : { shmSizeBytes }
   return {
     async run(op, inputs, note, cx) {
-      const root = op.root === null ? [] : (inputs[op.root]?.layers ?? missingRoot())
+      const root = rootLayers(op, inputs)
       const parents = await layers.snapshots(root, cx)
       await using active = await snapshotter.prepare(parents)
       const { lower, upper, work } = active
@@ -52,12 +52,17 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
   }
 }
 
+/** The layers of the root file system that an op starts on. */
+export function rootLayers(op: OpOf<'exec'>, inputs: readonly Result[]): readonly LayerRef[] {
+  return op.root === null ? [] : (inputs[op.root]?.layers ?? missingRoot())
+}
+
 function missingRoot(): never {
   invariant(false, 'an exec op names a root that is not among its inputs')
 }
 
 /** The process an op describes. A variable of the op wins over one that only reaches the process. */
-export function processSpec(op: OpOf<'exec'>, note: OpNote, root: RootFs): ProcessSpec {
+export function processSpec(op: OpOf<'exec'>, note: Pick<OpNote, 'unkeyed'>, root: RootFs): ProcessSpec {
   const keyed = new Set(op.env.map(nameOf))
   const unkeyed = (note.unkeyed?.env ?? []).filter((variable) => !keyed.has(nameOf(variable)))
   return {

@@ -10,6 +10,9 @@ import { applyFileOperations, type FileCounts, type FileOperation } from '../sys
 import type { Native } from '../sys/native.ts'
 import type { MergedEntry, MergedTree } from './merged-tree.ts'
 
+/** What is read of a tree: all of one, or a part (subtree.ts). */
+export type ExportedTree = Pick<MergedTree, 'lookup' | 'walk' | 'xattrs'>
+
 export interface ExportOptions {
   readonly signal: AbortSignal
   /** Times later than this become this (SOURCE_DATE_EPOCH). */
@@ -17,7 +20,7 @@ export interface ExportOptions {
 }
 
 /** Writes everything below the root and ends `out`. Postcondition: the archive is complete. */
-export async function writeTreeTar(tree: MergedTree, out: Writable, options: ExportOptions): Promise<void> {
+export async function writeTreeTar(tree: ExportedTree, out: Writable, options: ExportOptions): Promise<void> {
   const archive = Readable.from(writeTar(tarInputs(tree, options)), {
     objectMode: false,
     highWaterMark: 1 << 20,
@@ -33,7 +36,7 @@ export interface CopyTreeOptions extends ExportOptions {
 
 /** Writes everything below the root into `destination` (an existing directory), replacing files that are in the way; what else is there stays. */
 export async function copyTree(
-  tree: MergedTree,
+  tree: ExportedTree,
   destination: string,
   options: CopyTreeOptions,
 ): Promise<FileCounts> {
@@ -44,12 +47,12 @@ export async function copyTree(
   })
 }
 
-function* below(tree: MergedTree): Generator<MergedEntry, void, undefined> {
+function* below(tree: ExportedTree): Generator<MergedEntry, void, undefined> {
   const root = tree.lookup('', { follow: false })
   if (root !== undefined) yield* tree.walk(root)
 }
 
-function* tarInputs(tree: MergedTree, options: ExportOptions): Generator<TarInput, void, undefined> {
+function* tarInputs(tree: ExportedTree, options: ExportOptions): Generator<TarInput, void, undefined> {
   const firstNames = new Map<string, string>()
   for (const entry of below(tree)) {
     const { path, type, mode, uid, gid, size, device } = entry
@@ -86,7 +89,7 @@ function* tarInputs(tree: MergedTree, options: ExportOptions): Generator<TarInpu
 }
 
 function* copyOperations(
-  tree: MergedTree,
+  tree: ExportedTree,
   options: CopyTreeOptions,
 ): Generator<FileOperation, void, undefined> {
   const firstNames = new Map<string, string>()
@@ -128,7 +131,7 @@ function firstName(firstNames: Map<string, string>, { linkGroup, path }: MergedE
   return first
 }
 
-function writtenXattrs(tree: MergedTree, entry: MergedEntry): readonly (readonly [string, Uint8Array])[] {
+function writtenXattrs(tree: ExportedTree, entry: MergedEntry): readonly (readonly [string, Uint8Array])[] {
   return [...tree.xattrs(entry)].filter(([name]) => isWrittenXattr(name))
 }
 

@@ -198,7 +198,9 @@ describe.skipIf(lacking !== undefined)(`the command line (needs ${lacking ?? 'no
       expect(ws.slipway('build', '-q', failing())).toMatchObject({
         status: 1,
         stdout: '',
-        stderr: expect.stringMatching(/before\n------\nDockerfile:2\n[\s\S]*exit code: 3\n {2}log: .*\n$/),
+        stderr: expect.stringMatching(
+          /before\n------\nDockerfile:2\n[\s\S]*exit code: 3\n {2}log: .*\n {2}help: slipway shell .*\n$/,
+        ),
       })
     })
 
@@ -265,7 +267,7 @@ describe.skipIf(lacking !== undefined)(`the command line (needs ${lacking ?? 'no
       const { stderr } = ws.slipway('build', '--progress=plain', context)
       expect(stderr).toMatch(/^#\d+ CANCELED$/m)
       expect(stderr.match(/^ > /gm)).toHaveLength(1)
-      expect(stderr).toMatch(/Dockerfile:4\n[\s\S]*exit code: 5\n$/)
+      expect(stderr).toMatch(/Dockerfile:4\n[\s\S]*exit code: 5\n {2}help: .*\n$/)
     })
 
     it('the debug log is a file of its own', () => {

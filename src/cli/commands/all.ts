@@ -10,12 +10,14 @@ import { pullCommand } from './pull.ts'
 import { pushCommand } from './push.ts'
 import { rmiCommand } from './rmi.ts'
 import { runCommand } from './run.ts'
+import { shellCommand } from './shell.ts'
 import { storeCommand } from './store.ts'
 import { tagCommand } from './tag.ts'
 
 export const commands: Readonly<Record<string, CommandPage>> = {
   build: buildCommand,
   run: runCommand,
+  shell: shellCommand,
   pull: pullCommand,
   push: pushCommand,
   images: imagesCommand,

@@ -18,6 +18,7 @@ import {
   unsupported,
   usageError,
 } from '../command.ts'
+import { openFailedShell, wantsShell } from '../on-error.ts'
 import type { CommandPage } from '../page.ts'
 import { hostOptions, requireRoot, stateRoot } from '../paths.ts'
 import { prepareResultFiles, writeResultFiles } from '../result-files.ts'
@@ -30,6 +31,8 @@ interface Flags {
   readonly file?: string
   readonly tag?: readonly string[]
   readonly output?: readonly string[]
+  readonly outputOnFailure?: readonly string[]
+  readonly onError?: string
   readonly buildArg?: readonly string[]
   readonly buildContext?: readonly string[]
   readonly label?: readonly string[]
@@ -105,6 +108,12 @@ function defineFlags(command: DockerCommand): void {
     .option('-j, --jobs <count>', 'steps run at the same time (default: number of CPUs)')
     .option('--progress <mode>', progressModes.join(', '), process.env.BUILDKIT_PROGRESS || 'auto')
     .option('-q, --quiet', "print only the image's ID")
+    .option('--on-error <action>', 'shell: open a shell where a RUN failed')
+    .option(
+      '--output-on-failure <spec>',
+      'save files of a RUN that failed: type=local,dest=DIRECTORY,path=PATH (repeatable)',
+      collect,
+    )
     .option('--iidfile <file>', "write the image's ID to a file")
     .option('--metadata-file <file>', 'write the result as JSON to a file')
     .option('-D, --debug', 'write a debug log')
@@ -170,6 +179,7 @@ async function runBuild(path: string, flags: Flags, progress: ProgressMode): Pro
   const request = requestFrom(path, flags)
   if (asked !== undefined) return runCall(asked, request, flags, progress)
   requireRoot('build an image')
+  const shell = wantsShell(flags.onError)
   prepareResultFiles(flags)
   const epoch = request.buildArgs.SOURCE_DATE_EPOCH
   const session = await openSession({
@@ -184,7 +194,10 @@ async function runBuild(path: string, flags: Flags, progress: ProgressMode): Pro
   } catch (thrown) {
     session.finish()
     const interruptedBy = session.interruptedBy()
-    if (interruptedBy === undefined) throw buildFailure(thrown)
+    if (interruptedBy === undefined) {
+      if (shell) await openFailedShell(thrown, request, session.cx)
+      throw buildFailure(thrown)
+    }
     process.stderr.write('ERROR: build interrupted\n')
     return interruptedBy
   }
@@ -257,6 +270,7 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     stdin: () => process.stdin,
     tags: flags.tag ?? [],
     outputs: [...(flags.output ?? []), ...(flags.push ? ['type=registry'] : [])],
+    outputsOnFailure: flags.outputOnFailure ?? [],
     ...(flags.target === undefined ? {} : { target: flags.target }),
     platforms,
     // As buildx does: an ARG of that name sees the environment's.
