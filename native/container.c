@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -36,6 +37,25 @@
 struct places {
 	int root, upper, store;
 };
+
+static int path_below(char *path, const char *directory, const char *name)
+{
+	int length = snprintf(path, PATH_MAX, "%s/%s", directory, name);
+	return length < PATH_MAX ? 0 : fail_code(ENAMETOOLONG, "make path below", directory);
+}
+
+static int join_cgroups(const struct texts *cgroups)
+{
+	for (size_t i = 0; i < cgroups->count; i++) {
+		char path[PATH_MAX];
+		if (path_below(path, cgroups->at[i], "cgroup.procs") < 0) return -1;
+		int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+		// 0 stands for the writer itself.
+		if (fd < 0 || write(fd, "0", 1) != 1) return fail_errno("join cgroup", cgroups->at[i]);
+		close(fd);
+	}
+	return 0;
+}
 
 static bool has_runtime(const struct run_request *request)
 {
@@ -50,6 +70,8 @@ static int enter(const struct container *container)
 	if (poll(&alive, 1, 0) != 0) return fail_kind("parent-died", 0, "start", NULL, "the helper is gone");
 	if (!container->request->inherit_stdio && setsid() < 0) return fail_errno("create session", NULL);
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return fail_errno("make mounts private", "/");
+	// Before its namespace is made, so that the container sees its own cgroup as the root.
+	if (join_cgroups(&container->request->cgroups) < 0) return -1;
 	if (has_runtime(container->request)) return container->request->own_network ? network_up_loopback() : 0;
 	// EINVAL: a kernel without them. Only what /proc/self/cgroup shows depends on it.
 	if (unshare(CLONE_NEWCGROUP) < 0 && errno != EINVAL) return fail_errno("create cgroup namespace", NULL);
@@ -77,12 +99,6 @@ static int mount_layers(const struct run_request *request, const char *stubs, co
 	int result = overlay_mount(lower, count, request->upper, work, target);
 	free(lower);
 	return result;
-}
-
-static int path_below(char *path, const char *directory, const char *name)
-{
-	int length = snprintf(path, PATH_MAX, "%s/%s", directory, name);
-	return length < PATH_MAX ? 0 : fail_code(ENAMETOOLONG, "mount overlay", directory);
 }
 
 // The request's work directory holds four of our own: `overlay` (the kernel's), `stubs` (the lowest layer), and the two mount points.
@@ -291,6 +307,16 @@ static pid_t start_process(const struct container *container, const struct user 
 	return length == 0 ? pid : -1;
 }
 
+// Of all that has been waited for: everything that ran in the container.
+static void report_usage(void)
+{
+	struct rusage used;
+	if (getrusage(RUSAGE_CHILDREN, &used) < 0) return;
+	status_number("user_us", used.ru_utime.tv_sec * 1000000L + used.ru_utime.tv_usec);
+	status_number("system_us", used.ru_stime.tv_sec * 1000000L + used.ru_stime.tv_usec);
+	status_number("max_rss_kib", used.ru_maxrss);
+}
+
 static void report_exit(int status)
 {
 	status_begin();
@@ -301,6 +327,7 @@ static void report_exit(int status)
 	} else {
 		status_number("code", WEXITSTATUS(status));
 	}
+	report_usage();
 	status_object_end();
 	status_end();
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum opcode { OP_END, OP_LOWER, OP_ROOT, OP_ARG, OP_ENV, OP_PROCESS, OP_BIND, OP_TMPFS, OP_FILE, OP_RUNTIME_CREATE, OP_RUNTIME_START, OP_CONFIG, OP_FILTER, OP_LIMIT };
+enum opcode { OP_END, OP_LOWER, OP_ROOT, OP_ARG, OP_ENV, OP_PROCESS, OP_BIND, OP_TMPFS, OP_FILE, OP_RUNTIME_CREATE, OP_RUNTIME_START, OP_CONFIG, OP_FILTER, OP_LIMIT, OP_CGROUP };
 
 enum { MAX_ITEMS = 1 << 16 };
 
@@ -142,6 +142,7 @@ static int read_record(struct record *record, struct run_request *request)
 	case OP_BIND: return read_mount(record, request, MOUNT_BIND);
 	case OP_TMPFS: return read_mount(record, request, MOUNT_TMPFS);
 	case OP_FILE: return read_mount(record, request, MOUNT_FILE);
+	case OP_CGROUP: return texts_add(&request->cgroups, record_text(record));
 	case OP_RUNTIME_CREATE: return texts_add(&request->runtime_create, record_text(record));
 	case OP_RUNTIME_START: return texts_add(&request->runtime_start, record_text(record));
 	case OP_FILTER: return read_filter(record, request);

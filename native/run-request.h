@@ -44,6 +44,8 @@ struct run_request {
 	struct texts lower, args, env;
 	// The commands that make an OCI runtime create and start the container; empty without a runtime.
 	struct texts runtime_create, runtime_start;
+	// Directories of cgroups that the container joins.
+	struct texts cgroups;
 	char *upper, *work, *cwd, *user, *hostname;
 	bool own_network, insecure, inherit_stdio;
 	uint64_t shm_size;

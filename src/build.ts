@@ -4,6 +4,7 @@ import { openDrivers } from './app/drivers.ts'
 import { hostFailedStates, keepFailures } from './app/failures.ts'
 import { type HostOptions, hostSlot } from './app/host.ts'
 import type { BuildInput } from './app/input.ts'
+import { announceLimits } from './app/limits.ts'
 import { namedContexts } from './app/named-contexts.ts'
 import { otherMistakes } from './app/other-mistakes.ts'
 import { areImages, exportBuild, openOutputs } from './app/outputs.ts'
@@ -63,6 +64,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   }
 
   const host = await slot.open()
+  await announceLimits(host, request.limits, cx)
   const planned = await planWithPins(stages, planOptions, resolve, input.fetched?.pins).catch(
     (thrown: unknown) => {
       const missing = unresolved(thrown)
@@ -82,8 +84,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   const { graph, target } = planned.value
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: graph.files })
 
-  const buildName = `${nameOfContext(request, input)}
-${request.file ?? ''}`
+  const buildName = `${nameOfContext(request, input)}\n${request.file ?? ''}`
   const { shmSizeBytes, runtime } = request
   const own = {
     directoryOf: (name: string) => contexts.directories[name] ?? request.context,
@@ -94,6 +95,7 @@ ${request.file ?? ''}`
     ...own,
     ignoreFileOf: (name) => (name in contexts.directories ? contexts.ignoreFiles[name] : input.ignoreFile),
     archives: areImages(outputs),
+    limits: request.limits,
     failures,
     ...(runtime === undefined ? {} : { runtime }),
   })

@@ -18,6 +18,7 @@ import type { Sandbox } from '../sandbox/types.ts'
 import type { Drivers } from '../solve/types.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import type { Host } from './host.ts'
+import { cgroupNotes, type StepLimits } from './limits.ts'
 
 /** More gain nothing from one registry and annoy it (BuildKit's number too). */
 const parallelTransfers = 4
@@ -32,6 +33,7 @@ export interface DriverOptions {
   readonly runtime?: string
   /** Layers that no step reads are written as archives at once; for builds whose outputs are images. */
   readonly archives?: boolean
+  readonly limits?: StepLimits
   /** What becomes of steps that fail. */
   readonly failures?: FailureKeeper
 }
@@ -59,6 +61,7 @@ export function openDrivers(
     layers,
     sandbox: openSandbox(host, options),
     ...(options.shmSizeBytes === undefined ? {} : { shmSizeBytes: options.shmSizeBytes }),
+    ...options.limits,
     ...(options.failures === undefined ? {} : { failures: options.failures }),
   }
   const drivers: Drivers = {
@@ -82,7 +85,8 @@ export function openDrivers(
 }
 
 function openSandbox({ native, directory, options }: Host, { runtime }: DriverOptions): Sandbox {
-  if (runtime === undefined) return nativeSandbox({ native })
+  const notes = { native, cgroupNotes: cgroupNotes(directory) }
+  if (runtime === undefined) return nativeSandbox(notes)
   const path = options.environment.PATH ?? ''
-  return ociSandbox({ native, runtime, path, directory: join(directory, 'runtime-cgroups') })
+  return ociSandbox({ ...notes, runtime, path, directory: join(directory, 'runtime-cgroups') })
 }

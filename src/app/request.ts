@@ -4,6 +4,7 @@ import type { SourceFile } from '../core/span.ts'
 import type { Ulimit } from '../graph/op.ts'
 import type { Entitlement, PlanOptions } from '../plan/types.ts'
 import type { BuildInput, InputRequest } from './input.ts'
+import type { StepLimits } from './limits.ts'
 import { ignoreOptions } from './read-stages.ts'
 import type { SecretSource } from './secrets.ts'
 
@@ -35,6 +36,7 @@ export interface BuildRequest extends InputRequest {
   readonly jobs?: number
   /** `--runtime`. */
   readonly runtime?: string
+  readonly limits: StepLimits
   readonly stdoutIsTerminal: boolean
 }
 

@@ -65,7 +65,10 @@ function rewriteBooleans(argv: readonly string[], command: Command): string[] {
       ? command.options.find((o) => o.long === flag || o.short === flag)
       : undefined
     const takesValue = option !== undefined && (option.required || option.optional)
-    if (option === undefined || takesValue) {
+    if (takesValue && equals === 2 && flag === option.short) {
+      // pflag's `-m=64m`, of which commander would take `=64m`.
+      out.push(flag, arg.slice(equals + 1))
+    } else if (option === undefined || takesValue) {
       out.push(arg)
       if (takesValue && equals === -1 && i + 1 < argv.length) out.push(argv[++i] ?? '')
     } else if (equals === -1) {

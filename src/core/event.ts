@@ -31,6 +31,14 @@ export type BuildEvent =
   | { readonly type: 'op-cached'; readonly step: StepId; readonly by: 'definition' | 'content' | 'implied' }
   | { readonly type: 'op-missed'; readonly step: StepId; readonly reasons: readonly MissReason[] }
   | { readonly type: 'op-failed'; readonly step: StepId; readonly error: ErrorJson }
+  | {
+      /** What the process of a step used, all that it started included; before the step's end. */
+      readonly type: 'usage'
+      readonly step: StepId
+      readonly wallMs: number
+      readonly cpuMs: number
+      readonly peakMemoryBytes: number
+    }
   | { readonly type: 'task-started'; readonly step: StepId; readonly title: string }
   | { readonly type: 'task-finished'; readonly step: StepId }
   | { readonly type: 'task-failed'; readonly step: StepId; readonly error: ErrorJson }

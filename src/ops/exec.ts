@@ -3,9 +3,11 @@
 import { StringDecoder } from 'node:string_decoder'
 import { digestOfJson } from '../core/canonical-json.ts'
 import type { Context } from '../core/context.ts'
+import { formatDuration } from '../core/duration.ts'
 import { invariant, SlipwayError } from '../core/error.ts'
 import type { StepId } from '../core/event.ts'
 import type { ExecMount, OpNote, OpOf } from '../graph/op.ts'
+import { formatMemory, type Resources } from '../sandbox/resources.ts'
 import type { Exit, Mount, ProcessSpec, RootFs, Sandbox } from '../sandbox/types.ts'
 import type { Snapshotter } from '../snapshot/types.ts'
 import type { LayerRef, OpDriver, Result } from '../solve/types.ts'
@@ -19,14 +21,17 @@ export interface ExecDependencies {
   readonly sandbox: Sandbox
   /** Size of /dev/shm of every process; part of no key. */
   readonly shmSizeBytes?: number
+  /** Limits for the processes of each step, and how long one may run; part of no key. */
+  readonly resources?: Resources
+  readonly cgroupParent?: string
+  readonly timeoutMs?: number
   /** What becomes of steps that fail; without it nothing is kept of them. */
   readonly failures?: FailureKeeper
 }
 
 /** The driver of exec ops; the result is the root's layers and one new layer. Throws ERR_PROCESS_EXIT (data.exitCode). */
 export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'>> {
-  const { snapshotter, layers, sandbox, shmSizeBytes, failures } = dependencies
-  const limits = shmSizeBytes === undefined ? {} : { shmSizeBytes }
+  const { snapshotter, layers, failures } = dependencies
   return {
     async run(op, inputs, note, cx) {
       const root = rootLayers(op, inputs)
@@ -35,20 +40,58 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
       const { lower, upper, work } = active
       using log = openStepLog(`${work}/log`)
       const output = decodeOutput(digestOfJson(op), cx, log)
-      const exit = await sandbox.run(
-        { ...processSpec(op, note, { lower, upper, work }), ...limits },
-        { output: output.write, drained: () => cx.drained?.(), stdio: 'pipe' },
-        cx,
-      )
-      output.end()
-      cx.signal.throwIfAborted()
-      if (exit.code !== 0) {
-        const error = exitError(op, exit)
+      const spec = { ...processSpec(op, note, { lower, upper, work }), ...limitsOf(dependencies) }
+      const error = await runStep(dependencies, { op, spec, output }, cx)
+      if (error !== undefined) {
         const kept = await failures?.keep({ op, inputs, note, active, log, error }, cx)
         throw kept === undefined ? error : withData(error, kept)
       }
       return [...root, snapshotLayer(await active.commit(), cx)]
     },
+  }
+}
+
+function limitsOf({ shmSizeBytes, resources, cgroupParent }: ExecDependencies): Partial<ProcessSpec> {
+  return {
+    ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
+    ...(resources === undefined ? {} : { resources }),
+    ...(cgroupParent === undefined ? {} : { cgroupParent }),
+  }
+}
+
+interface StepRun {
+  readonly op: OpOf<'exec'>
+  readonly spec: ProcessSpec
+  readonly output: StepOutput
+}
+
+/** Runs the process to its end; how it failed, unless it did not. Throws when that is not the step's fault. */
+async function runStep(
+  { sandbox, timeoutMs }: ExecDependencies,
+  { op, spec, output }: StepRun,
+  cx: Context,
+): Promise<SlipwayError | undefined> {
+  const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
+  const signal = timeout === undefined ? cx.signal : AbortSignal.any([cx.signal, timeout])
+  const io = { output: output.write, drained: () => cx.drained?.(), stdio: 'pipe' } as const
+  try {
+    const exit = await sandbox.run(spec, io, { ...cx, signal })
+    output.end()
+    cx.signal.throwIfAborted()
+    const step = digestOfJson(op)
+    if (exit.usage !== undefined) cx.emit({ type: 'usage', step, ...exit.usage })
+    if (exit.code !== 0) return exitError(spec, exit)
+    // The step may have taken no notice of it, its reader should.
+    if (exit.outOfMemory === true) {
+      const text = `[slipway] a process of this step was killed: ${outOfMemory(spec)}\n`
+      cx.emit({ type: 'log', step, stream: 'stderr', text })
+    }
+    return undefined
+  } catch (thrown) {
+    cx.signal.throwIfAborted()
+    if (timeout?.aborted !== true) throw thrown
+    output.end()
+    return timeoutError(spec, timeoutMs ?? 0)
   }
 }
 
@@ -94,12 +137,13 @@ function nameOf(variable: string): string {
   return equals === -1 ? variable : variable.slice(0, equals)
 }
 
+interface StepOutput {
+  write(stream: 'stdout' | 'stderr', chunk: Buffer): void
+  end(): void
+}
+
 /** Turns chunks into `log` events and the step's log; a character split between two chunks of a stream is kept whole. */
-function decodeOutput(
-  step: StepId,
-  cx: Context,
-  log: StepLog,
-): { write(stream: 'stdout' | 'stderr', chunk: Buffer): void; end(): void } {
+function decodeOutput(step: StepId, cx: Context, log: StepLog): StepOutput {
   const decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') }
   const emit = (stream: 'stdout' | 'stderr', text: string): void => {
     if (text === '') return
@@ -114,12 +158,36 @@ function decodeOutput(
   }
 }
 
-function exitError(op: OpOf<'exec'>, exit: Exit): SlipwayError {
-  // JSON's quoting keeps the message on one line, as Go's %q does in BuildKit's text.
-  const process = JSON.stringify(op.args.join(' '))
+/** JSON's quoting keeps the message on one line, as Go's %q does in BuildKit's text. */
+function unsuccessful({ args }: ProcessSpec): string {
+  return `process ${JSON.stringify(args.join(' '))} did not complete successfully`
+}
+
+function timeoutError(spec: ProcessSpec, timeoutMs: number): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_STEP_TIMEOUT',
+    message: `${unsuccessful(spec)}: it was ended when the time of a step (${formatDuration(timeoutMs)}) was over`,
+    data: { timeoutMs },
+  })
+}
+
+function outOfMemory({ resources }: ProcessSpec): string {
+  return `out of memory (limit ${formatMemory(resources?.memoryBytes ?? 0)})`
+}
+
+function exitError(spec: ProcessSpec, exit: Exit): SlipwayError {
+  const failure = `${unsuccessful(spec)}: exit code: ${exit.code}`
+  if (exit.outOfMemory === true) {
+    return new SlipwayError({
+      code: 'ERR_PROCESS_OOM',
+      message: `${failure}: the step was killed: ${outOfMemory(spec)}`,
+      hint: 'raise --memory',
+      data: { exitCode: exit.code, limitBytes: spec.resources?.memoryBytes },
+    })
+  }
   return new SlipwayError({
     code: 'ERR_PROCESS_EXIT',
-    message: `process ${process} did not complete successfully: exit code: ${exit.code}`,
+    message: failure,
     data: {
       exitCode: exit.code,
       ...(exit.signal === undefined ? {} : { signal: exit.signal }),

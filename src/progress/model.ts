@@ -31,6 +31,8 @@ export interface StepState {
   readonly gauges: Map<string, Gauge>
   /** The last lines of output, oldest first, at most `keptLines`. */
   readonly lines: LogLine[]
+  /** Of a process, once it has ended. */
+  usage?: { readonly cpuMs: number; readonly peakMemoryBytes: number }
   /** The line that is still being written, as far as it has come; empty when there is none. */
   unfinished: string
 }
@@ -94,6 +96,11 @@ export class Model {
       case 'op-failed':
       case 'task-failed':
         return this.#close(event, ms, canceledCodes.has(event.error.code) ? 'canceled' : 'failed')
+      case 'usage': {
+        const state = this.#open(event.step, ms)
+        state.usage = { cpuMs: event.cpuMs, peakMemoryBytes: event.peakMemoryBytes }
+        return { state, lines: [] }
+      }
       case 'log': {
         const state = this.#open(event.step, ms)
         return { state, lines: this.#addText(state, event.stream, event.text, ms) }

@@ -1,7 +1,7 @@
 // The line-by-line view for logs and CI: BuildKit's `#n` format, every line of output kept.
 import type { TimedEvent } from '../core/event.ts'
 import { formatFindings } from './findings.ts'
-import { formatDuration, formatGauge } from './format.ts'
+import { formatBytes, formatDuration, formatGauge } from './format.ts'
 import { type Gauge, Model, printable, type StepState } from './model.ts'
 import { formatRecap } from './recap.ts'
 import type { Output, View } from './types.ts'
@@ -59,7 +59,7 @@ export function plainView(output: Output): View {
         break
       case 'op-finished':
       case 'task-finished':
-        line(state, `DONE ${formatDuration((state.endedMs ?? 0) - state.startedMs)}`)
+        line(state, `DONE ${formatDuration((state.endedMs ?? 0) - state.startedMs)}${usageOf(state)}`)
         break
       case 'op-failed':
       case 'task-failed':
@@ -85,4 +85,12 @@ export function plainView(output: Output): View {
       if (left) output.write(left)
     },
   }
+}
+
+/** A shorter step says nothing about what a build costs. */
+const leastToldMs = 1000
+
+function usageOf({ usage, startedMs, endedMs = 0 }: StepState): string {
+  if (usage === undefined || endedMs - startedMs < leastToldMs) return ''
+  return ` (CPU ${formatDuration(usage.cpuMs)}, memory ${formatBytes(usage.peakMemoryBytes)})`
 }

@@ -2,7 +2,8 @@
 import { textOf } from '../core/byte-string.ts'
 import type { Context } from '../core/context.ts'
 import { type HelperProcess, type StatusLine, spawnHelper } from '../sys/helper-process.ts'
-import type { Native } from '../sys/native.ts'
+import type { Cgroup } from './cgroup/open.ts'
+import { type LimitOptions, limiter } from './limited.ts'
 import { networkFiles } from './network-files.ts'
 import {
   encodeConfig,
@@ -13,19 +14,19 @@ import {
 import { sandboxError } from './sandbox-error.ts'
 import type { Exit, ProcessIo, ProcessSpec, Sandbox } from './types.ts'
 
-export interface NativeSandboxOptions {
-  readonly native: Native
+export interface NativeSandboxOptions extends LimitOptions {
   /** How long a canceled process may take to end by itself after SIGTERM; 1 s if absent. */
   readonly graceMs?: number
 }
 
 /** A sandbox of Linux namespaces made by the native helper. Needs root (or CAP_SYS_ADMIN) and Linux 5.12. */
 export function nativeSandbox(options: NativeSandboxOptions): Sandbox {
+  const limited = limiter(options)
   return {
     async run(spec, io, cx) {
       cx.signal.throwIfAborted()
       const mounts = [...(await networkFiles(spec)), ...spec.mounts]
-      return await runHelper({ ...spec, mounts }, io, { ...options, cx })
+      return await limited(spec, (cgroup) => runHelper({ ...spec, mounts }, io, { ...options, cx, cgroup }))
     },
   }
 }
@@ -34,6 +35,8 @@ export interface HelperRun extends NativeSandboxOptions {
   readonly cx: Context
   /** An OCI runtime that is to make the container. */
   readonly runtime?: RuntimeUse
+  /** Where the process runs. */
+  readonly cgroup?: Cgroup | undefined
 }
 
 /** What the helper found in the image before a runtime comes to it. */
@@ -57,14 +60,16 @@ export interface RuntimeUse {
 export async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun): Promise<Exit> {
   const stdio = io.stdio ?? 'pipe'
   // Before anything runs: what cannot be encoded must leave no helper behind that waits for it.
-  const request = encodeRunRequest(spec, { stdio, ...(await requestOptions(spec, run)) })
+  const options = { stdio, cgroups: run.cgroup?.paths ?? [], ...(await requestOptions(spec, run)) }
+  const request = encodeRunRequest(spec, options)
   const killed = new AbortController()
+  const startedMs = performance.now()
   let exit: Exit | undefined
   const helper = spawnHelper(run.native, 'run', {
     signal: killed.signal,
     stdio: stdio === 'inherit' ? ['inherit', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
     onStatus(line) {
-      exit = exitOf(line) ?? exit
+      exit = exitOf(line, performance.now() - startedMs) ?? exit
       if (line.prepared !== undefined && run.runtime !== undefined) {
         const prepared = line.prepared as Prepared
         helper.request.end(encodeConfig(run.runtime.config({ ...prepared, home: textOf(prepared.home) })))
@@ -79,8 +84,13 @@ export async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun
     else helper.request.write(request)
     const [end] = await Promise.all([helper.ended, drained])
     run.cx.signal.throwIfAborted()
-    if (exit === undefined || end.code !== 0) throw sandboxError(end)
-    return exit
+    const outOfMemory = (run.cgroup?.oomKills() ?? 0) > 0
+    if (exit === undefined || end.code !== 0) {
+      // The kernel may have chosen process 1, and everything went with it.
+      if (outOfMemory && end.failure?.kind === 'killed') return { code: 137, signal: 9, outOfMemory }
+      throw sandboxError(end)
+    }
+    return { ...inCgroup(exit, run.cgroup), ...(outOfMemory ? { outOfMemory } : {}) }
   } finally {
     stopCanceling()
   }
@@ -146,8 +156,22 @@ async function forwardOutput({ child }: HelperProcess, io: ProcessIo, signal: Ab
   await Promise.all(closed)
 }
 
-function exitOf(line: StatusLine): Exit | undefined {
-  const exit = line.exit as { readonly code: number; readonly signal?: number } | undefined
-  if (exit === undefined) return undefined
-  return { code: exit.code, ...(exit.signal === undefined ? {} : { signal: exit.signal }) }
+function exitOf(line: StatusLine, wallMs: number): Exit | undefined {
+  const exit = line.exit as Readonly<Record<string, number | undefined>> | undefined
+  if (exit?.code === undefined) return undefined
+  const { code, signal, user_us: user, system_us: system, max_rss_kib: rss } = exit
+  return {
+    code,
+    ...(signal === undefined ? {} : { signal }),
+    ...(user === undefined || system === undefined || rss === undefined
+      ? {}
+      : { usage: { wallMs, cpuMs: (user + system) / 1000, peakMemoryBytes: rss * 1024 } }),
+  }
+}
+
+/** The cgroup knows what all processes had together. */
+function inCgroup(exit: Exit, cgroup: Cgroup | undefined): Exit {
+  const peakMemoryBytes = cgroup?.peakMemoryBytes()
+  if (exit.usage === undefined || peakMemoryBytes === undefined) return exit
+  return { ...exit, usage: { ...exit.usage, peakMemoryBytes } }
 }

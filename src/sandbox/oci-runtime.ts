@@ -5,6 +5,7 @@ import { readFileSync, statfsSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { SlipwayError } from '../core/error.ts'
 import { askRuntime, findRuntime, type Runtime, runtimeError } from './find-runtime.ts'
+import { isLimited, limiter } from './limited.ts'
 import { type NativeSandboxOptions, type Prepared, runHelper } from './native-sandbox.ts'
 import { networkFiles } from './network-files.ts'
 import { ociConfig } from './oci-bundle.ts'
@@ -26,6 +27,7 @@ export interface OciSandboxOptions extends NativeSandboxOptions {
 export function ociSandbox(options: OciSandboxOptions): Sandbox {
   const program = findRuntime(options.runtime, options.path)
   const cgroups = openRuntimeCgroups(options.directory, options.native)
+  const limited = limiter(options)
   let asked: Promise<Runtime> | undefined
   return {
     async run(spec, io, cx) {
@@ -35,23 +37,31 @@ export function ociSandbox(options: OciSandboxOptions): Sandbox {
       const mounts = [...(await networkFiles(spec)), ...spec.mounts]
       const id = `slipway-${randomBytes(8).toString('hex')}`
       // crun can be told to leave cgroups alone; runc insists on one of its own, which then has to go.
-      await using cgroup = isCrun ? undefined : await cgroups.name(id)
+      await using named = isCrun ? undefined : await cgroups.name(id)
+      if (!isCrun && isLimited(spec)) throw limitsNotKept(program)
       const held = holdErrors(io)
       try {
-        return await runHelper({ ...spec, mounts }, held.io, {
-          ...options,
-          cx,
-          runtime: {
-            commands: commandsFor(program, isCrun ? ['--cgroup-manager=disabled'] : [], id, spec),
-            config: (prepared) => configFor(spec, prepared, cgroup?.path),
-            onStarted: held.release,
-          },
-        })
+        const runtime = {
+          commands: commandsFor(program, isCrun ? ['--cgroup-manager=disabled'] : [], id, spec),
+          config: (prepared: Prepared) => configFor(spec, prepared, named?.path),
+          onStarted: held.release,
+        }
+        return await limited(spec, (cgroup) =>
+          runHelper({ ...spec, mounts }, held.io, { ...options, cx, runtime, cgroup }),
+        )
       } catch (thrown) {
         throw explained(thrown, program, held.text())
       }
     },
   }
+}
+
+function limitsNotKept(program: string): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_LIMIT_UNSUPPORTED',
+    message: `limit a step run by ${program}: it moves every container into a cgroup of its own making`,
+    hint: 'use --runtime=crun, or leave --runtime out',
+  })
 }
 
 /** Bundle and state are on the private file system that the helper mounts below the work directory. */

@@ -18,6 +18,7 @@ const opcodes = {
   config: 11,
   filter: 12,
   limit: 13,
+  cgroup: 14,
 } as const
 
 type Field = string | Uint8Array | number | bigint
@@ -25,6 +26,8 @@ type Field = string | Uint8Array | number | bigint
 export interface RunRequestOptions {
   /** As in ProcessIo. */
   readonly stdio: 'pipe' | 'inherit'
+  /** Directories of cgroups that the container joins. */
+  readonly cgroups?: readonly string[]
   /** The system call filter, as struct sock_filter; an insecure process has none, a runtime makes its own. */
   readonly filter?: Uint8Array
   /** The commands of an OCI runtime that is to make the container. The helper asks for its config.json later. */
@@ -43,7 +46,10 @@ export function encodeConfig(config: string): Buffer {
 }
 
 /** The whole request for `spec`. */
-export function encodeRunRequest(spec: ProcessSpec, { stdio, runtime, filter }: RunRequestOptions): Buffer {
+export function encodeRunRequest(
+  spec: ProcessSpec,
+  { stdio, cgroups = [], runtime, filter }: RunRequestOptions,
+): Buffer {
   const records: Buffer[] = []
   const add = (opcode: number, ...fields: Field[]): void => {
     records.push(encodeRecord(opcode, fields))
@@ -70,6 +76,7 @@ export function encodeRunRequest(spec: ProcessSpec, { stdio, runtime, filter }: 
     const [opcode, ...fields] = mountFields(mount)
     add(opcode, posix.resolve('/', mount.target), ...fields)
   }
+  for (const directory of cgroups) add(opcodes.cgroup, directory)
   for (const argument of runtime?.create ?? []) add(opcodes.runtimeCreate, argument)
   for (const argument of runtime?.start ?? []) add(opcodes.runtimeStart, argument)
   add(opcodes.end)

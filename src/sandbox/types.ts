@@ -1,5 +1,6 @@
 // What a build container is (terms of the OCI runtime-spec), independent of what starts it.
 import type { Context } from '../core/context.ts'
+import type { Resources, Usage } from './resources.ts'
 
 export interface RootFs {
   /** Layer directories, bottom first; empty for scratch. */
@@ -62,6 +63,10 @@ export interface ProcessSpec {
   readonly shmSizeBytes?: number
   /** In the place of the limits that every process has (rlimits.ts). */
   readonly rlimits?: readonly Rlimit[]
+  /** Limits for all its processes together. */
+  readonly resources?: Resources
+  /** The cgroup, as a path from the root of every hierarchy, below which it gets one of its own. */
+  readonly cgroupParent?: string
 }
 
 export interface ProcessIo {
@@ -77,6 +82,10 @@ export interface ProcessIo {
 export interface Exit {
   readonly code: number
   readonly signal?: number
+  /** What everything it ran used; absent where the sandbox cannot tell. */
+  readonly usage?: Usage
+  /** The kernel killed a process of it because memory was limited. */
+  readonly outOfMemory?: true
 }
 
 export interface Sandbox {

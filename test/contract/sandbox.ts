@@ -27,7 +27,9 @@ export interface SandboxCase {
 }
 
 export interface Ran {
+  /** Without its usage. */
   readonly exit: Exit
+  readonly usage: Exit['usage']
   readonly out: string
   readonly err: string
   readonly upper: string
@@ -49,7 +51,7 @@ export async function runIn(layers: Layers, sandbox: Sandbox, changes: Changes):
   const { upper, work } = layers.writable()
   const chunks: Record<'stdout' | 'stderr', Buffer[]> = { stdout: [], stderr: [] }
   const { lower, script, signal, ...spec } = changes
-  const exit = await sandbox.run(
+  const { usage, ...exit } = await sandbox.run(
     {
       root: { lower: lower ?? [layers.base], upper, work },
       args: ['/bin/sh', '-c', script ?? 'true'],
@@ -67,7 +69,7 @@ export async function runIn(layers: Layers, sandbox: Sandbox, changes: Changes):
     testContext(signal),
   )
   const [out, err] = [Buffer.concat(chunks.stdout).toString(), Buffer.concat(chunks.stderr).toString()]
-  return { exit, out, err, upper }
+  return { exit, usage, out, err, upper }
 }
 
 /** Registers the suite for one implementation. */
@@ -98,6 +100,15 @@ export function describeSandbox(name: string, { sandbox, missing, lacks = [] }: 
         expect((await script('exit 0')).exit).toEqual({ code: 0 })
         expect((await script('exit 42')).exit).toEqual({ code: 42 })
         expect((await script('exit 127')).exit).toEqual({ code: 127 })
+      })
+      test('what it used is told, or nothing is', async () => {
+        const { usage } = await script('i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.1')
+        if (usage === undefined) return
+        expect(usage.wallMs).toBeGreaterThan(100)
+        expect(usage.cpuMs).toBeGreaterThan(0)
+        expect(usage.cpuMs).toBeLessThan(usage.wallMs)
+        expect(usage.peakMemoryBytes).toBeGreaterThan(100_000)
+        expect(usage.peakMemoryBytes).toBeLessThan(100 << 20)
       })
       test('a signal is 128 plus its number', async () => {
         expect((await script('kill -9 $$')).exit).toEqual({ code: 137, signal: 9 })

@@ -132,7 +132,9 @@ describe.skipIf(lacking !== undefined)(`slipway-helper run${needs}`, () => {
     await waitFor(() => sleepers('8895') === 1)
     child.kill('SIGTERM')
     await new Promise((resolve) => child.once('exit', resolve))
-    expect(readFileSync(status, 'utf8')).toBe('{"started":true}\n{"exit":{"code":143,"signal":15}}\n')
+    expect(readFileSync(status, 'utf8')).toMatch(
+      /^\{"started":true}\n\{"exit":\{"code":143,"signal":15,"user_us":\d+,"system_us":\d+,"max_rss_kib":\d+}}\n$/,
+    )
   })
 
   test.skipIf(missing('script') !== undefined)(
@@ -159,7 +161,9 @@ describe.skipIf(lacking !== undefined)(`slipway-helper run${needs}`, () => {
       terminal.stdin.write('typed\n')
       await new Promise((resolve) => terminal.once('close', resolve))
       expect(seen.replace(/\r/g, '')).toMatch(/^on-a-terminal\n\^Cinterrupted\n(typed\n)?got typed\n/)
-      expect(readFileSync(status, 'utf8')).toBe('{"started":true}\n{"exit":{"code":5}}\n')
+      expect(readFileSync(status, 'utf8')).toMatch(
+        /^\{"started":true}\n\{"exit":\{"code":5,"user_us":\d+,"system_us":\d+,"max_rss_kib":\d+}}\n$/,
+      )
     },
   )
 

@@ -3,8 +3,10 @@
 import { join, resolve } from 'node:path'
 import { Option } from 'commander'
 import type { Called } from '../../app/call/call.ts'
+import type { Deadline } from '../../app/limits.ts'
 import type { BuildRequest } from '../../app/request.ts'
 import type { BuildReport } from '../../build.ts'
+import type { Context } from '../../core/context.ts'
 import { countErrors } from '../../core/diagnostic.ts'
 import { SlipwayError } from '../../core/error.ts'
 import { type ProgressMode, progressModes } from '../../progress/view.ts'
@@ -18,6 +20,7 @@ import {
   unsupported,
   usageError,
 } from '../command.ts'
+import { buildTimeoutMs, defineLimitFlags, type LimitFlags, limitsFrom } from '../limit-flags.ts'
 import { openFailedShell, wantsShell } from '../on-error.ts'
 import type { CommandPage } from '../page.ts'
 import { hostOptions, requireRoot, stateRoot } from '../paths.ts'
@@ -27,7 +30,7 @@ import { openSession } from '../session.ts'
 import { sshFlag } from '../ssh-flag.ts'
 import { ulimits } from '../ulimit.ts'
 
-interface Flags {
+interface Flags extends LimitFlags {
   readonly file?: string
   readonly tag?: readonly string[]
   readonly output?: readonly string[]
@@ -126,10 +129,10 @@ function defineFlags(command: DockerCommand): void {
     .option('--cache-from <spec>', 'not supported yet', unsupported('--cache-from', later))
     .option('--cache-to <spec>', 'not supported yet', unsupported('--cache-to', later))
     .option('--ulimit <name=soft[:hard]>', 'resource limit of RUN, such as nofile=1024:4096', collect)
-    .option('--cgroup-parent <path>', 'not supported yet', unsupported('--cgroup-parent', later))
     .option('--builder <name>', 'not supported', unsupported('--builder', 'slipway has no builder instances'))
     .option('--call <method>', 'build, check, outline or targets; ,format=json for programs', 'build')
     .option('--check', 'report what the build checks find, build nothing: --call=check')
+  defineLimitFlags(command)
   for (const flags of withoutEffect) {
     const option = new Option(flags, 'accepted for compatibility, no effect').hideHelp()
     command.addOption(option)
@@ -140,19 +143,7 @@ function defineFlags(command: DockerCommand): void {
 }
 
 /** What docker's older builder did and BuildKit does not; docker hides these flags too. */
-const withoutEffect = [
-  '--compress',
-  '--squash',
-  '--isolation <technology>',
-  '--security-opt <option>',
-  '-m, --memory <bytes>',
-  '--memory-swap <bytes>',
-  '-c, --cpu-shares <number>',
-  '--cpu-period <number>',
-  '--cpu-quota <number>',
-  '--cpuset-cpus <list>',
-  '--cpuset-mems <list>',
-]
+const withoutEffect = ['--compress', '--squash', '--isolation <technology>', '--security-opt <option>']
 
 function offOnly(flag: string): (value: string) => void {
   return (value) => {
@@ -180,6 +171,7 @@ async function runBuild(path: string, flags: Flags, progress: ProgressMode): Pro
   if (asked !== undefined) return runCall(asked, request, flags, progress)
   requireRoot('build an image')
   const shell = wantsShell(flags.onError)
+  const timeoutMs = buildTimeoutMs(flags)
   prepareResultFiles(flags)
   const epoch = request.buildArgs.SOURCE_DATE_EPOCH
   const session = await openSession({
@@ -188,15 +180,16 @@ async function runBuild(path: string, flags: Flags, progress: ProgressMode): Pro
     ...(epoch === undefined || epoch === '' ? {} : { epoch: wholeSeconds(epoch) }),
   })
   let report: BuildReport
+  using time = timeoutMs === undefined ? undefined : await openDeadline(session.cx, timeoutMs)
   try {
     const { build } = await import('../../build.ts')
-    report = await build(request, hostOptions(), session.cx)
+    report = await build(request, hostOptions(), time?.cx ?? session.cx)
   } catch (thrown) {
     session.finish()
     const interruptedBy = session.interruptedBy()
     if (interruptedBy === undefined) {
       if (shell) await openFailedShell(thrown, request, session.cx)
-      throw buildFailure(thrown)
+      throw buildFailure(time?.error() ?? thrown)
     }
     process.stderr.write('ERROR: build interrupted\n')
     return interruptedBy
@@ -210,6 +203,11 @@ async function runBuild(path: string, flags: Flags, progress: ProgressMode): Pro
   writeResultFiles(flags, report)
   if (progress === 'quiet' && report.imageId) process.stdout.write(`${report.imageId}\n`)
   return 0
+}
+
+async function openDeadline(cx: Context, timeoutMs: number): Promise<Deadline> {
+  const { deadline } = await import('../../app/limits.ts')
+  return deadline(cx, timeoutMs)
 }
 
 async function runCall(
@@ -282,6 +280,7 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     secrets: (flags.secret ?? []).map(secretFlag),
     allow: (flags.allow ?? []).map((name) => oneOf('--allow', name, entitlements)),
     noCache: flags.cache ? flags.cacheFilter : 'all',
+    limits: limitsFrom(flags),
     pull: flags.pull === true,
     stdoutIsTerminal: process.stdout.isTTY === true,
     ulimits: ulimits(flags.ulimit ?? []),

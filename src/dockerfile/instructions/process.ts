@@ -1,9 +1,9 @@
 // What a container runs: CMD, ENTRYPOINT, SHELL, HEALTHCHECK.
 import { nearest } from '../../core/diagnostic.ts'
+import { parseDuration } from '../../core/duration.ts'
 import type { Cmd, Entrypoint, Healthcheck, Shell } from '../ast.ts'
 import { isBlank, nextBlank } from '../characters.ts'
 import { readCommand } from '../command.ts'
-import { parseDuration } from '../duration.ts'
 import { type Flags, flagsOf, readFlags } from '../flags.ts'
 import { commonOf, type InstructionText, missingArgument } from '../instruction-text.ts'
 import { spanIn } from '../logical-line.ts'

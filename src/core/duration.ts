@@ -51,3 +51,15 @@ function partOf(decimals: string, unit: bigint): bigint {
   }
   return BigInt(Math.trunc(Number(value) * (Number(unit) / scale)))
 }
+
+/** `1h30m`, `90s`, `250ms`: a duration in whole milliseconds, as it would be typed. */
+export function formatDuration(ms: number): string {
+  if (ms < 1000 || ms % 1000 !== 0) return `${ms}ms`
+  const seconds = ms / 1000
+  const parts = [
+    [Math.floor(seconds / 3600), 'h'],
+    [Math.floor((seconds % 3600) / 60), 'm'],
+    [seconds % 60, 's'],
+  ] as const
+  return parts.map(([count, unit]) => (count === 0 ? '' : `${count}${unit}`)).join('')
+}

@@ -1,6 +1,6 @@
 // Durations as Go reads them, down to its order of mistakes.
 import { expect, test } from 'vitest'
-import { parseDuration } from '../../src/dockerfile/duration.ts'
+import { parseDuration } from '../../src/core/duration.ts'
 
 test.each<[string, number]>([
   ['0', 0],
