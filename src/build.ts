@@ -107,7 +107,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
     sync: () => host.snapshotter.flush(),
   })
   try {
-    const jobs = request.jobs ?? options.cpus
+    const jobs = request.jobs ?? defaultJobs(options.cpus)
     const result = await solve(graph, target.root, { cache, drivers, cx, jobs })
     const made = await exportBuild({ outputs, target, result, layers, host, epoch: target.epoch }, cx)
     await hostFailedStates(host).forget(buildName)
@@ -116,6 +116,11 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
     // Steps that ended well stay known although a later one failed.
     await cache.flush()
   }
+}
+
+/** More than there are CPUs: steps wait for networks and disks, too, and those that compute share what there is. */
+function defaultJobs(cpus: number): number {
+  return Math.max(8, 2 * cpus)
 }
 
 /** What earlier builds of the same are found by. */

@@ -17,7 +17,7 @@ export interface SolveOptions {
   readonly cache: Cache
   readonly drivers: Drivers
   readonly cx: Context
-  /** How many ops run at the same time; usually the number of CPUs. */
+  /** How many ops run at the same time. */
   readonly jobs: number
 }
 

@@ -108,7 +108,7 @@ function defineFlags(command: DockerCommand): void {
     .option('--ssh <agent>', 'SSH agent that git may use: default[=SOCKET]', collect)
     .option('--shm-size <bytes>', 'size of /dev/shm of RUN')
     .option('--runtime <name>', 'OCI runtime for RUN: crun, runc or a path (default: slipway brings its own)')
-    .option('-j, --jobs <count>', 'steps run at the same time (default: number of CPUs)')
+    .option('-j, --jobs <count>', 'steps run at the same time (default: twice the CPUs, at least 8)')
     .option('--progress <mode>', progressModes.join(', '), process.env.BUILDKIT_PROGRESS || 'auto')
     .option('-q, --quiet', "print only the image's ID")
     .option('--on-error <action>', 'shell: open a shell where a RUN failed')
