@@ -27,11 +27,11 @@ export async function largeLayer({ work, registry, slipway }) {
 }
 
 /** The kernel's high-water marks of a process and its children, added up. */
-async function peak(argv, env) {
+export async function peak(argv, env) {
   const child = spawn(argv[0], argv.slice(1), { stdio: ['ignore', 'ignore', 'pipe'], env })
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (text) => {
-    stderr += text
+    stderr = (stderr + text).slice(-10_000)
   })
   const marks = new Map()
   let ended

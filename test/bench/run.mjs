@@ -9,6 +9,7 @@ import { largeFile } from './language.mjs'
 import { largeLayer } from './memory.mjs'
 import { buildah, docker, registry, run, slipway } from './peers.mjs'
 import { rows } from './rows.mjs'
+import { logThroughput, overlap, stepOverhead } from './steps.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -118,6 +119,36 @@ async function startUp(us) {
   return lines
 }
 
+async function steps(surroundings) {
+  const { us, peers } = surroundings
+  const costs = stepOverhead(surroundings)
+  const ms = (name) => `${costs[name].toFixed(1)} ms`
+  const lines = [
+    `One more \`RUN true\`: ${[...peers.map(({ name }) => name), 'unshare'].map((name) => `${name} ${ms(name)}`).join(', ')}.`,
+  ]
+  for (const [other, goal] of [
+    ['unshare', 3],
+    ['docker', 0.2],
+  ]) {
+    if (costs[other] === undefined) continue
+    const ratio = costs[us.name] / costs[other]
+    const name = `one more RUN true by ${other}`
+    lines.push(`${name}: ${ratio.toFixed(2)} × (${judge(name, ratio, goal, ' ×')})`)
+  }
+  const { waiting, computing } = overlap({ ...surroundings, cpus: availableParallelism() })
+  for (const [what, ratio, goal] of [
+    ['8 stages that wait', waiting, 1.3],
+    ['8 stages that compute', computing, 1.3],
+  ]) {
+    lines.push(`${what}: ${ratio.toFixed(2)} × the ideal (${judge(what, ratio, goal, ' ×')})`)
+  }
+  const { speed, lost, memory } = await logThroughput(surroundings)
+  lines.push(
+    `Output of a step: ${speed.toFixed(0)} MB/s (${judge('time of a step with 100 MB of output', 100 / speed, 1, ' s')}), ${lost} lines lost (${judge('lines lost', lost, 0, '')}), peak memory ${memory} MB (${judge('memory of output', memory, 200, ' MB')})`,
+  )
+  return lines
+}
+
 async function main() {
   const reg = await registry(work)
   cleanups.push(reg.stop)
@@ -157,6 +188,7 @@ async function main() {
     table.push(line)
     say(line, ...further)
   }
+  if (isWanted('run true')) say(...(await steps({ work, base, us, peers: present })))
   if (isWanted('memory')) {
     const peaks = await largeLayer({ work, registry: reg.host, slipway: us })
     const cells = Object.entries(peaks).map(([what, mb]) => `${what} ${mb} MB`)
