@@ -1,5 +1,5 @@
 // Snapshots as plain directories for overlayfs: `snapshots/<id>/fs` when committed, `active/<random>/{fs,work}`
-// while being made. Nothing is mounted here. Other processes work in the same directories at the same time.
+// while being made, with `active/<random>.lock` held. Nothing is mounted here. Other processes work in the same directories at the same time.
 // The few calls of a step are made on this thread: each is far cheaper than a trip to libuv's pool.
 import { randomBytes } from 'node:crypto'
 import type { Stats } from 'node:fs'
@@ -174,7 +174,9 @@ class Overlay implements OverlaySnapshotter {
 
   async #sweepActive(): Promise<void> {
     const { active } = this.#directories
-    for (const name of await onDisk('list', active, () => readdir(active))) {
+    const found = await onDisk('list', active, () => readdir(active))
+    // A process may have died when it had no more than the lock.
+    for (const name of new Set(found.map((file) => file.replace(/\.lock$/, '')))) {
       const lock = await tryLock(this.#lockPath(name), { native: this.#native })
       if (lock !== undefined)
         await this.#discard({ path: `${active}/${name}`, name, lock, isReleased: false })
@@ -265,7 +267,7 @@ class Overlay implements OverlaySnapshotter {
   }
 
   #lockPath(name: string): string {
-    return `${this.#directories.locks}/active-${name}`
+    return `${this.#directories.active}/${name}.lock`
   }
 }
 
