@@ -19,7 +19,7 @@ import { type Docker, dockerdMissing, startDocker } from './support/docker.ts'
 import { repository, type Workspace, workspace } from './support/slipway.ts'
 
 const lacking = containersMissing() ?? dockerdMissing()
-const table = join(repository, 'fixtures/sandbox/forbidden.txt')
+const table = join(repository, `fixtures/sandbox/forbidden-${process.arch}.txt`)
 
 describe.skipIf(lacking !== undefined)(
   `a step's profile beside docker's${lacking ? ` (needs ${lacking})` : ''}`,
