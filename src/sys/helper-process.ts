@@ -82,10 +82,16 @@ function watch(
       resolve({ ...exit, ...(failure === undefined ? {} : { failure }) })
     }
     readLines(status, (text) => {
-      const line = JSON.parse(text) as StatusLine
-      if (line.failed === undefined) onStatus(line)
-      // A process above the one that failed may have something to say about that, too.
-      else failure ??= line.failed as HelperFailure
+      try {
+        const line = JSON.parse(text) as StatusLine
+        if (line.failed === undefined) onStatus(line)
+        // A process above the one that failed may have something to say about that, too.
+        else failure ??= line.failed as HelperFailure
+      } catch (thrown) {
+        // The helper may wait for an answer that will not come; thrown from here it would end the whole process.
+        child.kill('SIGKILL')
+        reject(thrown)
+      }
     })
     status.on('error', () => undefined)
     status.once('close', () => {
