@@ -42,7 +42,8 @@ function read(look: () => string): string {
   }
 }
 
-function idsIn(map: string): number {
+/** How many ids a map of user_namespaces(7) has; none in an empty one. */
+export function idsIn(map: string): number {
   return map
     .split('\n')
     .filter((line) => line.trim() !== '')

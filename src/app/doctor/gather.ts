@@ -4,10 +4,11 @@ import { copyFile, mkdtemp } from 'node:fs/promises'
 import { release } from 'node:os'
 import { delimiter, join } from 'node:path'
 import type { Context } from '../../core/context.ts'
-import { SlipwayError } from '../../core/error.ts'
+import { errnoOf, SlipwayError } from '../../core/error.ts'
 import { nativeSandbox } from '../../sandbox/native-sandbox.ts'
 import { type Native, openNative } from '../../sys/native.ts'
 import { readXattrs } from '../../sys/scan.ts'
+import { idsIn } from '../../sys/user-namespace.ts'
 import { type HostOptions, makeDirectories } from '../host.ts'
 import { type Facts, type Program, type SysctlName, sysctlNames } from './facts.ts'
 import { firstFreeId, grantedIds, userName } from './subordinate-ids.ts'
@@ -32,7 +33,7 @@ export async function gatherFacts(options: HostOptions, cx: Context): Promise<Fa
       sysctlNames.map((sysctl) => [sysctl, readSysctl(sysctl)]),
     ) as Facts['sysctls'],
     namespace,
-    ids: { users: idsIn('/proc/self/uid_map'), groups: idsIn('/proc/self/gid_map') },
+    ids: { users: idsIn(readText('/proc/self/uid_map')), groups: idsIn(readText('/proc/self/gid_map')) },
     subordinate: {
       users: grantedIds(subuid, name, uid),
       groups: grantedIds(subgid, name, uid),
@@ -76,7 +77,9 @@ async function tryContainer(root: string, native: Native, cx: Context): Promise<
     return exit.code === 2 ? undefined : `a program in a container ended with ${exit.code}`
   } catch (thrown) {
     if (thrown instanceof SlipwayError) return thrown.message
-    throw thrown
+    const errno = errnoOf(thrown)
+    if (errno === undefined) throw thrown
+    return `prepare a container in ${root}: ${errno}`
   } finally {
     if (place !== undefined) rmSync(place, { recursive: true, force: true })
   }
@@ -94,11 +97,6 @@ function readText(path: string): string {
 function readSysctl(name: SysctlName): number | undefined {
   const text = readText(`/proc/sys/${name.replaceAll('.', '/')}`).trim()
   return text === '' ? undefined : Number(text)
-}
-
-function idsIn(path: string): number {
-  const lines = readText(path).trim().split('\n')
-  return lines.reduce((sum, line) => sum + Number(line.trim().split(/\s+/)[2] ?? 0), 0)
 }
 
 function containerKind(environment: HostOptions['environment']): string | undefined {
