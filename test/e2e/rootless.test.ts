@@ -91,13 +91,21 @@ describe.skipIf(why !== undefined)(title, () => {
     })
   })
 
+  it('says that the state directory is not to be written to', () => {
+    const { status, stdout } = user.shell('SLIPWAY_ROOT=/ $SLIPWAY doctor')
+    expect([status, stdout]).toEqual([
+      1,
+      expect.stringMatching(/missing {3}trial container +prepare a container in \/: EACCES\n/),
+    ])
+  })
+
   it('runs the image, with its user, and knows nothing of the machine', () => {
     const script = [
       'id -u; cat /owner; ls -ln /dev/null | cut -c1; echo x > /dev/null',
-      'grep CapEff /proc/self/status; ls /proc/acpi /sys/firmware; cat /proc/keys; touch /sys/x /proc/sys/x 2>&1',
+      'grep CapEff /proc/self/status; cat /proc/keys; cd /proc/acpi && ls; cd /sys/firmware && ls; touch /sys/x /proc/sys/x',
     ]
     const ran = user.slipway('run', '-u', 'worker', 'app', 'sh', '-c', script.join('; '))
-    expect(ran.stdout.split('\n').slice(0, 4)).toEqual(['2000', '2000:300', 'c', 'CapEff:\t0000000000000000'])
+    expect(ran.stdout.split('\n')).toEqual(['2000', '2000:300', 'c', 'CapEff:\t0000000000000000', ''])
     expect(ran.status).not.toBe(0)
   })
 
