@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errnoOf } from '../core/error.ts'
-import { acquireLock, tryLock } from '../sys/lock.ts'
+import { acquireLock, type Lock, tryLock } from '../sys/lock.ts'
 import type { Native } from '../sys/native.ts'
 
 export interface RuntimeCgroup extends AsyncDisposable {
@@ -32,9 +32,7 @@ export function openRuntimeCgroups(directory: string, native: Native): RuntimeCg
       return {
         path: `/${id}`,
         async [Symbol.asyncDispose]() {
-          await removeCgroups(id)
-          unlinkSync(note)
-          await lock[Symbol.asyncDispose]()
+          await clear(id, note, lock)
         },
       }
     },
@@ -46,18 +44,29 @@ async function sweep(directory: string, native: Native): Promise<void> {
     const note = join(directory, id)
     const lock = await tryLock(note, { native })
     if (lock === undefined) continue
-    await removeCgroups(id)
-    unlinkSync(note)
-    await lock[Symbol.asyncDispose]()
+    await clear(id, note, lock)
   }
 }
 
-/** Of every hierarchy. A cgroup stays busy for a moment after its last process was killed. */
-async function removeCgroups(id: string): Promise<void> {
+/** A note stays with a cgroup that does, for a later process to find. */
+async function clear(id: string, note: string, held: Lock): Promise<void> {
+  await using _lock = held
+  if (await removeCgroups(id)) unlinkSync(note)
+}
+
+/** Of every hierarchy; false when one is left. A cgroup stays busy for a moment after its last process was killed. */
+async function removeCgroups(id: string): Promise<boolean> {
+  let areRemoved = true
   for (const hierarchy of hierarchies()) {
     const path = join(hierarchy, id)
-    for (let tries = 0; tries < 50 && !isRemoved(path); tries++) await sleep(10)
+    let isGone = isRemoved(path)
+    for (let tries = 0; tries < 50 && !isGone; tries++) {
+      await sleep(10)
+      isGone = isRemoved(path)
+    }
+    areRemoved &&= isGone
   }
+  return areRemoved
 }
 
 function hierarchies(): string[] {
