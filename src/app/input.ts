@@ -99,14 +99,11 @@ function checkContext(context: string, typed: string): void {
         hint: 'a repository on this machine is given as a directory',
       })
     }
-    const reasons: Readonly<Record<string, string>> = {
-      ENOENT: 'no such directory',
-      EACCES: 'permission denied',
-    }
     const errno = errnoOf(thrown) ?? ''
+    const reason = errno === 'ENOENT' ? 'no such directory' : (reasons[errno] ?? errno)
     throw new SlipwayError({
       code: 'ERR_CONTEXT_MISSING',
-      message: `open context ${context}: ${reasons[errno] ?? errno}`,
+      message: `open context ${context}: ${reason}`,
       hint: 'the argument of slipway build is the context directory',
       cause: thrown,
     })

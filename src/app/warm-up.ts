@@ -5,7 +5,6 @@
 import { openMemoryCache } from '../cache/memory-cache.ts'
 import type { Context } from '../core/context.ts'
 import { digestOf } from '../core/digest.ts'
-import { invariant } from '../core/error.ts'
 import { assemble } from '../image/assemble.ts'
 import { describeImage } from '../image/manifest.ts'
 import { parseConfig, parseManifest } from '../image/parse.ts'
@@ -58,7 +57,6 @@ export async function warmUpBuild(): Promise<void> {
     ignoreFile: { name: '.dockerignore', text: '# comment\n**/*.tmp\n!keep/*.tmp\n' },
   }
   const { stages, files } = readStages(input, {})
-  invariant(stages !== undefined, 'the example has no stages')
   const platform = { os: 'linux', architecture: 'amd64' }
   const options = { ...defaultPlanOptions(platform, files), ...ignoreOptions(input) }
   const layer = digestOf('layer')

@@ -1,8 +1,8 @@
 // The seccomp profile of build steps as an OCI runtime takes it: rules by the names of calls, which its libseccomp
 // compiles. The kernel then answers every call of the profile as it does under slipway's own filter.
-import { constants } from 'node:os'
 import { invariant } from '../core/error.ts'
 import profile from './seccomp/profile.json' with { type: 'json' }
+import { errorNumber, type Restriction } from './seccomp/profile.ts'
 
 /** `linux.seccomp` of the runtime-spec. */
 export interface OciSeccomp {
@@ -59,13 +59,6 @@ interface Match {
   readonly value: number
 }
 
-interface Restriction {
-  readonly argument: number
-  readonly not?: readonly string[]
-  readonly only?: readonly string[]
-  readonly noneOfTheBits?: string
-}
-
 /** The restriction as matches of which one must hold; all look at the low 32 bits alone, as the profile wants. */
 function matches({ not, only, noneOfTheBits }: Restriction): readonly Match[] {
   if (noneOfTheBits !== undefined) return [{ mask: Number(noneOfTheBits), value: 0 }]
@@ -84,10 +77,4 @@ function without(excluded: readonly number[], from: number, bits: number): reado
   if (inside.length === 0) return [{ mask: 2 ** 32 - size, value: from }]
   if (bits === 0) return []
   return [...without(inside, from, bits - 1), ...without(inside, from + size / 2, bits - 1)]
-}
-
-function errorNumber(name: string): number {
-  const number = Object.entries(constants.errno).find(([known]) => known === name)?.[1]
-  invariant(number !== undefined, `the seccomp profile names an unknown error ${name}`)
-  return number
 }

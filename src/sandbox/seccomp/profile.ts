@@ -63,7 +63,8 @@ function namedDecisions(): Map<string, Decision> {
   return decisions
 }
 
-interface Restriction {
+/** What the profile says of a call that is allowed for some values of an argument only. */
+export interface Restriction {
   readonly argument: number
   readonly not?: readonly string[]
   readonly only?: readonly string[]
@@ -88,7 +89,8 @@ function failWith(error: string): Decision {
   return { kind: 'fail', error: errorNumber(error) }
 }
 
-function errorNumber(name: string): number {
+/** The number of an errno that the profile names. */
+export function errorNumber(name: string): number {
   const found = (constants.errno as Readonly<Record<string, number>>)[name]
   invariant(found !== undefined, `the seccomp profile names ${name}, which is no errno`)
   return found
