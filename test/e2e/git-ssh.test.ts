@@ -53,10 +53,10 @@ describe.skipIf(lacking !== undefined)(
     })
 
     afterAll(async () => {
-      await server[Symbol.asyncDispose]()
-      await agent[Symbol.asyncDispose]()
-      await otherAgent[Symbol.asyncDispose]()
-      ws[Symbol.dispose]()
+      await server?.[Symbol.asyncDispose]()
+      await agent?.[Symbol.asyncDispose]()
+      await otherAgent?.[Symbol.asyncDispose]()
+      ws?.[Symbol.dispose]()
     })
 
     beforeEach(() => {

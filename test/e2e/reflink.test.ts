@@ -36,8 +36,8 @@ describe.each<readonly [FileSystem, boolean]>([
   })
 
   afterEach(() => {
-    ws[Symbol.dispose]()
-    mount[Symbol.dispose]()
+    ws?.[Symbol.dispose]()
+    mount?.[Symbol.dispose]()
   })
 
   /** How many more bytes the file system has in use after `act`. */

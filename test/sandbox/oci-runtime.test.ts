@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -160,6 +169,7 @@ describe.skipIf(noRunc !== undefined)(`cgroups of runc${noRunc === undefined ? '
       expect(() => readdirSync(group)).toThrow(/ENOENT/)
     } finally {
       layers.remove()
+      if (existsSync(group)) rmdirSync(group)
     }
   })
 })

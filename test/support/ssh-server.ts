@@ -67,16 +67,22 @@ export async function sshServer(directory: string, hostKey: SshKey, given?: numb
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text
   })
-  await listening(child, port, () => said)
+  const end = async (): Promise<void> => {
+    await stop(child)
+    if (isOurs) rmdirSync('/run/sshd')
+  }
+  try {
+    await listening(child, port, () => said)
+  } catch (thrown) {
+    await end()
+    throw thrown
+  }
   return {
     port,
     host,
     log: () => said,
     authorize: (...keys) => writeFileSync(authorized, keys.map(({ publicKey }) => publicKey).join('')),
-    async [Symbol.asyncDispose]() {
-      await stop(child)
-      if (isOurs) rmdirSync('/run/sshd')
-    },
+    [Symbol.asyncDispose]: end,
   }
 }
 

@@ -81,8 +81,12 @@ export function ordinaryUser(options: { readonly ranges: boolean }): OrdinaryUse
       return path
     },
     [Symbol.dispose]() {
-      rmSync(home, { recursive: true, force: true })
-      tool('userdel', [name])
+      try {
+        rmSync(home, { recursive: true, force: true })
+      } finally {
+        // By force: a process of a test that failed may still be running.
+        tool('userdel', ['-f', name])
+      }
     },
   }
 }
