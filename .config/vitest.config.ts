@@ -15,6 +15,7 @@ export default defineConfig({
           exclude: ['test/e2e/**', 'test/bench/**'],
           setupFiles: ['test/support/property-seed.ts'],
           testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
