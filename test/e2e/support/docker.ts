@@ -17,6 +17,8 @@ export function dockerdMissing(): string | undefined {
   return existsSync('/usr/sbin/dockerd') && existsSync('/usr/bin/docker') ? undefined : 'dockerd (docker.io)'
 }
 
+const busy = /Error after fallback to chroot: no such file or directory/
+
 export async function startDocker(): Promise<Docker> {
   const root = mkdtempSync(join(tmpdir(), 'slipway-dockerd-'))
   const host = `unix://${root}/d.sock`
@@ -52,7 +54,11 @@ export async function startDocker(): Promise<Docker> {
     },
     async build({ slug, context, args, hasTree, directory, reader }) {
       const build = ['build', '--network=host', '-q', ...args]
-      const built = await docker(...build, '-t', slug, context)
+      let built = await docker(...build, '-t', slug, context)
+      // dockerd's unpacking of archives trips over its own mounts when the machine is busy; that is no refusal.
+      for (let again = 0; again < 5 && busy.test(built.stderr); again++) {
+        built = await docker(...build, '-t', slug, context)
+      }
       if (built.status !== 0) return { kind: 'refused', message: built.stderr }
       const file = join(directory, `${slug}-docker`)
       await ok('save', '-o', file, slug)
