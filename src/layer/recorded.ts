@@ -1,6 +1,7 @@
 // What files should be where their user may not make them so (native/record.h): an owner, or a device in whose place
 // an empty file stands.
 import type { Xattrs } from '../sys/file-operation.ts'
+import type { UserNamespace } from '../sys/user-namespace.ts'
 
 export const recordXattr = 'user.slipway.stat'
 
@@ -24,4 +25,20 @@ export function recordedIn(xattrs: Xattrs): Recorded | undefined {
   if (Math.max(uid, gid, major, minor) >= 0xffffffff) return undefined
   if (match[3] === undefined) return { uid, gid }
   return { uid, gid, device: { type: match[3] === 'c' ? 'char' : 'block', major, minor } }
+}
+
+/**
+ * What counts of the record of a file: an empty one may stand for a device, and where owners are recorded every file and
+ * directory may say whose it is. Anywhere else a step only plays with an attribute.
+ */
+export function recordOf(
+  { type, size }: { readonly type: string; readonly size: number },
+  { isInitial, recordsOwners }: UserNamespace,
+  xattrs: () => Xattrs,
+): Recorded | undefined {
+  const isEmpty = type === 'file' && size === 0
+  const mayHaveOwner = recordsOwners && (type === 'file' || type === 'directory')
+  if (isInitial || (!isEmpty && !mayHaveOwner)) return undefined
+  const recorded = recordedIn(xattrs())
+  return recorded?.device === undefined || isEmpty ? recorded : undefined
 }

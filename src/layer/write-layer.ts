@@ -10,9 +10,10 @@ import { baseOf, joinPath, parentOf } from '../core/path.ts'
 import type { PieceWriter } from '../store/types.ts'
 import type { Native } from '../sys/native.ts'
 import { scanTreeInTurn, type TreeEntry } from '../sys/scan.ts'
+import type { UserNamespace } from '../sys/user-namespace.ts'
 import { opaqueName, whiteoutPrefix } from './layer-path.ts'
 import { isOpaqueMark, isWrittenXattr } from './layer-xattrs.ts'
-import { recordedIn } from './recorded.ts'
+import { recordOf } from './recorded.ts'
 import type { TarEntry } from './tar-entry.ts'
 import { type TarInput, writeTar } from './tar-write.ts'
 
@@ -52,10 +53,10 @@ function* layerInputs(
 ): Generator<TarInput, void, undefined> {
   const root = bytesOf(upper)
   const firstNames = new Map<string, string>()
-  const { isInitial } = options.native.userNamespace()
+  const namespace = options.native.userNamespace()
   for (const found of entries) {
     options.signal.throwIfAborted()
-    const entry = isInitial ? found : withRecord(found)
+    const entry = withRecord(found, namespace)
     if (entry.path === '' || entry.type === 'socket') continue
     const { path } = entry
     if (baseOf(path).startsWith(whiteoutPrefix)) throw reservedName(path)
@@ -77,7 +78,7 @@ function* layerInputs(
     }
     if (
       entry.type === 'directory' &&
-      isOpaqueMark(entry.xattrs ?? [], options.native.userNamespace()) &&
+      isOpaqueMark(entry.xattrs ?? [], namespace) &&
       options.lower.some((layer) => hasDirectory(layer, path))
     ) {
       yield { entry: marker(joinPath(path, opaqueName)) }
@@ -86,8 +87,8 @@ function* layerInputs(
 }
 
 /** The entry as it should be, where this user's files may record more than they can be. */
-function withRecord(entry: TreeEntry): TreeEntry {
-  const recorded = recordedIn(entry.xattrs ?? [])
+function withRecord(entry: TreeEntry, namespace: UserNamespace): TreeEntry {
+  const recorded = recordOf(entry, namespace, () => entry.xattrs ?? [])
   if (recorded === undefined) return entry
   const { uid, gid, device } = recorded
   if (device === undefined) return { ...entry, uid, gid }

@@ -17,7 +17,8 @@ import { bytesOf, fsPath, quoted } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
 import { baseOf, joinPath, parentOf } from '../core/path.ts'
 import { isOpaqueMark } from '../layer/layer-xattrs.ts'
-import { recordedIn } from '../layer/recorded.ts'
+import { recordOf } from '../layer/recorded.ts'
+import type { Xattrs } from '../sys/file-operation.ts'
 import type { Native } from '../sys/native.ts'
 import { type EntryType, readXattrs, splitDevice, typeOfMode } from '../sys/scan.ts'
 
@@ -241,13 +242,9 @@ class LayerStack implements MergedTree {
 
   /** The entry as it should be, where this user's files may record more than they can be. */
   #withRecord(entry: MergedEntry): MergedEntry {
-    const { isInitial, recordsOwners } = this.#native.userNamespace()
-    if (!this.#overlay || isInitial) return entry
-    // An empty file may stand for a device; the others are asked only where owners are recorded.
-    const isAsked =
-      entry.type === 'file' ? recordsOwners || entry.size === 0 : entry.type === 'directory' && recordsOwners
-    if (!isAsked) return entry
-    const recorded = recordedIn(readXattrs(fsPath(entry.hostPath), this.#native))
+    if (!this.#overlay) return entry
+    const xattrs = (): Xattrs => readXattrs(fsPath(entry.hostPath), this.#native)
+    const recorded = recordOf(entry, this.#native.userNamespace(), xattrs)
     if (recorded === undefined) return entry
     const { uid, gid, device } = recorded
     if (device === undefined) return { ...entry, uid, gid }

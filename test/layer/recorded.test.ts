@@ -1,7 +1,7 @@
 // Records of owners and devices, as the helper writes them and as a step might forge them.
 import { describe, expect, it } from 'vitest'
 import { isUnpackedXattr, isWrittenXattr } from '../../src/layer/layer-xattrs.ts'
-import { recordedIn, recordXattr } from '../../src/layer/recorded.ts'
+import { recordedIn, recordOf, recordXattr } from '../../src/layer/recorded.ts'
 
 const read = (text: string) =>
   recordedIn([
@@ -38,4 +38,36 @@ describe('what is no record says nothing', () => {
 
 it('never travels in layers', () => {
   expect([isWrittenXattr(recordXattr), isUnpackedXattr(recordXattr)]).toEqual([false, false])
+})
+
+describe('a record counts only', () => {
+  const of = (text: string, type: string, size: number, recordsOwners: boolean, isInitial = false) =>
+    recordOf({ type, size }, { isInitial, recordsOwners, overlayXattrs: 'user' }, () => [
+      [recordXattr, Buffer.from(text)],
+    ])
+  const [owner, device] = ['5:6', '0:6:b:8:1']
+
+  it('in a user namespace', () => {
+    expect([of(owner, 'file', 0, true, true), of(device, 'file', 0, false, true)]).toEqual([
+      undefined,
+      undefined,
+    ])
+  })
+
+  it('of a device in an empty file', () => {
+    expect(of(device, 'file', 0, false)).toMatchObject({ device: { major: 8, minor: 1 } })
+    const forged = [
+      of(device, 'file', 1, true),
+      of(device, 'file', 1, false),
+      of(device, 'directory', 0, true),
+    ]
+    expect(forged).toEqual([undefined, undefined, undefined])
+  })
+
+  it('of an owner where owners are recorded', () => {
+    const known = { uid: 5, gid: 6 }
+    expect([of(owner, 'file', 1, true), of(owner, 'directory', 4096, true)]).toEqual([known, known])
+    expect([of(owner, 'file', 1, false), of(owner, 'directory', 0, false)]).toEqual([undefined, undefined])
+    expect(of(owner, 'symlink', 3, true)).toBeUndefined()
+  })
 })
