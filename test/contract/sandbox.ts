@@ -413,7 +413,7 @@ export function describeSandbox(name: string, { sandbox, missing, lacks = [] }: 
         const { out } = await script(text, { security: 'insecure' })
         const nodes = ['kmsg 1:b', 'cuse a:cb', 'fuse a:e5', 'kvm a:e8', 'net/tun a:c8', 'loop-control a:ed']
         const loops = ['loop0 7:0', 'loop7 7:7']
-        expect(out).toBe([...nodes, ...loops].map((node) => `${node} 666\n`).join('') + '2\n')
+        expect(out).toBe(`${[...nodes, ...loops].map((node) => `${node} 666\n`).join('')}2\n`)
       })
       test('cannot mount, make namespaces or leave them', async () => {
         const text =
