@@ -72,6 +72,7 @@ static int enter(const struct container *container)
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return fail_errno("make mounts private", "/");
 	// Before its namespace is made, so that the container sees its own cgroup as the root.
 	if (join_cgroups(&container->request->cgroups) < 0) return -1;
+	if (container->network >= 0 && network_join(container->network, container->request->network) < 0) return -1;
 	if (has_runtime(container->request)) return container->request->own_network ? network_up_loopback() : 0;
 	// EINVAL: a kernel without them. Only what /proc/self/cgroup shows depends on it.
 	if (unshare(CLONE_NEWCGROUP) < 0 && errno != EINVAL) return fail_errno("create cgroup namespace", NULL);

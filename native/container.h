@@ -15,6 +15,8 @@ struct container {
 	// The process's stdout and stderr; `own_pipes`: they were made for it and shall belong to its user.
 	int output[2];
 	bool own_pipes;
+	// The network namespace to join, -1 without one.
+	int network;
 };
 
 // Sets the container up, runs the process to its end and reports it on the status stream.

@@ -1,7 +1,9 @@
 // See network.h.
 #include "network.h"
 #include "fail.h"
+#include <fcntl.h>
 #include <net/if.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -16,4 +18,16 @@ int network_up_loopback(void)
 	int result = ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? fail_errno("bring up the network interface", "lo") : 0;
 	close(fd);
 	return result;
+}
+
+int network_open(const char *path)
+{
+	// Whoever names a pipe must not be waited for.
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? fail_errno("open network namespace", path) : fd;
+}
+
+int network_join(int fd, const char *path)
+{
+	return setns(fd, CLONE_NEWNET) < 0 ? fail_errno("join network namespace", path) : 0;
 }

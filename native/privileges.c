@@ -114,6 +114,11 @@ int privileges_assume(const struct user *user, const struct run_request *request
 	return set_capabilities((struct capability_sets){ at_exec, at_exec, 0 });
 }
 
+int privileges_drop_all(void)
+{
+	return set_capabilities((struct capability_sets){ 0, 0, 0 });
+}
+
 int privileges_keep_kill(void)
 {
 	uint64_t kill_only = CAPABILITY(CAP_KILL);

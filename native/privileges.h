@@ -9,6 +9,9 @@
 // Afterwards nothing privileged works any more. 0, or -1 recorded.
 int privileges_assume(const struct user *user, const struct run_request *request);
 
+// Leaves the calling process nothing. 0, or -1 recorded.
+int privileges_drop_all(void);
+
 // Leaves pid 1 just what ending a step needs (kill).
 int privileges_keep_kill(void);
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum opcode { OP_END, OP_LOWER, OP_ROOT, OP_ARG, OP_ENV, OP_PROCESS, OP_BIND, OP_TMPFS, OP_FILE, OP_RUNTIME_CREATE, OP_RUNTIME_START, OP_CONFIG, OP_FILTER, OP_LIMIT, OP_CGROUP };
+enum opcode { OP_END, OP_LOWER, OP_ROOT, OP_ARG, OP_ENV, OP_PROCESS, OP_BIND, OP_TMPFS, OP_FILE, OP_RUNTIME_CREATE, OP_RUNTIME_START, OP_CONFIG, OP_FILTER, OP_LIMIT, OP_CGROUP, OP_NETWORK };
 
 enum { MAX_ITEMS = 1 << 16 };
 
@@ -147,6 +147,7 @@ static int read_record(struct record *record, struct run_request *request)
 	case OP_RUNTIME_START: return texts_add(&request->runtime_start, record_text(record));
 	case OP_FILTER: return read_filter(record, request);
 	case OP_LIMIT: return read_limit(record, request);
+	case OP_NETWORK: return read_text(record, &request->network);
 	case OP_CONFIG:
 	case OP_END: break;
 	}

@@ -54,6 +54,8 @@ struct run_request {
 	unsigned short filter_length;
 	struct request_limit limits[RLIM_NLIMITS];
 	size_t limit_count;
+	// The network namespace to join; NULL: the helper's, or one of its own.
+	char *network;
 	struct request_mount *mounts;
 	size_t mount_count, mount_capacity;
 };

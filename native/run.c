@@ -5,6 +5,7 @@
 #include "container.h"
 #include "fail.h"
 #include "init.h"
+#include "network.h"
 #include "relay.h"
 #include "run-request.h"
 #include "seal.h"
@@ -37,7 +38,7 @@ struct run {
 	struct run_request request;
 	struct shared *shared;
 	struct relay relay;
-	int signals;
+	int signals, network;
 	pid_t first;
 };
 
@@ -67,6 +68,8 @@ static int prepare(struct run *run)
 	reset_oom_score();
 	run->relay = (struct relay){ { STDOUT_FILENO, STDERR_FILENO }, { -1, -1 } };
 	if (seal_self("run") < 0 || run_request_read(&run->request, 3) < 0) return -1;
+	run->network = run->request.network ? network_open(run->request.network) : -1;
+	if (run->request.network && run->network < 0) return -1;
 	run->shared = mmap(NULL, sizeof *run->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (run->shared == MAP_FAILED) return fail_errno("share memory", NULL);
 	if (!run->request.inherit_stdio && relay_needed() && relay_open(&run->relay) < 0) return -1;
@@ -100,6 +103,7 @@ static int start(struct run *run)
 			.helper_alive = alive[0],
 			.output = { run->relay.input[0], run->relay.input[1] },
 			.own_pipes = own_pipes,
+			.network = run->network,
 		};
 		_exit(container_main(&container));
 	}

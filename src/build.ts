@@ -91,14 +91,16 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
     ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
   }
   const failures = keepFailures(host, { ...own, build: buildName, outputs: outputs.onFailure })
-  const { drivers, layers } = openDrivers(host, {
+  await using opened = openDrivers(host, {
     ...own,
     ignoreFileOf: (name) => (name in contexts.directories ? contexts.ignoreFiles[name] : input.ignoreFile),
     archives: areImages(outputs),
     limits: request.limits,
     failures,
     ...(runtime === undefined ? {} : { runtime }),
+    ...(request.networkNamespace === undefined ? {} : { networkNamespace: request.networkNamespace }),
   })
+  const { drivers, layers } = opened
   const cache = await openLocalCache(host.directory, {
     native: host.native,
     buildName,

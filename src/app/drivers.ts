@@ -12,25 +12,21 @@ import { imageDriver } from '../ops/image.ts'
 import { type LayerSource, openLayerSource } from '../ops/layers.ts'
 import { localDriver } from '../ops/local.ts'
 import { mergeDriver } from '../ops/merge.ts'
-import { nativeSandbox } from '../sandbox/native-sandbox.ts'
-import { ociSandbox } from '../sandbox/oci-runtime.ts'
-import type { Sandbox } from '../sandbox/types.ts'
 import type { Drivers } from '../solve/types.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import type { Host } from './host.ts'
-import { cgroupNotes, type StepLimits } from './limits.ts'
+import type { StepLimits } from './limits.ts'
+import { openStepSandbox, type StepSandboxOptions } from './step-sandbox.ts'
 
 /** More gain nothing from one registry and annoy it (BuildKit's number too). */
 const parallelTransfers = 4
 
-export interface DriverOptions {
+export interface DriverOptions extends StepSandboxOptions {
   /** The absolute path of the main (`context`) or a named context; undefined for one without files. */
   directoryOf(name: string): string | undefined
   /** The ignore file that applies to it. */
   ignoreFileOf?(name: string): SourceFile | undefined
   readonly shmSizeBytes?: number
-  /** The name or path of an OCI runtime; absent, slipway's own sandbox runs the steps. */
-  readonly runtime?: string
   /** Layers that no step reads are written as archives at once; for builds whose outputs are images. */
   readonly archives?: boolean
   readonly limits?: StepLimits
@@ -43,11 +39,16 @@ function placeOfPattern(file: SourceFile | undefined, index: number): string | u
   return line === undefined ? undefined : `${file?.name}:${line}`
 }
 
-/** One driver per op kind, the layer source they share, and what steps are run with. */
-export function openDrivers(
-  host: Host,
-  options: DriverOptions,
-): { readonly drivers: Drivers; readonly layers: LayerSource; readonly exec: ExecDependencies } {
+export interface OpenDrivers extends AsyncDisposable {
+  readonly drivers: Drivers
+  /** What the drivers share. */
+  readonly layers: LayerSource
+  /** What steps are run with. */
+  readonly exec: ExecDependencies
+}
+
+/** One driver per op kind. Disposing ends what they have running beside the steps. */
+export function openDrivers(host: Host, options: DriverOptions): OpenDrivers {
   const { native, store, snapshotter } = host
   const transfers = limit(parallelTransfers)
   const layers = openLayerSource({
@@ -56,10 +57,11 @@ export function openDrivers(
     snapshotter,
     fetch: (layer, cx) => transfers(() => fetchBlob(host, layer, cx), cx.signal),
   })
+  const steps = openStepSandbox(host, options)
   const exec: ExecDependencies = {
     snapshotter,
     layers,
-    sandbox: openSandbox(host, options),
+    sandbox: steps.sandbox,
     ...(options.shmSizeBytes === undefined ? {} : { shmSizeBytes: options.shmSizeBytes }),
     ...options.limits,
     ...(options.failures === undefined ? {} : { failures: options.failures }),
@@ -81,12 +83,5 @@ export function openDrivers(
       statCacheDirectory: join(host.directory, 'stat-cache'),
     }),
   }
-  return { drivers, layers, exec }
-}
-
-function openSandbox({ native, directory, options }: Host, { runtime }: DriverOptions): Sandbox {
-  const notes = { native, cgroupNotes: cgroupNotes(directory) }
-  if (runtime === undefined) return nativeSandbox(notes)
-  const path = options.environment.PATH ?? ''
-  return ociSandbox({ ...notes, runtime, path, directory: join(directory, 'runtime-cgroups') })
+  return { drivers, layers, exec, [Symbol.asyncDispose]: () => steps[Symbol.asyncDispose]() }
 }

@@ -27,10 +27,10 @@ export async function runInFailedStep(
   if (opened === undefined) throw noFailedState()
   await using _inUse = opened
   const { state } = opened
-  const { exec } = openDrivers(host, {
+  await using drivers = openDrivers(host, {
     directoryOf: (name) => state.directories[name],
     ...(state.shmSizeBytes === undefined ? {} : { shmSizeBytes: state.shmSizeBytes }),
   })
   const env = terminal ? [`TERM=${options.environment.TERM ?? 'xterm'}`] : []
-  return await enterFailedStep(exec, state, { args, env }, cx)
+  return await enterFailedStep(drivers.exec, state, { args, env }, cx)
 }

@@ -3,6 +3,7 @@ import { type Platform, parsePlatform } from '../core/platform.ts'
 import type { SourceFile } from '../core/span.ts'
 import type { Ulimit } from '../graph/op.ts'
 import type { Entitlement, PlanOptions } from '../plan/types.ts'
+import type { NetworkNamespace } from '../sandbox/types.ts'
 import type { BuildInput, InputRequest } from './input.ts'
 import type { StepLimits } from './limits.ts'
 import { ignoreOptions } from './read-stages.ts'
@@ -32,6 +33,8 @@ export interface BuildRequest extends InputRequest {
   readonly noCache: readonly string[] | 'all'
   readonly pull: boolean
   readonly network: 'default' | 'host' | 'none'
+  /** What `default` means for every step; `--network=ns:…`. */
+  readonly networkNamespace?: NetworkNamespace
   readonly shmSizeBytes?: number
   readonly jobs?: number
   /** `--runtime`. */

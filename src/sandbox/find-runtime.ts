@@ -4,6 +4,7 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { SlipwayError } from '../core/error.ts'
+import { quotedLine } from './quoted-line.ts'
 
 export interface Runtime {
   /** The program, absolute. */
@@ -70,35 +71,11 @@ export function runtimeError(
   stderr: string,
   cause?: unknown,
 ): SlipwayError {
-  const said = oneLine(stderr)
+  const said = quotedLine(stderr)
   return new SlipwayError({
     code: 'ERR_RUNTIME_FAILED',
     message: `${act} with OCI runtime ${program}: ${reason}${said === '' ? '' : `: ${said}`}`,
     hint: 'leave --runtime out to use the sandbox that slipway brings',
     ...(cause === undefined ? {} : { cause }),
   })
-}
-
-const longestQuote = 600
-
-/** Lines of a log in logrus's format (runc) show their message only. */
-function oneLine(text: string): string {
-  const lines = text.split('\n').map((line) => {
-    const quoted = /\blevel=\w+ msg=("(?:[^"\\]|\\.)*")/.exec(line)?.[1]
-    return quoted === undefined ? line : unquoted(quoted)
-  })
-  const line = lines
-    .map((part) => part.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ').trim())
-    .filter((part) => part !== '')
-    .join('; ')
-  return line.length > longestQuote ? `${line.slice(0, longestQuote)}…` : line
-}
-
-function unquoted(text: string): string {
-  try {
-    return String(JSON.parse(text))
-  } catch {
-    // Go escapes a few characters in its own way.
-    return text.slice(1, -1)
-  }
 }

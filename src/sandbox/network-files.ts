@@ -18,7 +18,7 @@ const hostAddress = '127.0.0.1'
 export async function networkFiles(spec: ProcessSpec): Promise<readonly Mount[]> {
   return [
     { kind: 'file', target: '/etc/hosts', mode: 0o644, content: hostsText(spec.hostname, spec.hosts) },
-    { kind: 'file', target: mainPath, mode: 0o644, content: await resolvText(spec.network) },
+    { kind: 'file', target: mainPath, mode: 0o644, content: await resolvText(spec) },
   ]
 }
 
@@ -28,12 +28,19 @@ export function hostsText(hostname: string, hosts: ProcessSpec['hosts']): string
   return own + hosts.map(({ name, ip }) => `${ip === hostGateway ? hostAddress : ip}\t${name}\n`).join('')
 }
 
-async function resolvText(network: ProcessSpec['network']): Promise<string> {
+async function resolvText({ network, networkNamespace }: ProcessSpec): Promise<string> {
+  const joined = network === 'default' ? networkNamespace : undefined
+  const own = joined?.resolvConf === undefined ? '' : await readIfPresent(joined.resolvConf)
+  if (own !== '') return own
   const main = await readIfPresent(mainPath)
-  if (network === 'host') return resolvConf(main, { keepLoopback: true })
+  // Differs: BuildKit takes the host's own servers away from every step, also from one on the host's network.
+  if (network !== 'none' && joined === undefined) return resolvConf(main, { keepLoopback: true })
   const servers = parseResolvConf(main).servers
   const usesStub = servers.length === 1 && servers[0] === '127.0.0.53'
-  return resolvConf(usesStub ? await readIfPresent(resolvedPath) : main, { keepLoopback: false })
+  return resolvConf(usesStub ? await readIfPresent(resolvedPath) : main, {
+    keepLoopback: false,
+    ...(joined?.nameservers === undefined ? {} : { fallback: joined.nameservers }),
+  })
 }
 
 async function readIfPresent(path: string): Promise<string> {
@@ -45,11 +52,19 @@ async function readIfPresent(path: string): Promise<string> {
   }
 }
 
-/** The resolv.conf for a container, from the host's. Without `keepLoopback` loopback servers go, they answer on the host only; none left means public ones. */
-export function resolvConf(hostText: string, options: { readonly keepLoopback: boolean }): string {
+export interface ResolvConfOptions {
+  readonly keepLoopback: boolean
+  /** Servers where none is left; public ones if absent. */
+  readonly fallback?: readonly string[]
+}
+
+/** The resolv.conf for a container, from the host's. Without `keepLoopback` loopback servers go, they answer on the host only. */
+export function resolvConf(hostText: string, options: ResolvConfOptions): string {
   const { servers, search, resolverOptions, other } = parseResolvConf(hostText)
   const kept = options.keepLoopback ? servers : servers.filter((server) => !isLoopback(server))
-  const lines = (kept.length > 0 ? kept : publicServers).map((server) => `nameserver ${server}`)
+  const lines = (kept.length > 0 ? kept : (options.fallback ?? publicServers)).map(
+    (server) => `nameserver ${server}`,
+  )
   if (search.length > 0) lines.push(`search ${search.join(' ')}`)
   if (resolverOptions.length > 0) lines.push(`options ${resolverOptions.join(' ')}`)
   return [...lines, ...other].map((line) => `${line}\n`).join('')

@@ -19,6 +19,7 @@ const opcodes = {
   filter: 12,
   limit: 13,
   cgroup: 14,
+  network: 15,
 } as const
 
 type Field = string | Uint8Array | number | bigint
@@ -71,6 +72,9 @@ export function encodeRunRequest(
   if (filter !== undefined) add(opcodes.filter, filter)
   for (const { resource, soft, hard, isRequired } of limitsOf(spec.rlimits ?? [])) {
     add(opcodes.limit, resource, soft, hard, Number(isRequired))
+  }
+  if (spec.network === 'default' && spec.networkNamespace !== undefined) {
+    add(opcodes.network, spec.networkNamespace.path)
   }
   for (const mount of spec.mounts) {
     const [opcode, ...fields] = mountFields(mount)

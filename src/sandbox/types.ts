@@ -47,6 +47,15 @@ export type RlimitName =
   | 'sigpending'
   | 'stack'
 
+export interface NetworkNamespace {
+  /** The namespace's file (runtime-spec, linux.namespaces). */
+  readonly path: string
+  /** A resolv.conf of the namespace's own, used as it is where it exists. */
+  readonly resolvConf?: string
+  /** Servers that answer in it when the host's are on the host's loopback; public ones if absent. */
+  readonly nameservers?: readonly string[]
+}
+
 export interface ProcessSpec {
   readonly root: RootFs
   readonly args: readonly string[]
@@ -56,6 +65,8 @@ export interface ProcessSpec {
   readonly user: string
   readonly hostname: string
   readonly network: 'default' | 'host' | 'none'
+  /** What `default` means; absent, the host's network. */
+  readonly networkNamespace?: NetworkNamespace
   readonly security: 'sandbox' | 'insecure'
   readonly mounts: readonly Mount[]
   /** Extra lines for /etc/hosts. */

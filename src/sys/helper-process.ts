@@ -47,7 +47,7 @@ export type Stdio = 'ignore' | 'pipe' | 'inherit' | number
 /** Starts `slipway-helper <mode>` with an empty environment, the request on fd 3 and status on fd 4. */
 export function spawnHelper(
   native: Native,
-  mode: 'files' | 'run' | 'decompress',
+  mode: 'files' | 'run' | 'network' | 'decompress',
   options: HelperOptions,
   ...args: readonly string[]
 ): HelperProcess {

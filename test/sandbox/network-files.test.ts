@@ -22,6 +22,11 @@ describe('resolvConf', () => {
     expect(resolvConf('', drop)).toBe(fallback)
     expect(resolvConf('nameserver nonsense\n', { keepLoopback: true })).toBe(fallback)
   })
+  test('uses the servers of the network when none is left and it has some', () => {
+    const options = { keepLoopback: false, fallback: ['10.0.2.3'] }
+    expect(resolvConf('nameserver 127.0.0.1\nsearch a\n', options)).toBe('nameserver 10.0.2.3\nsearch a\n')
+    expect(resolvConf('nameserver 9.9.9.9\n', options)).toBe('nameserver 9.9.9.9\n')
+  })
   test('keeps loopback servers on the host network', () => {
     expect(resolvConf('nameserver 127.0.0.53\n', { keepLoopback: true })).toBe('nameserver 127.0.0.53\n')
   })

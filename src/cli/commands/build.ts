@@ -22,6 +22,7 @@ import {
 } from '../command.ts'
 import { buildTimeoutMs, defineLimitFlags, type LimitFlags, limitsFrom } from '../limit-flags.ts'
 import { openFailedShell, wantsShell } from '../on-error.ts'
+import { networkFlag } from '../network-flag.ts'
 import type { CommandPage } from '../page.ts'
 import { hostOptions, requireRoot, stateRoot } from '../paths.ts'
 import { prepareResultFiles, writeResultFiles } from '../result-files.ts'
@@ -101,7 +102,10 @@ function defineFlags(command: DockerCommand): void {
     .option('--no-cache', 'run every step')
     .option('--no-cache-filter <stages>', 'run every step of these stages', collectList, [])
     .option('--pull', 'ask the registry for base images even when they are here')
-    .option('--network <mode>', 'network of RUN: default, host or none')
+    .option(
+      '--network <mode>',
+      'network of RUN: default (kept off the host by pasta or slirp4netns where installed), host, none, ns:NAME or ns:PATH',
+    )
     .option('--add-host <name:ip>', 'line for /etc/hosts of RUN; host-gateway is the machine', collect)
     .option('--allow <entitlement>', 'network.host or security.insecure', collectList)
     .option('--secret <spec>', 'secret: id=NAME[,src=FILE|,env=VARIABLE]', collect)
@@ -284,7 +288,7 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     pull: flags.pull === true,
     stdoutIsTerminal: process.stdout.isTTY === true,
     ulimits: ulimits(flags.ulimit ?? []),
-    network: oneOf('--network', flags.network ?? 'default', ['default', 'host', 'none'] as const),
+    ...networkFlag(flags.network ?? 'default'),
     ...(flags.shmSize === undefined ? {} : { shmSizeBytes: bytes('--shm-size', flags.shmSize) }),
     ...(flags.runtime === undefined ? {} : { runtime: runtimeName(flags.runtime) }),
     ...(flags.jobs === undefined ? {} : { jobs: positive('--jobs', flags.jobs) }),

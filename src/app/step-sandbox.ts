@@ -1,0 +1,67 @@
+// What runs the steps of a build: slipway's own sandbox or an OCI runtime, and what their default network is.
+import { join } from 'node:path'
+import type { Context } from '../core/context.ts'
+import { nativeSandbox } from '../sandbox/native-sandbox.ts'
+import { isolatedSandbox, openNetworkPool } from '../sandbox/network-pool.ts'
+import { findNetworkProgram } from '../sandbox/network-program.ts'
+import { ociSandbox } from '../sandbox/oci-runtime.ts'
+import type { NetworkNamespace, Sandbox } from '../sandbox/types.ts'
+import type { Host } from './host.ts'
+import { cgroupNotes } from './limits.ts'
+
+export interface StepSandboxOptions {
+  /** The name or path of an OCI runtime; absent, slipway's own sandbox runs the steps. */
+  readonly runtime?: string
+  /** The default network; absent, one that is connected by pasta or slirp4netns, else the host's. */
+  readonly networkNamespace?: NetworkNamespace
+}
+
+export interface StepSandbox extends AsyncDisposable {
+  readonly sandbox: Sandbox
+}
+
+/** The sandbox for the steps of one build. Throws ERR_RUNTIME_MISSING. */
+export function openStepSandbox(host: Host, { runtime, networkNamespace }: StepSandboxOptions): StepSandbox {
+  const { native, directory, options } = host
+  const own = { native, cgroupNotes: cgroupNotes(directory) }
+  const path = options.environment.PATH ?? ''
+  const plain =
+    runtime === undefined
+      ? nativeSandbox(own)
+      : ociSandbox({ ...own, runtime, path, directory: join(directory, 'runtime-cgroups') })
+  if (networkNamespace !== undefined) return withoutPool(joining(plain, networkNamespace))
+  const program = findNetworkProgram(path)
+  if (typeof program === 'string') return withoutPool(onHostNetwork(plain, program))
+  const pool = openNetworkPool(native, program)
+  return {
+    sandbox: isolatedSandbox(plain, pool),
+    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+  }
+}
+
+function withoutPool(sandbox: Sandbox): StepSandbox {
+  return { sandbox, [Symbol.asyncDispose]: async () => undefined }
+}
+
+function joining(sandbox: Sandbox, networkNamespace: NetworkNamespace): Sandbox {
+  return { run: (spec, io, cx) => sandbox.run({ ...spec, networkNamespace }, io, cx) }
+}
+
+/** Says at the first step that it concerns, and then no more, that steps are not kept off the host's network. */
+function onHostNetwork(sandbox: Sandbox, reason: string): Sandbox {
+  let isSaid = false
+  return {
+    run(spec, io, cx) {
+      if (spec.network === 'default' && !isSaid) {
+        isSaid = true
+        say(`RUN uses the host's network: ${reason}`, cx)
+      }
+      return sandbox.run(spec, io, cx)
+    },
+  }
+}
+
+function say(title: string, cx: Context): void {
+  cx.emit({ type: 'task-started', step: title, title })
+  cx.emit({ type: 'task-finished', step: title })
+}
