@@ -59,6 +59,7 @@ export function openDrivers(host: Host, options: DriverOptions): OpenDrivers {
   })
   const steps = openStepSandbox(host, options)
   const exec: ExecDependencies = {
+    host: host.platform,
     snapshotter,
     layers,
     sandbox: steps.sandbox,

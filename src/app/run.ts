@@ -2,6 +2,8 @@
 import type { Context } from '../core/context.ts'
 import { SlipwayError } from '../core/error.ts'
 import { limit } from '../core/limit.ts'
+import { normalisePlatform } from '../core/platform.ts'
+import { explainForeign } from '../sandbox/emulation.ts'
 import { nativeSandbox } from '../sandbox/native-sandbox.ts'
 import type { Exit } from '../sandbox/types.ts'
 import { unpackLayers } from '../snapshot/unpack.ts'
@@ -57,7 +59,9 @@ export async function runImage(host: Host, request: RunRequest, cx: Context): Pr
   })
   await using active = await host.snapshotter.prepare(ids)
   const sandbox = nativeSandbox({ native: host.native })
-  return await sandbox.run(
+  const { os, architecture, variant } = image.config
+  const platform = normalisePlatform({ os, architecture, ...(variant === undefined ? {} : { variant }) })
+  const running = sandbox.run(
     {
       root: { lower: active.lower, upper: active.upper, work: active.work },
       args,
@@ -73,6 +77,9 @@ export async function runImage(host: Host, request: RunRequest, cx: Context): Pr
     { output: () => undefined, stdio: 'inherit' },
     cx,
   )
+  return await running.catch((thrown: unknown) => {
+    throw explainForeign(thrown, platform, host.platform)
+  })
 }
 
 function terminalEnv(host: Host): string[] {

@@ -238,6 +238,8 @@ export interface OpNote {
   readonly span?: Span
   /** `--no-cache`: run although a record exists. */
   readonly force?: true
+  /** For an exec op: what its programs are made for, where that is not the machine that builds. */
+  readonly platform?: Platform
   /** For an image op: the reference it was asked by. */
   readonly reference?: string
   /** Where the content of an http or git op can be had: as written, credentials and all; `ref` is where the commit was found. */

@@ -6,7 +6,9 @@ import type { Context } from '../core/context.ts'
 import { formatDuration } from '../core/duration.ts'
 import { invariant, SlipwayError } from '../core/error.ts'
 import type { StepId } from '../core/event.ts'
+import type { Platform } from '../core/platform.ts'
 import type { ExecMount, OpNote, OpOf } from '../graph/op.ts'
+import { explainForeign } from '../sandbox/emulation.ts'
 import { formatMemory, type Resources } from '../sandbox/resources.ts'
 import type { Exit, Mount, ProcessSpec, RootFs, Sandbox } from '../sandbox/types.ts'
 import type { Snapshotter } from '../snapshot/types.ts'
@@ -19,6 +21,8 @@ export interface ExecDependencies {
   readonly snapshotter: Pick<Snapshotter, 'prepare'>
   readonly layers: LayerSource
   readonly sandbox: Sandbox
+  /** This machine's, to tell a foreign program from a broken one. */
+  readonly host: Platform
   /** Size of /dev/shm of every process; part of no key. */
   readonly shmSizeBytes?: number
   /** Limits for the processes of each step, and how long one may run; part of no key. */
@@ -41,7 +45,7 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
       using log = openStepLog(`${work}/log`)
       const output = decodeOutput(digestOfJson(op), cx, log)
       const spec = { ...processSpec(op, note, { lower, upper, work }), ...limitsOf(dependencies) }
-      const error = await runStep(dependencies, { op, spec, output }, cx)
+      const error = await runStep(dependencies, { op, spec, platform: note.platform, output }, cx)
       if (error !== undefined) {
         const kept = await failures?.keep({ op, inputs, note, active, log, error }, cx)
         throw kept === undefined ? error : withData(error, kept)
@@ -60,6 +64,8 @@ function limitsOf({ shmSizeBytes, resources, cgroupParent }: ExecDependencies): 
 }
 
 interface StepRun {
+  /** What the note says. */
+  readonly platform: OpNote['platform']
   readonly op: OpOf<'exec'>
   readonly spec: ProcessSpec
   readonly output: StepOutput
@@ -67,8 +73,8 @@ interface StepRun {
 
 /** Runs the process to its end; how it failed, unless it did not. Throws when that is not the step's fault. */
 async function runStep(
-  { sandbox, timeoutMs }: ExecDependencies,
-  { op, spec, output }: StepRun,
+  { sandbox, host, timeoutMs }: ExecDependencies,
+  { op, spec, platform, output }: StepRun,
   cx: Context,
 ): Promise<SlipwayError | undefined> {
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
@@ -89,7 +95,7 @@ async function runStep(
     return undefined
   } catch (thrown) {
     cx.signal.throwIfAborted()
-    if (timeout?.aborted !== true) throw thrown
+    if (timeout?.aborted !== true) throw explainForeign(thrown, platform ?? host, host)
     output.end()
     return timeoutError(spec, timeoutMs ?? 0)
   }

@@ -60,7 +60,11 @@ function setup(behave: (io: ProcessIo) => Exit | Promise<Exit>) {
       return active
     },
   }
-  return { driver: execDriver({ snapshotter, layers, sandbox }), calls, specs }
+  return {
+    driver: execDriver({ host: { os: 'linux', architecture: 'amd64' }, snapshotter, layers, sandbox }),
+    calls,
+    specs,
+  }
 }
 
 describe('execDriver', () => {

@@ -21,8 +21,8 @@ import {
   usageError,
 } from '../command.ts'
 import { buildTimeoutMs, defineLimitFlags, type LimitFlags, limitsFrom } from '../limit-flags.ts'
-import { openFailedShell, wantsShell } from '../on-error.ts'
 import { networkFlag } from '../network-flag.ts'
+import { openFailedShell, wantsShell } from '../on-error.ts'
 import type { CommandPage } from '../page.ts'
 import { hostOptions, requireRoot, stateRoot } from '../paths.ts'
 import { prepareResultFiles, writeResultFiles } from '../result-files.ts'

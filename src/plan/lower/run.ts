@@ -141,7 +141,11 @@ function argsText(state: StageState): string[] {
 }
 
 function runNote(state: StageState, instruction: Run, cx: LowerContext): OpNote {
-  const note = noteOf(state, titleWithHeredoc(instruction), instruction.span, cx)
+  const isForeign = state.platform.architecture !== cx.options.buildPlatform.architecture
+  const note = {
+    ...noteOf(state, titleWithHeredoc(instruction), instruction.span, cx),
+    ...(isForeign ? { platform: state.platform } : {}),
+  }
   // What ENV or ARG says is part of the key and wins; the rest reaches the process unseen by the cache.
   const env = predefinedProxies(cx.options).filter((entry) => !state.env.has(entry.split('=', 1)[0] ?? ''))
   const { hosts } = cx.options
