@@ -79,7 +79,7 @@ static int prepare(struct run *run)
 
 static pid_t clone_first(const struct run *run)
 {
-	unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | (run->request.runtime_create.count ? 0 : CLONE_NEWIPC | CLONE_NEWUTS) | (run->request.own_network ? CLONE_NEWNET : 0) | SIGCHLD;
+	unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | (run->request.runtime_create.count ? 0 : CLONE_NEWUTS) | (run->request.own_network ? CLONE_NEWNET : 0) | SIGCHLD;
 #if defined __x86_64__ || defined __aarch64__
 	return (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
 #else

@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <linux/close_range.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,6 +175,34 @@ static pid_t read_pid(int store)
 	return pid > 1 && pid <= INT_MAX ? (pid_t)pid : fail_kind("runtime", 0, "create container", NULL, "it left no pid file that names a process");
 }
 
+static int set_no_devices(pid_t pid)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/ns/mnt", pid);
+	int namespace = open(path, O_RDONLY | O_CLOEXEC);
+	if (namespace < 0) return fail_errno("open mount namespace", path);
+	if (setns(namespace, CLONE_NEWNS) < 0) return fail_errno("enter mount namespace", path);
+	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_NODEV };
+	return syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &attributes, sizeof attributes) < 0 ? fail_errno("set mount attributes", "/") : 0;
+}
+
+// crun makes the root file system a mount without the flags that it had: then devices that a package ships or a step
+// makes could be opened. The container is there by now, and nothing of the image runs yet.
+static int forbid_devices(pid_t container)
+{
+	pid_t pid = fork();
+	if (pid < 0) return fail_errno("fork", NULL);
+	if (pid == 0) {
+		int result = set_no_devices(container);
+		status_failure();
+		_exit(result < 0);
+	}
+	int status = 0;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR) return fail_errno("wait", NULL);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
 pid_t runtime_start(const struct runtime *runtime)
 {
 	const struct run_request *request = runtime->request;
@@ -181,5 +210,6 @@ pid_t runtime_start(const struct runtime *runtime)
 	ask_for_config(runtime->user);
 	if (write_config(runtime->store) < 0 || run(runtime, &request->runtime_create, "create container") < 0) return -1;
 	pid_t pid = read_pid(runtime->store);
-	return pid < 0 || run(runtime, &request->runtime_start, "start container") < 0 ? -1 : pid;
+	if (pid < 0 || (!request->insecure && forbid_devices(pid) < 0)) return -1;
+	return run(runtime, &request->runtime_start, "start container") < 0 ? -1 : pid;
 }

@@ -11,6 +11,8 @@ export interface Runtime {
   readonly program: string
   /** It takes an option by which it leaves cgroups alone. */
   readonly isCrun: boolean
+  /** It takes one by which it does without them where it may make none. */
+  readonly isRunc: boolean
 }
 
 /** The program that `name` (looked up in `path`, $PATH) or a path means. Throws ERR_RUNTIME_MISSING. */
@@ -55,7 +57,8 @@ export async function askRuntime(program: string, signal: AbortSignal): Promise<
       timeout: answerMs,
       maxBuffer: 1 << 16,
     })
-    return { program, isCrun: basename(program) === 'crun' || /^crun version/m.test(stdout) }
+    const is = (name: string): boolean => basename(program) === name || stdout.startsWith(`${name} version`)
+    return { program, isCrun: is('crun'), isRunc: is('runc') }
   } catch (cause) {
     signal.throwIfAborted()
     const { stderr = '', code } = cause as { stderr?: string; code?: unknown }

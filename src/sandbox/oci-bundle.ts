@@ -17,6 +17,8 @@ export interface BundleFacts {
   readonly permitted: bigint
   /** Whether /sys/fs/cgroup is cgroup2 and nothing else. */
   readonly isUnified: boolean
+  /** Whether a sysfs can be mounted; root of a user namespace cannot for a network that is not its own. */
+  readonly hasSysfs: boolean
   /** Processors, of which some have a directory to hide. */
   readonly cpus: number
   /** Absent: the runtime leaves its cgroup as it is. */
@@ -53,9 +55,9 @@ export function ociConfig(spec: ProcessSpec, facts: BundleFacts): object {
     ...(spec.hostname === '' ? {} : { hostname: spec.hostname }),
     mounts: mounts(isInsecure, facts),
     linux: {
-      // No pid and no network namespace: the runtime is started in those of the container. Process 1 there reaps and
-      // ends what the step leaves, and has it die with slipway.
-      namespaces: ['mount', 'ipc', 'uts', 'cgroup'].map((type) => ({ type })),
+      // No pid, network and ipc namespace: the runtime is started in those of the container. Process 1 there reaps and
+      // ends what the step leaves, and has it die with slipway; /dev/mqueue is of the ipc namespace it was mounted in.
+      namespaces: ['mount', 'uts', 'cgroup'].map((type) => ({ type })),
       ...(facts.cgroupsPath === undefined ? {} : { cgroupsPath: facts.cgroupsPath }),
       resources: { devices: devices(isInsecure) },
       ...(isInsecure
@@ -96,13 +98,22 @@ function capabilities(isInsecure: boolean, permitted: bigint): Readonly<Record<s
   return { bounding: given, effective: given, permitted: given, inheritable: kept, ambient: kept }
 }
 
-function mounts(isInsecure: boolean, { root, isUnified }: BundleFacts): readonly object[] {
+function mounts(isInsecure: boolean, { root, isUnified, hasSysfs }: BundleFacts): readonly object[] {
   const access = isInsecure ? 'rw' : 'ro'
   return [
     { destination: '/proc', type: 'proc', source: 'proc', options: passive },
     // Made by the helper: with the runtime's own a step could open the devices that it makes there.
-    { destination: '/dev', type: 'bind', source: `${root}/dev`, options: ['rbind'] },
-    { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...passive, access] },
+    // Its flags are named again because a runtime may drop those that it is not told of (crun does); the nodes in it
+    // are mounts with their own.
+    {
+      destination: '/dev',
+      type: 'bind',
+      source: `${root}/dev`,
+      options: ['rbind', 'nosuid', 'strictatime', ...(isInsecure ? [] : ['nodev'])],
+    },
+    hasSysfs
+      ? { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...passive, access] }
+      : { destination: '/sys', type: 'bind', source: '/sys', options: ['rbind', ...passive, 'rro'] },
     isUnified
       ? { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [...passive, access] }
       : // Differs: BuildKit shows the step's own groups of version 1 there.

@@ -33,17 +33,19 @@ export function ociSandbox(options: OciSandboxOptions): Sandbox {
     async run(spec, io, cx) {
       cx.signal.throwIfAborted()
       asked ??= askRuntime(program, cx.signal)
-      const { isCrun } = await asked
+      const { isCrun, isRunc } = await asked
+      const isRootless = isRunc && isInUserNamespace()
+      const flags = isCrun ? ['--cgroup-manager=disabled'] : isRootless ? ['--rootless=true'] : []
       const mounts = [...(await networkFiles(spec)), ...spec.mounts]
       const id = `slipway-${randomBytes(8).toString('hex')}`
-      // crun can be told to leave cgroups alone; runc insists on one of its own, which then has to go.
-      await using named = isCrun ? undefined : await cgroups.name(id)
+      // crun can be told to leave cgroups alone; runc insists on one of its own, which then has to go, if it may make any.
+      await using named = isCrun || isRootless ? undefined : await cgroups.name(id)
       if (!isCrun && isLimited(spec)) throw limitsNotKept(program)
       const held = holdErrors(io)
       try {
         const runtime = {
-          commands: commandsFor(program, isCrun ? ['--cgroup-manager=disabled'] : [], id, spec),
-          config: (prepared: Prepared) => configFor(spec, prepared, named?.path),
+          commands: commandsFor(program, flags, id, spec),
+          config: (prepared: Prepared) => configFor(spec, prepared, { isRootless, cgroupsPath: named?.path }),
           onStarted: held.release,
         }
         return await limited(spec, (cgroup) =>
@@ -79,9 +81,25 @@ function commandsFor(
   }
 }
 
+function isInUserNamespace(): boolean {
+  const [inside, outside, count] = readFileSync('/proc/self/uid_map', 'latin1')
+    .trim()
+    .split(/\s+/)
+    .map(Number)
+  return !(inside === 0 && outside === 0 && count === 0xffffffff)
+}
+
 const cgroup2Magic = 0x63677270
 
-function configFor(spec: ProcessSpec, prepared: Prepared, cgroupsPath: string | undefined): string {
+interface RuntimePlace {
+  /** A runtime that cannot do without a sysfs of the container's own in a user namespace. */
+  readonly isRootless: boolean
+  readonly cgroupsPath: string | undefined
+}
+
+function configFor(spec: ProcessSpec, prepared: Prepared, { isRootless, cgroupsPath }: RuntimePlace): string {
+  const isOnHost =
+    spec.network === 'host' || (spec.network === 'default' && spec.networkNamespace === undefined)
   const { uid, gid, groups, home } = prepared
   const permitted = /^CapPrm:\t([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0'
   return JSON.stringify(
@@ -91,6 +109,7 @@ function configFor(spec: ProcessSpec, prepared: Prepared, cgroupsPath: string | 
       home,
       permitted: BigInt(`0x${permitted}`),
       isUnified: statfsSync('/sys/fs/cgroup').type === cgroup2Magic,
+      hasSysfs: !(isRootless && isOnHost),
       cpus: cpus().length,
       seccomp: ociSeccomp(process.arch),
       ...(cgroupsPath === undefined ? {} : { cgroupsPath }),

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { busyboxTar, imageFromTar } from './support/bases.ts'
+import { ordinaryUser, whyNoUser } from './support/ordinary-user.ts'
 import { missing, until, type Workspace, workspace } from './support/slipway.ts'
 
 const dockerfile = `FROM base
@@ -70,6 +71,24 @@ for (const runtime of ['runc', 'crun']) {
       expect(cgroups().filter((name) => own.includes(name))).toEqual([])
     })
   })
+}
+
+const noUser = whyNoUser()
+for (const runtime of ['runc', 'crun']) {
+  const needed = noUser ?? missing(runtime)
+  it.skipIf(needed !== undefined)(
+    `an ordinary user may use --runtime=${runtime} (needs ${needed ?? 'nothing more'})`,
+    () => {
+      using user = ordinaryUser({ ranges: true })
+      const context = user.context('app', {
+        Dockerfile:
+          'FROM scratch\nADD rootfs.tar /\nRUN id -u\nUSER 1000\nRUN --network=none id -u; ls /sys/class/net\n',
+        'rootfs.tar': readFileSync(busyboxTar()),
+      })
+      const built = user.ok('build', '--progress=plain', '--no-cache', '--runtime', runtime, context)
+      expect(built.stderr).toMatch(/ 0\n[\s\S]* 1000\n[\s\S]* lo\n/)
+    },
+  )
 }
 
 const lacking = missing('busybox')

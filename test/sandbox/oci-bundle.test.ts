@@ -27,6 +27,7 @@ const facts: BundleFacts = {
   home: '/home/ada',
   permitted: 0x1ffffffffffn,
   isUnified: false,
+  hasSysfs: true,
   cpus: 2,
   cgroupsPath: '/slipway-0123456789abcdef',
   seccomp: { defaultAction: 'SCMP_ACT_ERRNO', defaultErrnoRet: 1, architectures: [], syscalls: [] },
@@ -37,7 +38,7 @@ describe('config.json', () => {
     default: [{}, {}],
     'cgroup2-few-capabilities': [
       { env: ['HOME='], hostname: '' },
-      { isUnified: true, permitted: 0b10_0001n, cpus: 0 },
+      { isUnified: true, hasSysfs: false, permitted: 0b10_0001n, cpus: 0 },
     ],
     insecure: [{ security: 'insecure', env: ['HOME=/given'], cwd: '/' }, { isUnified: true }],
   }
