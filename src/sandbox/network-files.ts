@@ -1,7 +1,7 @@
 // The /etc/hosts and /etc/resolv.conf of a build container, with BuildKit's rules.
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
-import { errnoOf } from '../core/error.ts'
+import { errnoOf, SlipwayError } from '../core/error.ts'
 import type { Mount, ProcessSpec } from './types.ts'
 
 const mainPath = '/etc/resolv.conf'
@@ -11,11 +11,12 @@ const publicServers = ['8.8.8.8', '8.8.4.4', '2001:4860:4860::8888', '2001:4860:
 
 /** In the place of an address: that of the machine itself. */
 const hostGateway = 'host-gateway'
-/** Steps that have a network have the machine's. */
+/** For steps on the machine's network. */
 const hostAddress = '127.0.0.1'
 
-/** The two files as read-only mounts. */
+/** The two files as read-only mounts. Throws ERR_HOST_GATEWAY. */
 export async function networkFiles(spec: ProcessSpec): Promise<readonly Mount[]> {
+  checkHostGateway(spec)
   return [
     { kind: 'file', target: '/etc/hosts', mode: 0o644, content: hostsText(spec.hostname, spec.hosts) },
     { kind: 'file', target: mainPath, mode: 0o644, content: await resolvText(spec) },
@@ -26,6 +27,17 @@ export async function networkFiles(spec: ProcessSpec): Promise<readonly Mount[]>
 export function hostsText(hostname: string, hosts: ProcessSpec['hosts']): string {
   const own = `127.0.0.1\tlocalhost ${hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n`
   return own + hosts.map(({ name, ip }) => `${ip === hostGateway ? hostAddress : ip}\t${name}\n`).join('')
+}
+
+/** A namespace of its own has no address of the machine itself: that is what keeps the step off its services. */
+function checkHostGateway({ network, networkNamespace, hosts }: ProcessSpec): void {
+  const asked = hosts.find(({ ip }) => ip === hostGateway)
+  if (asked === undefined || network !== 'default' || networkNamespace === undefined) return
+  throw new SlipwayError({
+    code: 'ERR_HOST_GATEWAY',
+    message: `add host ${asked.name}: the network of the step has no way to this machine's own services`,
+    hint: "use the host's network: --network=host",
+  })
 }
 
 async function resolvText({ network, networkNamespace }: ProcessSpec): Promise<string> {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { hostsText, resolvConf } from '../../src/sandbox/network-files.ts'
+import { hostsText, networkFiles, resolvConf } from '../../src/sandbox/network-files.ts'
+import type { ProcessSpec } from '../../src/sandbox/types.ts'
 
 describe('resolvConf', () => {
   const drop = { keepLoopback: false }
@@ -36,4 +37,25 @@ test('hostsText names the container and the extra hosts', () => {
   expect(hostsText('box', [{ name: 'db', ip: '10.0.0.2' }])).toBe(
     '127.0.0.1\tlocalhost box\n::1\tlocalhost ip6-localhost ip6-loopback\n10.0.0.2\tdb\n',
   )
+})
+
+test('a network of its own knows no address of the machine', async () => {
+  const spec: ProcessSpec = {
+    root: { lower: [], upper: '/u', work: '/w' },
+    args: ['a'],
+    env: [],
+    cwd: '/',
+    user: '',
+    hostname: 'h',
+    network: 'default',
+    security: 'sandbox',
+    mounts: [],
+    hosts: [{ name: 'db', ip: 'host-gateway' }],
+  }
+  expect(await networkFiles(spec)).toHaveLength(2)
+  const networkNamespace = { path: '/proc/self/ns/net' }
+  await expect(networkFiles({ ...spec, networkNamespace })).rejects.toThrow(
+    /^add host db: .* no way to this machine/,
+  )
+  expect(await networkFiles({ ...spec, networkNamespace, network: 'host' })).toHaveLength(2)
 })
