@@ -72,6 +72,9 @@ export async function runIn(layers: Layers, sandbox: Sandbox, changes: Changes):
   return { exit, usage, out, err, upper }
 }
 
+/** Times that nobody else sleeps: implementations are tried at the same time. */
+const nap = String(100_000 + process.pid)
+
 /** Registers the suite for one implementation. */
 export function describeSandbox(name: string, { sandbox, missing, lacks = [] }: SandboxCase): void {
   const reason = missing ?? containersMissing()
@@ -223,9 +226,9 @@ export function describeSandbox(name: string, { sandbox, missing, lacks = [] }: 
       })
       test('background children neither hold the output nor survive', async () => {
         const started = performance.now()
-        expect((await script('sleep 1000 & (sleep 999 & ) ; echo done')).out).toBe('done\n')
+        expect((await script(`sleep ${nap}1 & (sleep ${nap}2 & ) ; echo done`)).out).toBe('done\n')
         expect(performance.now() - started).toBeLessThan(5000)
-        expect(sleepers('999|1000')).toBe(0)
+        expect(sleepers(`${nap}[12]`)).toBe(0)
       })
       test('message queues are its own', async () => {
         expect((await script('echo > /dev/mqueue/left; ls /dev/mqueue')).out).toBe('left\n')
@@ -260,11 +263,11 @@ export function describeSandbox(name: string, { sandbox, missing, lacks = [] }: 
         const abort = new AbortController()
         setTimeout(() => abort.abort(new Error('enough')), 300)
         const started = performance.now()
-        await expect(script('trap "" TERM; sleep 301; sleep 302', { signal: abort.signal })).rejects.toThrow(
-          'enough',
-        )
+        await expect(
+          script(`trap "" TERM; sleep ${nap}3; sleep ${nap}4`, { signal: abort.signal }),
+        ).rejects.toThrow('enough')
         expect(performance.now() - started).toBeLessThan(5000)
-        expect(sleepers('301|302')).toBe(0)
+        expect(sleepers(`${nap}[34]`)).toBe(0)
       })
     })
 
