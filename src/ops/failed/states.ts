@@ -7,7 +7,7 @@ import { errnoOf, SlipwayError } from '../../core/error.ts'
 import type { OpNote, OpOf } from '../../graph/op.ts'
 import type { Active, SnapshotId, Snapshotter } from '../../snapshot/types.ts'
 import type { Result } from '../../solve/types.ts'
-import { tryLock } from '../../sys/lock.ts'
+import { acquireLock, tryLock } from '../../sys/lock.ts'
 import type { Native } from '../../sys/native.ts'
 
 /** A failed step as it is written down; JSON, without the value of any secret. */
@@ -72,8 +72,8 @@ export function failedStates(directory: string, { native, snapshotter }: FailedS
     async keep(kept, active) {
       mkdirSync(directory, { recursive: true, mode: 0o700 })
       const id = randomBytes(16).toString('hex')
-      const lock = await tryLock(pathOf(id, 'lock'), { native })
-      if (lock === undefined) throw new Error('bug in slipway: a random name was used twice')
+      // Another slipway that collects may hold it for a moment.
+      const lock = await acquireLock(pathOf(id, 'lock'), { native, signal: new AbortController().signal })
       try {
         const state: FailedState = { version: 1, id, ...kept }
         writeFileSync(pathOf(id, 'json.new'), JSON.stringify(state), { mode: 0o600, flag: 'wx' })

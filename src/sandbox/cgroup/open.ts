@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, wr
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errnoOf, SlipwayError } from '../../core/error.ts'
-import { tryLock } from '../../sys/lock.ts'
+import { acquireLock, tryLock } from '../../sys/lock.ts'
 import type { Native } from '../../sys/native.ts'
 import type { Resources } from '../resources.ts'
 import { type Hierarchy, readHierarchies } from './hierarchies.ts'
@@ -41,12 +41,14 @@ export async function openCgroup(options: CgroupOptions): Promise<Cgroup> {
   const places = choosePlaces(hierarchies, resources, { name, ...(parent === undefined ? {} : { parent }) })
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const note = join(directory, name)
-  const lock = await tryLock(note, { native })
-  if (lock === undefined) throw new Error('bug in slipway: a random name was used twice')
+  // Another slipway that sweeps may hold it for a moment.
+  const lock = await acquireLock(note, { native, signal: new AbortController().signal })
   const remove = async (): Promise<void> => {
     await using _lock = lock
-    for (const place of places) await removeEmpty(place.directory)
-    rmSync(note, { force: true })
+    await removeAll(
+      note,
+      places.map((place) => place.directory),
+    )
   }
   try {
     writeFileSync(note, JSON.stringify(places.map((place) => place.directory)))
@@ -74,14 +76,22 @@ export async function sweepCgroups(directory: string, native: Native): Promise<v
     const lock = await tryLock(note, { native })
     if (lock === undefined) continue
     await using _lock = lock
+    await removeAll(note, pathsIn(note, name))
+  }
+}
+
+/** What still has processes, or is not ours to remove, keeps its note: whoever comes next tries again. */
+async function removeAll(note: string, paths: readonly string[]): Promise<void> {
+  let isClean = true
+  for (const path of paths) {
     try {
-      for (const path of pathsIn(note, name)) await removeEmpty(path)
-      rmSync(note, { force: true })
+      await removeEmpty(path)
     } catch (thrown) {
-      // Something still runs in it, or it is not ours to remove: whoever comes next tries again.
       if (errnoOf(thrown) === undefined) throw thrown
+      isClean = false
     }
   }
+  if (isClean) rmSync(note, { force: true })
 }
 
 /** A note that was not finished names nothing: nothing had been made. */
