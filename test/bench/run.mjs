@@ -8,6 +8,7 @@ import { context } from './contexts.mjs'
 import { largeFile } from './language.mjs'
 import { largeLayer } from './memory.mjs'
 import { buildah, docker, registry, run, slipway } from './peers.mjs'
+import { rootless } from './rootless.mjs'
 import { rows } from './rows.mjs'
 import { logThroughput, overlap, stepOverhead } from './steps.mjs'
 
@@ -189,6 +190,7 @@ async function main() {
     say(line, ...further)
   }
   if (isWanted('run true')) say(...(await steps({ work, base, us, peers: present })))
+  if (isWanted('rootless')) say(...(await rootless({ slipway: us, interleave, fastest })))
   if (isWanted('memory')) {
     const peaks = await largeLayer({ work, registry: reg.host, slipway: us })
     const cells = Object.entries(peaks).map(([what, mb]) => `${what} ${mb} MB`)
