@@ -207,8 +207,13 @@ static int record_node(struct files *files, const struct operation *operation)
 		.device = operation->opcode == OP_BLOCK ? 'b' : 'c',
 		.major = (unsigned)operation->size,
 		.minor = (unsigned)operation->minor,
+		.mode = operation->mode,
 	};
-	int result = metadata_fd(files, fd, operation);
+	// It stays root's, with the mode of a new file.
+	struct operation place = *operation;
+	place.uid = place.gid = 0;
+	place.mode = 0600;
+	int result = metadata_fd(files, fd, &place);
 	if (result == 0 && record_write(fd, NULL, &recorded) < 0) result = fail_errno("record device", operation->path);
 	close(fd);
 	files->nodes++;

@@ -113,7 +113,7 @@ static int show_stat(const struct call *call, int fd, const struct recorded *rec
 	status.st_uid = recorded->uid;
 	status.st_gid = recorded->gid;
 	if (recorded->device) {
-		status.st_mode = (status.st_mode & 07777) | (recorded->device == 'c' ? S_IFCHR : S_IFBLK);
+		status.st_mode = (recorded->mode & 07777) | (recorded->device == 'c' ? S_IFCHR : S_IFBLK);
 		status.st_rdev = makedev(recorded->major, recorded->minor);
 	}
 	return call_write(call, address, &status, sizeof status) ? 0 : -EFAULT;
@@ -128,7 +128,7 @@ static int show_statx(const struct call *call, int fd, const struct recorded *re
 	status.stx_uid = recorded->uid;
 	status.stx_gid = recorded->gid;
 	if (recorded->device) {
-		status.stx_mode = (__u16)((status.stx_mode & 07777) | (recorded->device == 'c' ? S_IFCHR : S_IFBLK));
+		status.stx_mode = (__u16)((recorded->mode & 07777) | (recorded->device == 'c' ? S_IFCHR : S_IFBLK));
 		status.stx_rdev_major = recorded->major;
 		status.stx_rdev_minor = recorded->minor;
 	}

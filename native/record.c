@@ -1,4 +1,4 @@
-// See record.h. The text is `uid:gid`, and for devices `uid:gid:c:major:minor`.
+// See record.h. The text is `uid:gid`, and for devices `uid:gid:c:major:minor:mode`, the mode octal.
 #include "record.h"
 #include "userns.h"
 #include <errno.h>
@@ -17,7 +17,8 @@ int record_write(int fd, const char *path, const struct recorded *recorded)
 		return removed == 0 || errno == ENODATA || errno == ENOTSUP ? 0 : -1;
 	}
 	int length = snprintf(text, sizeof text, "%u:%u", recorded->uid, recorded->gid);
-	if (recorded->device) length += snprintf(text + length, sizeof text - (size_t)length, ":%c:%u:%u", recorded->device, recorded->major, recorded->minor);
+	if (recorded->device)
+		length += snprintf(text + length, sizeof text - (size_t)length, ":%c:%u:%u:%o", recorded->device, recorded->major, recorded->minor, recorded->mode & 07777);
 	if (fd >= 0) return fsetxattr(fd, RECORD_XATTR, text, (size_t)length, 0);
 	return (fd == RECORD_PATH ? lsetxattr : setxattr)(path, RECORD_XATTR, text, (size_t)length, 0);
 }
@@ -30,9 +31,9 @@ int record_read(int fd, const char *path, struct recorded *recorded)
 	if (length < 0) return errno == ENODATA || errno == ENOTSUP ? 0 : -1;
 	text[length] = 0;
 	struct recorded read = { 0 };
-	int fields = sscanf(text, "%u:%u:%c:%u:%u", &read.uid, &read.gid, &read.device, &read.major, &read.minor);
+	int fields = sscanf(text, "%u:%u:%c:%u:%u:%o", &read.uid, &read.gid, &read.device, &read.major, &read.minor, &read.mode);
 	// A step may write what it likes there; what is no record says nothing.
-	if (fields == 2 || (fields == 5 && (read.device == 'c' || read.device == 'b'))) *recorded = read;
+	if (fields == 2 || (fields == 6 && (read.device == 'c' || read.device == 'b'))) *recorded = read;
 	return 0;
 }
 

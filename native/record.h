@@ -1,5 +1,7 @@
 // What a file should be where this user may not make it so: its owner, or that it is a device. It stands in an
 // extended attribute of the file, which copies, links and overlayfs take along. src/layer/recorded.ts reads it.
+// Whoever may write to a file may write its record. So what stands for a device belongs to root and is open to nobody
+// else, or says nothing; and owners are only recorded where all files have one owner anyway.
 #ifndef SLIPWAY_RECORD_H
 #define SLIPWAY_RECORD_H
 #include <stdint.h>
@@ -13,6 +15,8 @@ struct recorded {
 	// 'c', 'b', or 0 when it is what it looks like.
 	char device;
 	unsigned major, minor;
+	// Of a device only; of everything else the file's own mode counts.
+	mode_t mode;
 };
 
 // In place of an open file: its path, links in it not followed or followed (an O_PATH file by its name in /proc).

@@ -8,14 +8,19 @@ export const recordXattr = 'user.slipway.stat'
 export interface Recorded {
   readonly uid: number
   readonly gid: number
-  readonly device?: { readonly type: 'char' | 'block'; readonly major: number; readonly minor: number }
+  readonly device?: {
+    readonly type: 'char' | 'block'
+    readonly major: number
+    readonly minor: number
+    readonly mode: number
+  }
 }
 
 /** What the attributes of a file record of it, if anything. A step may write what it likes there; what is no record says nothing. */
 export function recordedIn(xattrs: Xattrs): Recorded | undefined {
   const value = xattrs.find(([name]) => name === recordXattr)?.[1]
   if (value === undefined || value.length > 96) return undefined
-  const match = /^(\d{1,10}):(\d{1,10})(?::([cb]):(\d{1,10}):(\d{1,10}))?$/.exec(
+  const match = /^(\d{1,10}):(\d{1,10})(?::([cb]):(\d{1,10}):(\d{1,10}):([0-7]{1,4}))?$/.exec(
     Buffer.from(value).toString('latin1'),
   )
   if (match === null) return undefined
@@ -24,21 +29,28 @@ export function recordedIn(xattrs: Xattrs): Recorded | undefined {
   )
   if (Math.max(uid, gid, major, minor) >= 0xffffffff) return undefined
   if (match[3] === undefined) return { uid, gid }
-  return { uid, gid, device: { type: match[3] === 'c' ? 'char' : 'block', major, minor } }
+  const type = match[3] === 'c' ? 'char' : 'block'
+  return { uid, gid, device: { type, major, minor, mode: Number.parseInt(match[6] ?? '0', 8) } }
 }
 
 /**
- * What counts of the record of a file: an empty one may stand for a device, and where owners are recorded every file and
- * directory may say whose it is. Anywhere else a step only plays with an attribute.
+ * What counts of the record of a file: one that is empty and root's alone may stand for a device, and where owners are
+ * recorded every file and directory may say whose it is. Whoever may write to another file only plays with an attribute.
  */
 export function recordOf(
-  { type, size }: { readonly type: string; readonly size: number },
+  {
+    type,
+    size,
+    mode,
+    uid,
+  }: { readonly type: string; readonly size: number; readonly mode: number; readonly uid: number },
   { isInitial, recordsOwners }: UserNamespace,
   xattrs: () => Xattrs,
 ): Recorded | undefined {
-  const isEmpty = type === 'file' && size === 0
+  const mayBeDevice = type === 'file' && size === 0 && uid === 0 && (mode & 0o7077) === 0
   const mayHaveOwner = recordsOwners && (type === 'file' || type === 'directory')
-  if (isInitial || (!isEmpty && !mayHaveOwner)) return undefined
+  if (isInitial || (!mayBeDevice && !mayHaveOwner)) return undefined
   const recorded = recordedIn(xattrs())
-  return recorded?.device === undefined || isEmpty ? recorded : undefined
+  const counts = recorded?.device === undefined ? mayHaveOwner : mayBeDevice
+  return counts ? recorded : undefined
 }

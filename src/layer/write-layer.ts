@@ -92,7 +92,8 @@ function withRecord(entry: TreeEntry, namespace: UserNamespace): TreeEntry {
   if (recorded === undefined) return entry
   const { uid, gid, device } = recorded
   if (device === undefined) return { ...entry, uid, gid }
-  return { ...entry, uid, gid, type: device.type, rdevMajor: device.major, rdevMinor: device.minor }
+  const { type, mode, major, minor } = device
+  return { ...entry, uid, gid, type, mode, rdevMajor: major, rdevMinor: minor }
 }
 
 const noXattrs: ReadonlyMap<string, Uint8Array> = new Map()

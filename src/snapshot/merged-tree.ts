@@ -248,8 +248,8 @@ class LayerStack implements MergedTree {
     if (recorded === undefined) return entry
     const { uid, gid, device } = recorded
     if (device === undefined) return { ...entry, uid, gid }
-    const { type, major, minor } = device
-    return { ...entry, uid, gid, type, device: { major, minor }, size: 0 }
+    const { type, mode, major, minor } = device
+    return { ...entry, uid, gid, type, mode, device: { major, minor } }
   }
 
   #isOpaque(host: string): boolean {

@@ -1,6 +1,6 @@
 // An ordinary user with ranges of ids builds, runs, pushes, pulls and exports what root would.
 import { spawn, spawnSync } from 'node:child_process'
-import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startRegistry } from '../support/registry.ts'
@@ -164,6 +164,27 @@ describe.skipIf(why !== undefined)(title, () => {
       `unshare -m sh -c 'mount -t tmpfs none /proc/fs && exec setpriv ${dropped} ${executable} doctor'`,
     )
     expect(hidden).toMatchObject({ status: 1, stdout: expect.stringContaining('systempaths=unconfined') })
+  })
+
+  it('lets no step claim a file for root, nor make it a device', async () => {
+    const Dockerfile =
+      'FROM scratch\nCOPY forge /forge\nCOPY --chown=1000 home /home/mine\nUSER 1000\nRUN ["/forge"]\n'
+    const context = user.context('forging', { Dockerfile, 'home/.keep': '' })
+    const source = `#include <sys/xattr.h>
+#include <sys/stat.h>
+#include <fcntl.h>
+int main(void) {
+  if (open("/home/mine/disk", O_CREAT | O_WRONLY, 0600) < 0 || open("/home/mine/suid", O_CREAT | O_WRONLY, 0755) < 0) return 1;
+  if (setxattr("/home/mine/disk", "user.slipway.stat", "0:0:b:8:1:666", 13, 0) || setxattr("/home/mine/suid", "user.slipway.stat", "0:0", 3, 0)) return 2;
+  return chmod("/home/mine/suid", 04755);
+}
+`
+    writeFileSync(join(context, 'forge.c'), source)
+    tool('cc', ['-static', '-o', join(context, 'forge'), join(context, 'forge.c')])
+    user.ok('build', '-o', 'type=tar,dest=forged.tar', context)
+    const listing = tool('tar', ['--numeric-owner', '-tvf', join(user.home, 'forged.tar')])
+    expect(listing).toMatch(/^-rw------- 1000\/0 .* home\/mine\/disk$/m)
+    expect(listing).toMatch(/^-rwsr-xr-x 1000\/0 .* home\/mine\/suid$/m)
   })
 
   it('says which owner there is no id for', () => {

@@ -11,8 +11,16 @@ const read = (text: string) =>
 
 it('reads owners and devices', () => {
   expect(read('1000:0')).toEqual({ uid: 1000, gid: 0 })
-  expect(read('0:6:b:8:1')).toEqual({ uid: 0, gid: 6, device: { type: 'block', major: 8, minor: 1 } })
-  expect(read('0:0:c:1:3')).toEqual({ uid: 0, gid: 0, device: { type: 'char', major: 1, minor: 3 } })
+  expect(read('0:6:b:8:1:660')).toEqual({
+    uid: 0,
+    gid: 6,
+    device: { type: 'block', major: 8, minor: 1, mode: 0o660 },
+  })
+  expect(read('0:0:c:1:3:666')).toEqual({
+    uid: 0,
+    gid: 0,
+    device: { type: 'char', major: 1, minor: 3, mode: 0o666 },
+  })
   expect(recordedIn([])).toBeUndefined()
 })
 
@@ -42,10 +50,10 @@ it('never travels in layers', () => {
 
 describe('a record counts only', () => {
   const of = (text: string, type: string, size: number, recordsOwners: boolean, isInitial = false) =>
-    recordOf({ type, size }, { isInitial, recordsOwners, overlayXattrs: 'user' }, () => [
+    recordOf({ type, size, mode: 0o600, uid: 0 }, { isInitial, recordsOwners, overlayXattrs: 'user' }, () => [
       [recordXattr, Buffer.from(text)],
     ])
-  const [owner, device] = ['5:6', '0:6:b:8:1']
+  const [owner, device] = ['5:6', '0:6:b:8:1:660']
 
   it('in a user namespace', () => {
     expect([of(owner, 'file', 0, true, true), of(device, 'file', 0, false, true)]).toEqual([
@@ -64,10 +72,18 @@ describe('a record counts only', () => {
     expect(forged).toEqual([undefined, undefined, undefined])
   })
 
+  it("of a device in a file that is root's alone", () => {
+    const namespace = { isInitial: false, recordsOwners: false, overlayXattrs: 'user' } as const
+    const by = (mode: number, uid: number) =>
+      recordOf({ type: 'file', size: 0, mode, uid }, namespace, () => [[recordXattr, Buffer.from(device)]])
+    expect([by(0o600, 1000), by(0o666, 0), by(0o4600, 0)]).toEqual([undefined, undefined, undefined])
+    expect(by(0o600, 0)?.device?.mode).toBe(0o660)
+  })
+
   it('of an owner where owners are recorded', () => {
     const known = { uid: 5, gid: 6 }
     expect([of(owner, 'file', 1, true), of(owner, 'directory', 4096, true)]).toEqual([known, known])
-    expect([of(owner, 'file', 1, false), of(owner, 'directory', 0, false)]).toEqual([undefined, undefined])
+    expect([of(owner, 'file', 0, false), of(owner, 'directory', 0, false)]).toEqual([undefined, undefined])
     expect(of(owner, 'symlink', 3, true)).toBeUndefined()
   })
 })
