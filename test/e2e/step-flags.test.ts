@@ -37,9 +37,10 @@ describe.skipIf(lacking !== undefined)(`flags for steps${lacking ? ` (${lacking}
     expect(stderr).toContain('invalid value "nofile=5:1" for --ulimit')
   })
 
-  it('--add-host takes host-gateway for the machine', () => {
+  it('--add-host takes host-gateway for the machine on its network', () => {
     const directory = context('gateway', 'RUN while read line; do echo "line $line"; done < /etc/hosts')
-    const { stderr } = ws.ok('build', '--progress=plain', '--add-host', 'me.internal:host-gateway', directory)
+    const flags = ['--progress=plain', '--network=host', '--add-host', 'me.internal:host-gateway']
+    const { stderr } = ws.ok('build', ...flags, directory)
     expect(stderr).toMatch(/line 127\.0\.0\.1\s+me\.internal\n/)
   })
 
