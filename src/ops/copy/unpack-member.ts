@@ -63,18 +63,19 @@ export class Unpacking {
     if (this.#last?.directory === directory) return this.#last.place
     const { instruction, nowNs } = this.#style
     let at = this.#root
-    for (const name of directory.split('/')) {
+    const names = directory.split('/')
+    for (const [i, name] of names.entries()) {
       const next = joinPath(at, name)
       const found = await this.#target.entry(next)
       if (found === undefined) {
+        // All at once: looked for one by one, each would be looked for from the root again.
         const way = { instruction, nowNs, parentMode: 0o755 }
-        await planDirectories(this.#target, next, way, this.#emit)
-        at = next
-      } else {
-        at = found.type === 'symlink' ? await this.#followed(next) : next
-        const there = at === next ? found : await this.#target.entry(at)
-        if (there?.type !== 'directory') throw notDirectory(next, this.#style)
+        at = await planDirectories(this.#target, [next, ...names.slice(i + 1)].join('/'), way, this.#emit)
+        break
       }
+      at = found.type === 'symlink' ? await this.#followed(next) : next
+      const there = at === next ? found : await this.#target.entry(at)
+      if (there?.type !== 'directory') throw notDirectory(next, this.#style)
     }
     this.#last = { directory, place: at }
     return at
