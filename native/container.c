@@ -4,6 +4,7 @@
 #include "fail.h"
 #include "init.h"
 #include "inroot.h"
+#include "layer-mounts.h"
 #include "mount-fd.h"
 #include "network.h"
 #include "overlay.h"
@@ -102,8 +103,9 @@ static int mount_layers(const struct run_request *request, const char *stubs, co
 	return result;
 }
 
-// The request's work directory holds four of our own: `overlay` (the kernel's), `stubs` (the lowest layer), and the two mount points.
-static int mount_root(const struct run_request *request, struct places *places)
+// The request's work directory holds four of our own: `overlay` (the kernel's), `stubs` (the lowest layer), and the two mount points;
+// and those of layer-mounts.c.
+static int mount_root(struct run_request *request, struct places *places)
 {
 	static const char *const names[] = { "overlay", "stubs", "root", "store" };
 	char paths[4][PATH_MAX];
@@ -111,6 +113,8 @@ static int mount_root(const struct run_request *request, struct places *places)
 	if (work < 0) return -1;
 	for (size_t i = 0; i < 4; i++)
 		if (make_directory(work, names[i]) < 0 || path_below(paths[i], request->work, names[i]) < 0) return -1;
+	// Whether a place is to be a file or a directory depends on what will be mounted there.
+	if (layer_mounts_open(request, work) < 0) return -1;
 	int layer = open_directory(work, "stubs");
 	// Its mode shows where the image has no root directory of its own.
 	if (layer < 0 || stubs_fill_layer(layer, request) < 0) return -1;

@@ -50,13 +50,20 @@ static int make_file(int store, size_t index, const struct request_mount *mount)
 	return mount_clone(store, name, (struct clone_options){ .attributes = attributes });
 }
 
-static int make_tmpfs(const struct request_mount *mount)
+static int make_tmpfs(const struct request_mount *mount, int place)
 {
 	char mode[16], size[32];
-	snprintf(mode, sizeof mode, "%o", mount->mode);
+	struct stat st = { .st_mode = mount->mode };
+	if (mount->inherits_mode && fstat(place, &st) < 0) return fail_errno("open mount point", mount->target);
+	snprintf(mode, sizeof mode, "%o", st.st_mode & 07777);
 	snprintf(size, sizeof size, "%llu", (unsigned long long)mount->size);
 	const char *const options[] = { "mode", mode, mount->size ? "size" : NULL, size, NULL };
-	return mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	return mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (mount->read_only ? MOUNT_ATTR_RDONLY : 0));
+}
+
+static int make_layers(const struct request_mount *mount)
+{
+	return mount_clone(mount->opened, "", (struct clone_options){ .attributes = MOUNT_ATTR_NODEV | (mount->read_only ? MOUNT_ATTR_RDONLY : 0) });
 }
 
 static int make_bind(const struct request_mount *mount)
@@ -65,12 +72,13 @@ static int make_bind(const struct request_mount *mount)
 	return mount_clone(AT_FDCWD, mount->source, options);
 }
 
-static int make_mount(const struct request_mount *mount, size_t index, int store)
+static int make_mount(const struct request_mount *mount, size_t index, int store, int place)
 {
 	switch (mount->kind) {
 	case MOUNT_BIND: return make_bind(mount);
-	case MOUNT_TMPFS: return make_tmpfs(mount);
+	case MOUNT_TMPFS: return make_tmpfs(mount, place);
 	case MOUNT_FILE: return make_file(store, index, mount);
+	case MOUNT_LAYERS: return make_layers(mount);
 	}
 	return fail_code(EINVAL, "mount", mount->target);
 }
@@ -81,7 +89,7 @@ int request_mounts(const struct run_request *request, struct mount_places places
 		const struct request_mount *mount = &request->mounts[i];
 		int place = stubs_open_target(places.root, places.upper, mount, stubs);
 		if (place < 0) return -1;
-		int made = make_mount(mount, i, places.store);
+		int made = make_mount(mount, i, places.store, place);
 		int result = made < 0 ? -1 : mount_attach(made, place, mount->target);
 		if (made >= 0) close(made);
 		close(place);

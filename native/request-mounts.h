@@ -1,4 +1,4 @@
-// The mounts a request names: binds, tmpfs and small files.
+// The mounts a request names: binds, tmpfs, small files, views of layers.
 #ifndef SLIPWAY_REQUEST_MOUNTS_H
 #define SLIPWAY_REQUEST_MOUNTS_H
 #include "run-request.h"
@@ -11,6 +11,6 @@ struct mount_places {
 	int store;
 };
 
-// Mounts all of them in the order of the request. 0, or -1 recorded.
+// Mounts all of them in the order of the request. Precondition: layer_mounts_open. 0, or -1 recorded.
 int request_mounts(const struct run_request *request, struct mount_places places, struct stubs *stubs);
 #endif

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum opcode { OP_END, OP_LOWER, OP_ROOT, OP_ARG, OP_ENV, OP_PROCESS, OP_BIND, OP_TMPFS, OP_FILE, OP_RUNTIME_CREATE, OP_RUNTIME_START, OP_CONFIG, OP_FILTER, OP_LIMIT, OP_CGROUP, OP_NETWORK };
+enum opcode { OP_END, OP_LOWER, OP_ROOT, OP_ARG, OP_ENV, OP_PROCESS, OP_BIND, OP_TMPFS, OP_FILE, OP_RUNTIME_CREATE, OP_RUNTIME_START, OP_CONFIG, OP_FILTER, OP_LIMIT, OP_CGROUP, OP_NETWORK, OP_LAYERS };
 
-enum { MAX_ITEMS = 1 << 16 };
+enum { MAX_ITEMS = 1 << 16, MODE_OF_PLACE = 1 << 16 };
 
 static int malformed(const char *text)
 {
@@ -58,7 +58,7 @@ static struct request_mount *add_mount(struct run_request *request, enum mount_k
 	if (!mounts) return NULL;
 	request->mounts = mounts;
 	struct request_mount *mount = &mounts[request->mount_count];
-	*mount = (struct request_mount){ .kind = kind };
+	*mount = (struct request_mount){ .kind = kind, .opened = -1 };
 	if (copy_text(&mount->target, target) < 0) return NULL;
 	request->mount_count++;
 	return mount;
@@ -85,14 +85,19 @@ static int read_mount(struct record *record, struct run_request *request, enum m
 {
 	struct request_mount *mount = add_mount(request, kind, record_text(record));
 	if (!mount) return -1;
-	if (kind == MOUNT_BIND) {
+	if (kind == MOUNT_BIND || kind == MOUNT_LAYERS) {
 		if (read_text(record, &mount->source) < 0) return -1;
 		mount->read_only = record_u64(record) != 0;
+		while (kind == MOUNT_LAYERS && record_more(record))
+			if (texts_add(&mount->layers, record_text(record)) < 0) return -1;
 		return 0;
 	}
-	mount->mode = (mode_t)record_u64(record) & 07777;
+	uint64_t mode = record_u64(record);
+	mount->mode = (mode_t)mode & 07777;
 	if (kind == MOUNT_TMPFS) {
+		mount->inherits_mode = mode == MODE_OF_PLACE;
 		mount->size = record_u64(record);
+		mount->read_only = record_u64(record) != 0;
 		return 0;
 	}
 	mount->uid = (uid_t)record_u64(record);
@@ -148,6 +153,7 @@ static int read_record(struct record *record, struct run_request *request)
 	case OP_FILTER: return read_filter(record, request);
 	case OP_LIMIT: return read_limit(record, request);
 	case OP_NETWORK: return read_text(record, &request->network);
+	case OP_LAYERS: return read_mount(record, request, MOUNT_LAYERS);
 	case OP_CONFIG:
 	case OP_END: break;
 	}

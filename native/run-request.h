@@ -8,24 +8,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-enum mount_kind { MOUNT_BIND, MOUNT_TMPFS, MOUNT_FILE };
-
-struct request_mount {
-	enum mount_kind kind;
-	char *target;
-	// MOUNT_BIND
-	char *source;
-	bool read_only;
-	// MOUNT_TMPFS; 0 is the kernel's default size
-	uint64_t size;
-	// MOUNT_TMPFS and MOUNT_FILE
-	mode_t mode;
-	// MOUNT_FILE
-	unsigned char *content;
-	size_t length;
-	uid_t uid;
-	gid_t gid;
-};
+enum mount_kind { MOUNT_BIND, MOUNT_TMPFS, MOUNT_FILE, MOUNT_LAYERS };
 
 struct request_limit {
 	int resource;
@@ -38,6 +21,30 @@ struct request_limit {
 struct texts {
 	char **at;
 	size_t count, capacity;
+};
+
+struct request_mount {
+	enum mount_kind kind;
+	char *target;
+	// MOUNT_BIND: a path of the host; MOUNT_LAYERS: one in the layers
+	char *source;
+	// MOUNT_BIND, MOUNT_TMPFS and MOUNT_LAYERS
+	bool read_only;
+	// MOUNT_LAYERS: directories, bottom first
+	struct texts layers;
+	// MOUNT_LAYERS: what is mounted, once layer_mounts_open found it
+	int opened;
+	// MOUNT_TMPFS; 0 is the kernel's default size
+	uint64_t size;
+	// MOUNT_TMPFS and MOUNT_FILE
+	mode_t mode;
+	// MOUNT_TMPFS: the mode is that of the directory it is mounted on, and 1777 if there is none
+	bool inherits_mode;
+	// MOUNT_FILE
+	unsigned char *content;
+	size_t length;
+	uid_t uid;
+	gid_t gid;
 };
 
 struct run_request {

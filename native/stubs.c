@@ -13,6 +13,7 @@ static bool is_directory(const struct request_mount *mount)
 {
 	struct stat st;
 	if (mount->kind == MOUNT_TMPFS) return true;
+	if (mount->kind == MOUNT_LAYERS) return fstat(mount->opened, &st) == 0 && S_ISDIR(st.st_mode);
 	return mount->kind == MOUNT_BIND && stat(mount->source, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
@@ -81,10 +82,17 @@ static int make_file(int root, const char *target, const struct inroot_mkdirs *o
 }
 
 // Makes the place and the directories above it; `made` hears of every directory. -1 with errno, nothing recorded.
-static int make_place(int root, const char *target, bool directory, struct inroot_mkdirs options)
+static int make_place(int root, const struct request_mount *mount, struct inroot_mkdirs options)
 {
 	options.mode = 0755;
-	return directory ? inroot_mkdirs(root, target, &options) : make_file(root, target, &options);
+	if (!is_directory(mount)) return make_file(root, mount->target, &options);
+	if (inroot_mkdirs(root, mount->target, &options) < 0) return -1;
+	if (!mount->inherits_mode) return 0;
+	int fd = inroot_open(root, mount->target, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0) return -1;
+	int result = fchmod(fd, 01777);
+	close(fd);
+	return result;
 }
 
 int stubs_fill_layer(int layer, const struct run_request *request)
@@ -94,7 +102,7 @@ int stubs_fill_layer(int layer, const struct run_request *request)
 		if (path_check(mount->target) < 0) return -1;
 		if (is_covered(mount->target)) continue;
 		// Whatever does not fit in here (a place below a file) is judged again in the merged view.
-		if (make_place(layer, mount->target, is_directory(mount), (struct inroot_mkdirs){ 0 }) < 0 && has_failed()) return -1;
+		if (make_place(layer, mount, (struct inroot_mkdirs){ 0 }) < 0 && has_failed()) return -1;
 	}
 	return 0;
 }
@@ -183,9 +191,8 @@ int stubs_open_target(int root, int upper, const struct request_mount *mount, st
 	if (errno != ENOENT) return fail_errno("open mount point", mount->target);
 	struct making making = { .root = root, .upper = upper, .stubs = stubs, .before = time_above(root, mount->target), .first = true };
 	struct inroot_mkdirs options = { .made = note_made, .context = &making };
-	bool directory = is_directory(mount);
-	if (make_place(root, mount->target, directory, options) < 0) return fail_errno("make mount point", mount->target);
-	if (!directory) note_made(&making, mount->target);
+	if (make_place(root, mount, options) < 0) return fail_errno("make mount point", mount->target);
+	if (!is_directory(mount)) note_made(&making, mount->target);
 	fd = inroot_open(root, mount->target, O_PATH, 0);
 	return fd < 0 ? fail_errno("open mount point", mount->target) : fd;
 }

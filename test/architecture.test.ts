@@ -23,7 +23,11 @@ const allowed: Record<string, readonly string[]> = {
   registry: ['core', 'image', 'store', 'sys'],
   fetch: ['core', 'store', 'sys', 'registry', 'compression'],
   cache: ['core', 'graph', 'solve', 'store', 'registry', 'sys'],
+  ssh: ['core'],
+  'cache-mounts': ['core', 'sys', 'store', 'compression', 'layer', 'snapshot'],
   ops: [
+    'cache-mounts',
+    'ssh',
     'core',
     'dockerfile',
     'graph',
@@ -42,6 +46,8 @@ const allowed: Record<string, readonly string[]> = {
   progress: ['core'],
   cli: ['core', 'graph', 'progress', 'app', 'root'],
   app: [
+    'cache-mounts',
+    'ssh',
     'core',
     'dockerfile',
     'image',

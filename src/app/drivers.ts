@@ -1,8 +1,10 @@
 // The driver of every op kind, wired to this machine.
 import { join } from 'node:path'
+import { openCaches } from '../cache-mounts/caches.ts'
 import { limit } from '../core/limit.ts'
 import type { SourceFile } from '../core/span.ts'
 import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
+import { openSources, type SourcesOptions } from '../ops/copy/sources.ts'
 import { type ExecDependencies, execDriver } from '../ops/exec.ts'
 import type { FailureKeeper } from '../ops/failed/types.ts'
 import { fileDriver } from '../ops/file.ts'
@@ -12,6 +14,7 @@ import { imageDriver } from '../ops/image.ts'
 import { type LayerSource, openLayerSource } from '../ops/layers.ts'
 import { localDriver } from '../ops/local.ts'
 import { mergeDriver } from '../ops/merge.ts'
+import { openContextCopies } from '../ops/mounts/context-copies.ts'
 import type { Drivers } from '../solve/types.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import type { Host } from './host.ts'
@@ -58,11 +61,26 @@ export function openDrivers(host: Host, options: DriverOptions): OpenDrivers {
     fetch: (layer, cx) => transfers(() => fetchBlob(host, layer, cx), cx.signal),
   })
   const steps = openStepSandbox(host, options)
+  const reading: SourcesOptions = {
+    native,
+    layers,
+    directoryOf: options.directoryOf,
+    placeOfPattern: (name, index) => placeOfPattern(options.ignoreFileOf?.(name), index),
+    statCacheDirectory: join(host.directory, 'stat-cache'),
+  }
+  const sources = openSources(reading)
+  const contexts = openContextCopies({ native, snapshotter, sources })
   const exec: ExecDependencies = {
     host: host.platform,
     snapshotter,
     layers,
     sandbox: steps.sandbox,
+    sources,
+    contexts,
+    native,
+    caches: openCaches({ root: host.directory, native, snapshotter }),
+    secret: host.secrets.find,
+    agent: host.agents.find,
     ...(options.shmSizeBytes === undefined ? {} : { shmSizeBytes: options.shmSizeBytes }),
     ...options.limits,
     ...(options.failures === undefined ? {} : { failures: options.failures }),
@@ -74,15 +92,18 @@ export function openDrivers(host: Host, options: DriverOptions): OpenDrivers {
     http: httpDriver({ native, snapshotter, store, fetcher: () => host.http() }),
     merge: mergeDriver(),
     exec: execDriver(exec),
-    file: fileDriver({
-      native,
-      layers,
-      snapshotter,
-      directoryOf: options.directoryOf,
-      placeOfPattern: (name, index) => placeOfPattern(options.ignoreFileOf?.(name), index),
-      ...(options.archives === true ? { archives: store } : {}),
-      statCacheDirectory: join(host.directory, 'stat-cache'),
-    }),
+    file: fileDriver(
+      { ...reading, snapshotter, ...(options.archives === true ? { archives: store } : {}) },
+      sources,
+    ),
   }
-  return { drivers, layers, exec, [Symbol.asyncDispose]: () => steps[Symbol.asyncDispose]() }
+  return {
+    drivers,
+    layers,
+    exec,
+    async [Symbol.asyncDispose]() {
+      await using _steps = steps
+      await contexts[Symbol.asyncDispose]()
+    },
+  }
 }

@@ -145,7 +145,8 @@ function missing(
 /** The files of the context. */
 async function load(graph: Graph, root: OpRef, name: string, host: Host, cx: Context): Promise<MergedTree> {
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: [] })
-  const { drivers, layers } = openDrivers(host, { directoryOf: () => undefined })
+  await using opened = openDrivers(host, { directoryOf: () => undefined })
+  const { drivers, layers } = opened
   const cache = await openLocalCache(host.directory, {
     native: host.native,
     buildName: `context ${name}`,

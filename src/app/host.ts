@@ -14,7 +14,8 @@ import type { Snapshotter } from '../snapshot/types.ts'
 import { openContentStore } from '../store/layout-store.ts'
 import type { ContentStore } from '../store/types.ts'
 import { type Native, openNative } from '../sys/native.ts'
-import { openSecrets, type SecretSource } from './secrets.ts'
+import { openSecrets, type SecretSource, type Secrets } from './secrets.ts'
+import { type AgentSource, openAgents, type SshAgents } from './ssh-agents.ts'
 
 export interface HostOptions {
   /** The state directory; made when missing. */
@@ -26,8 +27,8 @@ export interface HostOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** `--secret`. */
   readonly secrets?: readonly SecretSource[]
-  /** Sockets of `--ssh`. */
-  readonly agents?: readonly { readonly id: string; readonly socket: string }[]
+  /** `--ssh`. */
+  readonly agents?: readonly AgentSource[]
   /** Directories of OCI layouts by the references of images in them. */
   readonly layouts?: Readonly<Record<string, string>>
   readonly cpus: number
@@ -44,6 +45,8 @@ export interface Host {
   readonly native: Native
   readonly store: ContentStore
   readonly snapshotter: Snapshotter
+  readonly secrets: Secrets
+  readonly agents: SshAgents
   /** The registry client; made when it is first asked for, because most commands never need it. */
   registry(): Promise<Registry>
   /** The client for files of the web, likewise. */
@@ -63,7 +66,9 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
   let http: Promise<HttpFetcher> | undefined
   let git: Promise<GitFetcher> | undefined
   let exchange: Exchange | undefined
-  const secret = openSecrets(options.secrets ?? [], options.environment)
+  const secrets = openSecrets(options.secrets ?? [], options.environment)
+  const secret = secrets.read
+  const agents = openAgents(options.agents ?? [])
   const network: RegistryOptions = {
     environment: options.environment,
     caFiles: options.extraCaFile === undefined ? [] : [options.extraCaFile],
@@ -76,6 +81,8 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
     native,
     store,
     snapshotter: await openOverlaySnapshotter(directory, native),
+    secrets,
+    agents,
     registry() {
       registry ??= import('../registry/registry.ts').then(({ openRegistry }) => openRegistry(network))
       return registry
@@ -93,6 +100,7 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
       const opened = await registry?.catch(() => undefined)
       await opened?.close()
       await exchange?.close()
+      await agents[Symbol.asyncDispose]()
     },
   }
 
@@ -107,8 +115,8 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
 
   async function openGit(): Promise<GitFetcher> {
     const { openGitFetcher } = await import('../fetch/git.ts')
-    const { environment, extraCaFile, agents = [] } = options
-    const agentSocket = agents.find(({ id }) => id === 'default')?.socket
+    const { environment, extraCaFile } = options
+    const agentSocket = await agents.socket('default')
     const repositories = join(directory, 'git')
     makeDirectories(repositories)
     return openGitFetcher({

@@ -8,6 +8,7 @@ import type { BuildInput, InputRequest } from './input.ts'
 import type { StepLimits } from './limits.ts'
 import { ignoreOptions } from './read-stages.ts'
 import type { SecretSource } from './secrets.ts'
+import type { AgentSource } from './ssh-agents.ts'
 
 /** What the user asked for, checked as far as it can be without reading anything. */
 export interface BuildRequest extends InputRequest {
@@ -24,7 +25,7 @@ export interface BuildRequest extends InputRequest {
   /** `--secret`. */
   readonly secrets: readonly SecretSource[]
   /** `--ssh`. */
-  readonly agents: readonly { readonly id: string; readonly socket: string }[]
+  readonly agents: readonly AgentSource[]
   readonly hosts: readonly { readonly name: string; readonly ip: string }[]
   readonly allow: readonly Entitlement[]
   /** `--ulimit`, sorted by name. */

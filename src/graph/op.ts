@@ -118,10 +118,10 @@ export type ExecMount =
       readonly id: string
       /** What a second process at the same time gets: the same directory, another one, or the same one later. */
       readonly sharing: 'shared' | 'private' | 'locked'
-      /** What a new directory starts as: files of an input, or empty. */
+      /** What a new directory starts as: files of an input, or empty. An owner that is absent is the process's user. */
       readonly start:
         | { readonly input: number; readonly source: string }
-        | { readonly mode: number; readonly uid: number; readonly gid: number }
+        | { readonly mode: number; readonly uid?: number; readonly gid?: number }
       readonly readonly: boolean
     }
   | {

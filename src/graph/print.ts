@@ -160,8 +160,8 @@ function mountMembers(mount: ExecMount, input: (index: number) => string): strin
   }
 }
 
-function ownerOf(owner: { readonly mode: number; readonly uid: number; readonly gid: number }): string {
-  return `mode=${octal(owner.mode)} owner=${owner.uid}:${owner.gid}`
+function ownerOf(owner: { readonly mode: number; readonly uid?: number; readonly gid?: number }): string {
+  return `mode=${octal(owner.mode)} owner=${owner.uid ?? 'user'}:${owner.gid ?? 'user'}`
 }
 
 function describeNote(note: OpNote, graph: Graph): string[] {

@@ -7,19 +7,21 @@ import { formatDuration } from '../core/duration.ts'
 import { invariant, SlipwayError } from '../core/error.ts'
 import type { StepId } from '../core/event.ts'
 import type { Platform } from '../core/platform.ts'
-import type { ExecMount, OpNote, OpOf } from '../graph/op.ts'
+import type { OpNote, OpOf } from '../graph/op.ts'
 import { explainForeign } from '../sandbox/emulation.ts'
 import { formatMemory, type Resources } from '../sandbox/resources.ts'
-import type { Exit, Mount, ProcessSpec, RootFs, Sandbox } from '../sandbox/types.ts'
+import type { Exit, ProcessSpec, Sandbox } from '../sandbox/types.ts'
 import type { Snapshotter } from '../snapshot/types.ts'
 import type { LayerRef, OpDriver, Result } from '../solve/types.ts'
 import { openStepLog, type StepLog } from './failed/step-log.ts'
 import type { FailureKeeper } from './failed/types.ts'
-import { type LayerSource, snapshotLayer } from './layers.ts'
+import { snapshotLayer } from './layers.ts'
+import { openMask } from './mask.ts'
+import { mountedContent } from './mounts/content.ts'
+import { type MountDependencies, prepareMounts } from './mounts/mounts.ts'
 
-export interface ExecDependencies {
+export interface ExecDependencies extends MountDependencies {
   readonly snapshotter: Pick<Snapshotter, 'prepare'>
-  readonly layers: LayerSource
   readonly sandbox: Sandbox
   /** This machine's, to tell a foreign program from a broken one. */
   readonly host: Platform
@@ -36,15 +38,22 @@ export interface ExecDependencies {
 /** The driver of exec ops; the result is the root's layers and one new layer. Throws ERR_PROCESS_EXIT (data.exitCode). */
 export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'>> {
   const { snapshotter, layers, failures } = dependencies
+  // What one step was given a later one may find where that one has put it.
+  const secrets = new Set<Buffer>()
   return {
+    contentOf: (op, index, input, cx) => mountedContent(dependencies.sources, op, index, input, cx),
     async run(op, inputs, note, cx) {
       const root = rootLayers(op, inputs)
       const parents = await layers.snapshots(root, cx)
       await using active = await snapshotter.prepare(parents)
       const { lower, upper, work } = active
+      await using prepared = await prepareMounts(dependencies, { op, inputs, lower, work, cx })
+      for (const value of prepared.secrets) secrets.add(value)
       using log = openStepLog(`${work}/log`)
-      const output = decodeOutput(digestOfJson(op), cx, log)
-      const spec = { ...processSpec(op, note, { lower, upper, work }), ...limitsOf(dependencies) }
+      const output = openOutput({ step: digestOfJson(op), secrets, log }, cx)
+      for (const warning of prepared.warnings) output.warn(warning)
+      const place = { root: { lower, upper, work }, ...prepared }
+      const spec = { ...processSpec(op, note, place), ...limitsOf(dependencies) }
       const error = await runStep(dependencies, { op, spec, platform: note.platform, output }, cx)
       if (error !== undefined) {
         const kept = await failures?.keep({ op, inputs, note, active, log, error }, cx)
@@ -81,8 +90,7 @@ async function runStep(
   const signal = timeout === undefined ? cx.signal : AbortSignal.any([cx.signal, timeout])
   const io = { output: output.write, drained: () => cx.drained?.(), stdio: 'pipe' } as const
   try {
-    const exit = await sandbox.run(spec, io, { ...cx, signal })
-    output.end()
+    const exit = await sandbox.run(spec, io, { ...cx, signal }).finally(output.end)
     cx.signal.throwIfAborted()
     const step = digestOfJson(op)
     if (exit.usage !== undefined) cx.emit({ type: 'usage', step, ...exit.usage })
@@ -96,7 +104,6 @@ async function runStep(
   } catch (thrown) {
     cx.signal.throwIfAborted()
     if (timeout?.aborted !== true) throw explainForeign(thrown, platform ?? host, host)
-    output.end()
     return timeoutError(spec, timeoutMs ?? 0)
   }
 }
@@ -110,32 +117,33 @@ function missingRoot(): never {
   invariant(false, 'an exec op names a root that is not among its inputs')
 }
 
-/** The process an op describes. A variable of the op wins over one that only reaches the process. */
-export function processSpec(op: OpOf<'exec'>, note: Pick<OpNote, 'unkeyed'>, root: RootFs): ProcessSpec {
-  const keyed = new Set(op.env.map(nameOf))
-  const unkeyed = (note.unkeyed?.env ?? []).filter((variable) => !keyed.has(nameOf(variable)))
+/** The process an op describes. A variable of a mount wins over one of the op, and that over one that only reaches the process. */
+export function processSpec(
+  op: OpOf<'exec'>,
+  note: Pick<OpNote, 'unkeyed'>,
+  { root, mounts, env }: Pick<ProcessSpec, 'root' | 'mounts' | 'env'>,
+): ProcessSpec {
   return {
     root,
     args: op.args,
-    env: [...op.env, ...unkeyed],
+    env: mergeEnv(env, op.env, note.unkeyed?.env ?? []),
     cwd: op.cwd,
     user: op.user,
     hostname: op.hostname,
     network: op.network,
     security: op.security,
-    mounts: op.mounts.map(sandboxMount),
+    mounts,
     hosts: note.unkeyed?.hosts ?? [],
     ...(op.ulimits === undefined ? {} : { rlimits: op.ulimits }),
   }
 }
 
-/** Only scripts can be mounted so far; a plan with other mounts is refused before it comes here. */
-function sandboxMount(mount: ExecMount): Mount {
-  if (mount.kind === 'file') return mount
-  throw new SlipwayError({
-    code: 'ERR_MOUNT_UNSUPPORTED',
-    message: `run a step with a ${mount.kind} mount: not supported yet`,
-  })
+/** `over` last; of the others the earlier wins. */
+function mergeEnv(over: readonly string[], env: readonly string[], under: readonly string[]): string[] {
+  const names = new Set(over.map(nameOf))
+  const kept = env.filter((variable) => !names.has(nameOf(variable)))
+  for (const variable of kept) names.add(nameOf(variable))
+  return [...kept, ...under.filter((variable) => !names.has(nameOf(variable))), ...over]
 }
 
 function nameOf(variable: string): string {
@@ -145,21 +153,37 @@ function nameOf(variable: string): string {
 
 interface StepOutput {
   write(stream: 'stdout' | 'stderr', chunk: Buffer): void
+  /** Something slipway has to say about the step. */
+  warn(text: string): void
   end(): void
 }
 
-/** Turns chunks into `log` events and the step's log; a character split between two chunks of a stream is kept whole. */
-function decodeOutput(step: StepId, cx: Context, log: StepLog): StepOutput {
-  const decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') }
+interface OutputOptions {
+  readonly step: StepId
+  readonly secrets: Iterable<Buffer>
+  readonly log: StepLog
+}
+
+/** Turns chunks into `log` events and the step's log, without the values of secrets; a character split between two chunks of a stream is kept whole. */
+function openOutput({ step, secrets, log }: OutputOptions, cx: Context): StepOutput {
+  const open = () => ({ mask: openMask(secrets), decoder: new StringDecoder('utf8') })
+  const streams = { stdout: open(), stderr: open() }
   const emit = (stream: 'stdout' | 'stderr', text: string): void => {
     if (text === '') return
     cx.emit({ type: 'log', step, stream, text })
     log.write(text)
   }
   return {
-    write: (stream, chunk) => emit(stream, decoders[stream].write(chunk)),
+    write(stream, chunk) {
+      const { mask, decoder } = streams[stream]
+      emit(stream, decoder.write(mask.write(chunk)))
+    },
+    warn: (text) => emit('stderr', `warning: ${text}\n`),
     end() {
-      for (const stream of ['stdout', 'stderr'] as const) emit(stream, decoders[stream].end())
+      for (const stream of ['stdout', 'stderr'] as const) {
+        const { mask, decoder } = streams[stream]
+        emit(stream, decoder.write(mask.end()) + decoder.end())
+      }
     },
   }
 }

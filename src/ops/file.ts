@@ -11,11 +11,11 @@ import { baseOf } from '../core/path.ts'
 import type { FileAction, OpOf } from '../graph/op.ts'
 import { writeTar } from '../layer/tar-write.ts'
 import { type MergedTree, mergedTree } from '../snapshot/merged-tree.ts'
-import type { Snapshotter } from '../snapshot/types.ts'
+import type { Active, Snapshotter } from '../snapshot/types.ts'
 import type { LayerRef, OpDriver, Result, RunNote } from '../solve/types.ts'
 import type { PieceWriter } from '../store/types.ts'
 import type { FileOperation } from '../sys/file-operation.ts'
-import { applyFileOperations, recordedNote } from '../sys/files.ts'
+import { applyFileOperations, type FileCounts, recordedNote } from '../sys/files.ts'
 import type { Native } from '../sys/native.ts'
 import { entriesOf } from './copy/content-digest.ts'
 import { asContextChange, changed, unreadable } from './copy/hash-files.ts'
@@ -41,12 +41,14 @@ export interface FileDependencies extends SourcesOptions {
 const maxUserFileBytes = 10 << 20
 
 /**
- * The driver of file ops. Sources are judged by content: `contentOf` digests exactly what is copied. If a local file
+ * The driver of file ops; `sources` may be shared with others that read the same inputs. Sources are judged by content: `contentOf` digests exactly what is copied. If a local file
  * changes between being listed and the end of the copy, the op fails (ERR_CONTEXT_CHANGED):
  * what is recorded under a digest has that content.
  */
-export function fileDriver(dependencies: FileDependencies): OpDriver<OpOf<'file'>> {
-  const sources = openSources(dependencies)
+export function fileDriver(
+  dependencies: FileDependencies,
+  sources: Sources = openSources(dependencies),
+): OpDriver<OpOf<'file'>> {
   return {
     contentOf: (op, index, input, cx) => contentOf(sources, op, index, input, cx),
     run: (op, inputs, note, cx) => run(dependencies, sources, { op, inputs, note, cx }),
@@ -109,20 +111,41 @@ async function run(
       return [...below, layer]
     }
   }
-  const planning = begin()
   await using active = await snapshotter.prepare(parents)
-  const { lower, upper, work } = active
-  const target = { kind: 'overlay', lower, upper, work } as const
-  try {
-    const made = await applyFileOperations(target, planActions(planning), { native, signal: cx.signal })
-    const text = recordedNote(made)
-    if (text !== undefined)
-      cx.emit({ type: 'log', step: digestOfJson(op), stream: 'stderr', text: `${text}\n` })
-  } catch (thrown) {
-    throw asContextChange(thrown)
-  }
-  await verifyCopied(planning)
+  const text = recordedNote(await writeDirectory(active, begin()))
+  if (text !== undefined)
+    cx.emit({ type: 'log', step: digestOfJson(op), stream: 'stderr', text: `${text}\n` })
   return [...below, snapshotLayer(await active.commit(), cx)]
+}
+
+/** Copies what `action` selects of `input` into the empty directory `active`, as the driver does; throws the same. */
+export async function copyInto(
+  active: Pick<Active, 'lower' | 'upper' | 'work'>,
+  { action, input, cx }: { readonly action: CopyAction; readonly input: Result; readonly cx: Context },
+  { sources, native }: { readonly sources: Sources; readonly native: Native },
+): Promise<void> {
+  const op = { kind: 'file', inputs: [], base: null, actions: [{ ...action, from: 0 }] } as const
+  await writeDirectory(active, {
+    ...{ op, inputs: [input], sources, native, base: undefined, cx },
+    looked: new Map(),
+    copied: [],
+    placed: new Map(),
+  })
+}
+
+async function writeDirectory(
+  { lower, upper, work }: Pick<Active, 'lower' | 'upper' | 'work'>,
+  planning: Planning,
+): Promise<FileCounts> {
+  const { native, cx } = planning
+  const target = { kind: 'overlay', lower, upper, work } as const
+  const made = await applyFileOperations(target, planActions(planning), { native, signal: cx.signal }).catch(
+    (thrown: unknown) => {
+      throw asContextChange(thrown)
+    },
+  )
+  await verifyCopied(planning)
+  return made
 }
 
 async function verifyCopied({ copied, cx }: Planning): Promise<void> {

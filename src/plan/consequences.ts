@@ -38,6 +38,11 @@ export function withoutConsequences(
     if (code === 'InvalidReference' && wrong.has('FROM')) return !stageNamePattern.test(written.toLowerCase())
     // A trigger may be any instruction.
     if (code === 'WorkdirRelativePath' && isAfter(span, 'WORKDIR', 'ONBUILD', 'FROM')) return false
+    // Nor may it be the working directory that a mount would cover.
+    if (code === 'InvalidMount' && !written.startsWith('/') && isAfter(span, 'WORKDIR', 'ONBUILD', 'FROM'))
+      return false
+    // What depends on a stage may depend on an unread one of that name.
+    if (code === 'CircularDependency' && wrong.has('FROM')) return false
     if (code === 'JSONArgsRecommended' && isAfter(span, 'SHELL', 'ONBUILD')) return false
     if (ofTheText.has(code) || !isAfter(span, 'ARG', 'ENV', 'ONBUILD')) return true
     // Any variable may be one that a wrong instruction should have set.

@@ -17,7 +17,6 @@ import { withBuiltinArgs } from './builtin-args.ts'
 import { withoutUnsure } from './consequences.ts'
 import { declarationsOf } from './declarations.ts'
 import { globalArgs } from './global-args.ts'
-import { unsupportedMounts } from './lower/mounts.ts'
 import { checkEarly } from './lower/table.ts'
 import { lowerStages, type Observer } from './lower-stages.ts'
 import { instructionsOf, reach } from './reach.ts'
@@ -76,8 +75,6 @@ export function plan(stages: Stages, given: PlanOptions, pins: Pins, observer?: 
     return info === undefined ? [] : instructionsOf(info, reached.triggersOf(index))
   })
   for (const instruction of instructions) checkEarly(instruction, options, report)
-  const runs = instructions.filter((instruction) => instruction.kind === 'RUN')
-  for (const diagnostic of unsupportedMounts(runs)) report(diagnostic)
   if (options.standIns === true) for (const image of reached.missing) observer?.standIn?.(image)
   else if (reached.missing.length > 0) {
     if (!hasErrors([...found.values()])) return done({ kind: 'needs', pins: reached.missing })

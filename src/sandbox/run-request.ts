@@ -20,7 +20,11 @@ const opcodes = {
   limit: 13,
   cgroup: 14,
   network: 15,
+  layers: 16,
 } as const
+
+/** Instead of a tmpfs's mode: that of the directory it is mounted on. */
+const modeOfPlace = 1 << 16
 
 type Field = string | Uint8Array | number | bigint
 
@@ -92,7 +96,9 @@ function mountFields(mount: Mount): [number, ...Field[]] {
     case 'bind':
       return [opcodes.bind, mount.source, Number(mount.readOnly)]
     case 'tmpfs':
-      return [opcodes.tmpfs, mount.mode ?? 0o1777, mount.sizeBytes ?? 0]
+      return [opcodes.tmpfs, mount.mode ?? modeOfPlace, mount.sizeBytes ?? 0, Number(mount.readOnly ?? false)]
+    case 'layers':
+      return [opcodes.layers, mount.source, Number(mount.readOnly), ...mount.lower]
     case 'file':
       return [opcodes.file, mount.mode, mount.uid ?? 0, mount.gid ?? 0, mount.content]
   }

@@ -11,7 +11,24 @@ export interface RootFs {
 
 export type Mount =
   | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly readOnly: boolean }
-  | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes?: number; readonly mode?: number }
+  | {
+      readonly kind: 'tmpfs'
+      readonly target: string
+      readonly sizeBytes?: number
+      /** Absent: that of the directory it is mounted on; 1777 where there is none. */
+      readonly mode?: number
+      readonly readOnly?: boolean
+    }
+  /** A file or directory of a file system made of layers. What is written there is thrown away; the layers stay as they are. */
+  | {
+      readonly kind: 'layers'
+      /** Layer directories, bottom first. */
+      readonly lower: readonly string[]
+      /** A path in them; links on the way lead to nowhere outside. */
+      readonly source: string
+      readonly target: string
+      readonly readOnly: boolean
+    }
   /** A small file on a private tmpfs, bound read-only. */
   | {
       readonly kind: 'file'

@@ -2,12 +2,13 @@
 // ids mean equal pre-images; the format has a version, a new one is a cache miss.
 import { digestOfJson } from '../core/canonical-json.ts'
 import type { Digest } from '../core/digest.ts'
+import { keyed } from '../graph/keyed.ts'
 import type { Op } from '../graph/op.ts'
 import type { CacheKey, OpBody } from './types.ts'
 
-/** The op without its inputs: what it does, not what it does it to. */
-export function bodyOf(op: Op): OpBody {
-  const { inputs: _inputs, ...body } = op
+/** What of the op counts, without its inputs: what it does, not what it does it to. */
+function bodyOf(op: Op): OpBody {
+  const { inputs: _inputs, ...body } = keyed(op)
   return body
 }
 

@@ -614,6 +614,67 @@ export function describeSandbox(name: string, { sandbox, missing, lacks = [] }: 
         expect(out).toBe('1777\n700\n1024\n')
         expect(readdirSync(upper)).toEqual([])
       })
+      test('tmpfs with the mode of the directory below it, and read-only', async () => {
+        const lower = [layers.base, layers.layer({ had: null })]
+        chmodSync(join(lower[1] ?? '', 'had'), 0o710)
+        const mounts: ProcessSpec['mounts'] = [
+          { kind: 'tmpfs', target: '/had' },
+          { kind: 'tmpfs', target: '/had/new' },
+          { kind: 'tmpfs', target: '/ro', readOnly: true },
+        ]
+        const text = 'stat -c %a /had /had/new; (echo x > /ro/f) 2>&1 | grep -c Read-only'
+        const { out, upper } = await script(text, { lower, mounts })
+        expect(out).toBe('710\n1777\n1\n')
+        expect(readdirSync(upper)).toEqual([])
+      })
+      test('layers: files and directories of several, links inside them, and what a later one hides', async () => {
+        const below = layers.layer({ 'd/a': 'a', 'd/gone': 'x', file: 'below', link: { link: '/d' } })
+        const above = layers.layer({ 'd/gone': { whiteout: true }, 'd/b': 'b', file: 'above' })
+        const view = { kind: 'layers', lower: [below, above], readOnly: true } as const
+        const mounts: ProcessSpec['mounts'] = [
+          { ...view, source: '/', target: '/all' },
+          { ...view, source: '/file', target: '/dir/one' },
+          { ...view, source: '/link', target: '/linked' },
+          { ...view, source: '/link/../link/b', target: '/b' },
+          { ...view, lower: [], source: '/', target: '/nothing' },
+        ]
+        const { out, upper } = await script(
+          'ls /all /all/d; cat /dir/one; ls /linked /nothing; cat /b; (echo x > /all/n) 2>&1 | grep -c Read-only',
+          { mounts },
+        )
+        expect(out).toBe('/all:\nd\nfile\nlink\n\n/all/d:\na\nb\nabove/linked:\na\nb\n\n/nothing:\nb1\n')
+        expect(readdirSync(upper)).toEqual([])
+      })
+      test('layers: what is written there is gone afterwards', async () => {
+        const layer = layers.layer({ 'd/a': 'a', 'd/b': 'b' })
+        chmodSync(join(layer, 'd'), 0o750)
+        const view = { kind: 'layers', lower: [layer], readOnly: false } as const
+        const mounts: ProcessSpec['mounts'] = [
+          { ...view, source: '/', target: '/all' },
+          { ...view, source: '/d/b', target: '/one' },
+        ]
+        const text =
+          'stat -c %a /all/d; echo n > /all/n; rm /all/d/a; echo more >> /one; cat /one; chmod 777 /all/d; ls /all /all/d'
+        const { out, upper } = await script(text, { mounts })
+        expect(out).toBe('750\nbmore\n/all:\nd\nn\n\n/all/d:\nb\n')
+        expect(readdirSync(upper)).toEqual([])
+        expect(readdirSync(join(layer, 'd'))).toEqual(['a', 'b'])
+        expect(readFileSync(join(layer, 'd/b'), 'utf8')).toBe('b')
+        expect(statSync(join(layer, 'd')).mode & 0o777).toBe(0o750)
+      })
+      test.each(['/up', '/abs', '/../../../../../../..'])(
+        'layers: %s leads to nowhere outside',
+        async (source) => {
+          const outside = layers.layer({ secret: 'of the host' })
+          const layer = layers.layer({ up: { link: `../../../../../..${outside}` }, abs: { link: outside } })
+          const mounts: ProcessSpec['mounts'] = [
+            { kind: 'layers', lower: [layer], source, target: '/x', readOnly: false },
+          ]
+          const ran = await script('find /x', { mounts }).catch((error: unknown) => error)
+          if (ran instanceof SlipwayError) expect(ran.message).toMatch(/find mount source .*No such file/)
+          else expect((ran as Ran).out).not.toContain('secret')
+        },
+      )
       test('one inside another', async () => {
         const mounts: ProcessSpec['mounts'] = [
           { kind: 'tmpfs', target: '/a' },
@@ -627,6 +688,12 @@ export function describeSandbox(name: string, { sandbox, missing, lacks = [] }: 
         ]
         expect((await failure({ mounts })).message).toMatch(
           /bind mount \/no\/such: No such file or directory/,
+        )
+        const inLayers: ProcessSpec['mounts'] = [
+          { kind: 'layers', lower: [layers.base], source: '/no/such', target: '/x', readOnly: true },
+        ]
+        expect((await failure({ mounts: inLayers })).message).toMatch(
+          /find mount source \/no\/such: No such file or directory/,
         )
       })
     })

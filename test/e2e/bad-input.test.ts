@@ -70,9 +70,9 @@ describe.skipIf(lacking !== undefined)(`bad input (needs ${lacking ?? 'nothing m
       [/http:\/\/127\.0\.0\.1:1\/x/, /connection refused/, /Dockerfile:2/],
     ],
     [
-      'RUN --mount',
-      'FROM base\nRUN --mount=type=cache,target=/c true\n',
-      [/--mount/, /not supported/, /Dockerfile:2/],
+      'RUN --mount of an agent that is required',
+      'FROM base\nRUN --mount=type=ssh,required true\n',
+      [/no SSH key "default" forwarded/, /--ssh default/, /Dockerfile:2/],
     ],
   ])('%s', (_name, dockerfile, patterns) => {
     const result = build(dockerfile)

@@ -57,6 +57,7 @@ describe.skipIf(lacking !== undefined)(`the command line (needs ${lacking ?? 'no
       'inspect',
       'history',
       'store',
+      'cache',
       'context',
       'doctor',
     ]
@@ -67,7 +68,9 @@ describe.skipIf(lacking !== undefined)(`the command line (needs ${lacking ?? 'no
       for (const command of commands) {
         expect(help).toContain(`  ${command} `)
         const page = ws.ok(command, '--help').stdout
-        expect(page).toMatch(new RegExp(`^Usage: slipway ${command} .*[A-Z]|^Usage: slipway store verify`))
+        expect(page).toMatch(
+          new RegExp(`^Usage: slipway ${command} .*[A-Z]|^Usage: slipway (store verify|cache ls)`),
+        )
         expect(ws.ok('help', command).stdout).toBe(page)
       }
     })

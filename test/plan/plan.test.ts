@@ -129,7 +129,7 @@ describe('planWithPins', () => {
     const asked: string[][] = []
     const known = stagesOf('FROM debian:12\nRUN true\n')
     await planWithPins(known.stages, optionsWith({}, known.files), resolveFrom(asked), pins)
-    const broken = stagesOf('FROM missing:1\nRUN --mount=type=cache,target=/x true\n')
+    const broken = stagesOf('FROM missing:1\nRUN --device=x true\n')
     const { diagnostics } = await planWithPins(broken.stages, optionsWith({}), resolveFrom(asked))
     expect(asked).toEqual([])
     expect(diagnostics.map((d) => d.code)).toEqual(['NotSupportedYet'])

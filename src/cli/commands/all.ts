@@ -1,6 +1,7 @@
 // Every command by name, in the order the help lists them.
 import type { CommandPage } from '../page.ts'
 import { buildCommand } from './build.ts'
+import { cacheCommand } from './cache.ts'
 import { contextCommand } from './context.ts'
 import { doctorCommand } from './doctor.ts'
 import { historyCommand } from './history.ts'
@@ -26,6 +27,7 @@ export const commands: Readonly<Record<string, CommandPage>> = {
   inspect: inspectCommand,
   history: historyCommand,
   store: storeCommand,
+  cache: cacheCommand,
   context: contextCommand,
   doctor: doctorCommand,
 }

@@ -5,6 +5,7 @@ import type { Context } from '../../core/context.ts'
 import type { Exit } from '../../sandbox/types.ts'
 import { type ExecDependencies, processSpec, rootLayers } from '../exec.ts'
 import { snapshotLayer } from '../layers.ts'
+import { prepareMounts } from '../mounts/mounts.ts'
 import type { FailedState } from './states.ts'
 
 export interface EnterOptions {
@@ -25,7 +26,13 @@ export async function enterFailedStep(
   const parents = await layers.snapshots([...rootLayers(op, inputs), snapshotLayer(id, cx)], cx)
   await using active = await snapshotter.prepare(parents)
   const { lower, upper, work } = active
-  const spec = processSpec(op, note, { lower, upper, work })
+  // What the step could not do without may be missing now: one looks at what is there.
+  const lenient = {
+    ...op,
+    mounts: op.mounts.map((mount) => ('required' in mount ? { ...mount, required: false } : mount)),
+  }
+  await using prepared = await prepareMounts(dependencies, { op: lenient, inputs, lower, work, cx })
+  const spec = processSpec(op, note, { root: { lower, upper, work }, ...prepared })
   return await sandbox.run(
     {
       ...spec,

@@ -1,16 +1,15 @@
 // RUN --mount: typed mounts become those of an exec op, with absolute targets and the inputs they read from.
 import type { Diagnostic } from '../../core/diagnostic.ts'
-import type { MountFlag, Run, Word } from '../../dockerfile/ast.ts'
+import type { Run, Word } from '../../dockerfile/ast.ts'
 import { coveredMount } from '../../dockerfile/lint/planned/duplicate-mount-target.ts'
 import { missingTarget } from '../../dockerfile/lint/planned/mount-without-target.ts'
-import { isMountKind, lastElement, mountKind, readMounts } from '../../dockerfile/mount.ts'
-import type { CacheMount, Mount, MountKind, MountOwner } from '../../dockerfile/mount-types.ts'
+import { lastElement, readMounts } from '../../dockerfile/mount.ts'
+import type { CacheMount, Mount, MountOwner } from '../../dockerfile/mount-types.ts'
 import { newReport } from '../../dockerfile/report.ts'
 import type { ExecMount, OpRef } from '../../graph/op.ts'
 import { expandIn } from '../expand.ts'
 import { cleanAbsolute, cleanWritten } from '../paths.ts'
 import type { LowerContext, StageState } from '../state.ts'
-import { unsupported } from './unsupported.ts'
 
 /** The mounts of a RUN, the inputs with those that the mounts need behind `inputs`, and the variables they bring. */
 export interface LoweredMounts {
@@ -67,59 +66,10 @@ function expanded(word: Word, state: StageState, cx: LowerContext): string | und
 
 /** Reports what is wrong with a RUN's mounts whatever its variables are. */
 export function checkMounts({ mounts }: Run, report: (diagnostic: Diagnostic) => void): void {
-  readPlain(mounts, report)
-}
-
-const mostPlaces = 5
-
-/** One error for each kind of mount among the instructions that run: none can be executed yet. */
-export function unsupportedMounts(runs: readonly Run[]): Diagnostic[] {
-  const byKind = new Map<string, MountFlag[]>()
-  for (const flag of runs.flatMap(({ mounts }) => mounts)) {
-    // What is wrong with a mount comes first: it is reported by `checkMounts`.
-    if (readPlain([flag], () => undefined).isWrong) continue
-    const kind = mountKind(flag)
-    const name = isMountKind(kind.toLowerCase()) ? kind.toLowerCase() : kind
-    byKind.set(name, [...(byKind.get(name) ?? []), flag])
-  }
-  return [...byKind].flatMap(([kind, [first, ...more]]) => {
-    if (first === undefined) return []
-    const notes = more.slice(0, mostPlaces).map(({ span }) => ({ span, text: 'and here' }))
-    const diagnostic = unsupported(`RUN --mount=type=${kind}`, first.span, insteadOf(kind))
-    return [notes.length === 0 ? diagnostic : { ...diagnostic, notes }]
-  })
-}
-
-/** Reads mounts as far as they mean the same whatever variables are. */
-function readPlain(
-  mounts: readonly MountFlag[],
-  report: (diagnostic: Diagnostic) => void,
-): { readonly isWrong: boolean } {
-  let isWrong = false
   readMounts(
     { mounts },
-    {
-      expand: ({ text }) => (/[$'"`\\]/.test(text) ? undefined : text),
-      report: newReport((diagnostic) => {
-        isWrong ||= diagnostic.severity === 'error'
-        report(diagnostic)
-      }),
-    },
+    { expand: ({ text }) => (/[$'"`\\]/.test(text) ? undefined : text), report: newReport(report) },
   )
-  return { isWrong }
-}
-
-function insteadOf(kind: string): string {
-  if (!isMountKind(kind)) return 'it changes what the step sees, so it cannot be ignored: leave the mount out'
-  return instead[kind]
-}
-
-const instead: Readonly<Record<MountKind, string>> = {
-  bind: 'COPY the files before the step, or leave the mount out',
-  cache: 'leave the mount out: the step then begins with what the image has there',
-  tmpfs: 'leave the mount out, and let the step remove what it writes there',
-  secret: 'do what needs the secret outside of the build, and COPY the outcome',
-  ssh: 'fetch what needs the key outside of the build, and COPY it',
 }
 
 /** Where a mount goes; undefined for a secret that is only a variable. */
@@ -213,9 +163,15 @@ type CacheStart = Extract<ExecMount, { kind: 'cache' }>['start']
 function startOf(mount: CacheMount, { inputOf, cx }: Place): CacheStart | undefined {
   const source = cleanAbsolute(mount.source?.text ?? '')
   const isEmpty = mount.from === undefined || (source === '/' && Object.keys(mount.owner).length > 0)
-  if (mount.from === undefined || isEmpty) return withDefaults(mount.owner, 0o755)
+  if (mount.from === undefined || isEmpty) return emptyStart(mount.owner)
   const from = cx.sourceOf(mount.from)
   return from === undefined ? undefined : { input: inputOf(from), source }
+}
+
+/** Differs: BuildKit takes 0 for a user that is not named. A group that is not named goes with the user, if that is not either. */
+function emptyStart({ mode = 0o755, uid, gid }: MountOwner): CacheStart {
+  const group = gid ?? (uid === undefined ? undefined : 0)
+  return { mode, ...(uid === undefined ? {} : { uid }), ...(group === undefined ? {} : { gid: group }) }
 }
 
 function withDefaults({ mode, uid = 0, gid = 0 }: MountOwner, standard: number) {

@@ -4,6 +4,7 @@ import type { PeerGroup } from './case.ts'
 import { configCases } from './config.ts'
 import { copyCases } from './copy.ts'
 import { copyNewerCases, copyNewerRefusals, copyPlainCases, copyRefusals } from './copy-small.ts'
+import { mountCases, mountNewerCases, mountRefusals } from './mounts.ts'
 import { refusalCases } from './refusals.ts'
 import { runCases } from './run.ts'
 import { smallCases } from './small.ts'
@@ -37,6 +38,9 @@ export const groups: Readonly<Record<string, PeerGroup>> = {
   archives: { cases: archiveCases, hasTrees: true },
   'refused archives': { cases: refusedArchives, isRefused: true },
   RUN: { cases: runCases, hasTrees: true, isLocal: true },
+  mounts: { cases: mountCases },
+  'mounts newer': { cases: mountNewerCases, isNewer: true },
+  'mount refusals': { cases: mountRefusals, isRefused: true },
   variables: { cases: smallCases('variables') },
   settings: { cases: smallCases('settings') },
   stages: { cases: smallCases('stages') },

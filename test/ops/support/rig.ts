@@ -16,10 +16,12 @@ import { dirname, join, resolve } from 'node:path'
 import { digestOf } from '../../../src/core/digest.ts'
 import type { FileAction, OpNote, OpOf } from '../../../src/graph/op.ts'
 import { writeLayer } from '../../../src/layer/write-layer.ts'
+import type { SourcesOptions } from '../../../src/ops/copy/sources.ts'
 import { fileDriver } from '../../../src/ops/file.ts'
 import { openLayerSource } from '../../../src/ops/layers.ts'
 import { type MergedEntry, mergedTree } from '../../../src/snapshot/merged-tree.ts'
 import { openOverlaySnapshotter } from '../../../src/snapshot/overlay-snapshotter.ts'
+import type { Snapshotter } from '../../../src/snapshot/types.ts'
 import type { LayerRef, Result } from '../../../src/solve/types.ts'
 import { openMemoryStore } from '../../../src/store/memory-store.ts'
 import { openNative } from '../../../src/sys/native.ts'
@@ -69,6 +71,9 @@ export function copy(input: CopyInput): FileAction {
 export interface Rig {
   readonly root: string
   readonly context: string
+  readonly snapshotter: Snapshotter
+  /** What the sources of the driver are opened with. */
+  readonly reading: SourcesOptions
   /** A committed layer of this tree, as an input of an op. */
   layer(tree: Tree): Promise<Result>
   /** The context directory as an input of an op. */
@@ -108,14 +113,13 @@ export async function openRig(): Promise<Rig> {
   const snapshotter = await openOverlaySnapshotter(join(root, 'state'), native)
   const store = openMemoryStore()
   const layers = openLayerSource({ native, store, snapshotter, fetch: async () => undefined })
-  const driver = fileDriver({
+  const reading: SourcesOptions = {
     native,
     layers,
-    snapshotter,
-    archives: store,
     directoryOf: () => context,
     statCacheDirectory: join(root, 'stat-cache'),
-  })
+  }
+  const driver = fileDriver({ ...reading, snapshotter, archives: store })
   let count = 0
   const resultOf = (refs: readonly LayerRef[]): Result => ({
     id: digestOf(`${root}${count++}`),
@@ -145,6 +149,8 @@ export async function openRig(): Promise<Rig> {
   }
   return {
     root,
+    snapshotter,
+    reading,
     context,
     local,
     async layer(tree) {
