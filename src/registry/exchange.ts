@@ -60,14 +60,24 @@ export function openExchange(options: RegistryOptions): Exchange {
     async send(request) {
       wire ??= openWire(options, timeouts, isInsecure)
       const { dispatch, request: run } = await wire
+      const headersMs = request.headersMs ?? timeouts.headersMs
+      const begun = performance.now()
+      // undici waits anew after each interim answer (1xx), and a server may send them for ever.
+      const onInfo = (): void => {
+        if (performance.now() - begun > headersMs) {
+          throw Object.assign(new Error('interim answers only'), { code: 'UND_ERR_HEADERS_TIMEOUT' })
+        }
+      }
       const answer = await run(dispatch(request.url), {
         origin: request.url.origin,
         path: request.url.pathname + request.url.search,
         method: request.method,
         headers: { ...request.headers, 'user-agent': 'slipway', 'accept-encoding': 'identity' },
         body: request.body ?? null,
-        headersTimeout: request.headersMs ?? timeouts.headersMs,
+        headersTimeout: headersMs,
         bodyTimeout: timeouts.idleMs,
+        // What is being sent may take its time, and be told so.
+        ...(request.body === undefined ? { onInfo } : {}),
         // undici drops the connection after HEAD to be safe from servers that send a body; registries do not.
         ...(request.method === 'HEAD' ? { reset: false } : {}),
         ...(request.signal === undefined ? {} : { signal: request.signal }),

@@ -92,6 +92,22 @@ describe('requests', () => {
     expect(server.count(/manifests/)).toBe(2)
   })
 
+  it('do not wait for ever for a registry that says wait for ever', async () => {
+    const server = createServer((socket) => {
+      const talk = setInterval(() => socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'), 50)
+      socket.on('error', () => undefined).on('close', () => clearInterval(talk))
+    })
+    const port = await new Promise<number>((resolve) => {
+      server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
+    })
+    const repository = use.client().repository({ registry: `127.0.0.1:${port}`, repository: 'app' })
+    await expect(repository.resolve('1')).rejects.toMatchObject({
+      code: 'ERR_REGISTRY_TIMEOUT',
+      message: expect.stringContaining('the registry does not answer'),
+    })
+    await new Promise((resolve) => server.close(resolve))
+  })
+
   it('say that what answers is no web server', async () => {
     const server = createServer((socket) => {
       socket.on('error', () => undefined)
