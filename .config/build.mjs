@@ -90,11 +90,9 @@ function freeze() {
   rmSync(`${dist}/slipway.stamp`, { force: true })
   if (!existsSync(`${dist}/slipway`)) return warn('there is no launcher (make -C native)')
   const environment = { PATH: process.env.PATH ?? '', SLIPWAY_NODE: process.execPath }
-  // As native/launch.c starts node: a snapshot fits only the options it was made with.
-  const young = '--min-semi-space-size=8'
   const frozen = spawnSync(
     process.execPath,
-    [young, '--snapshot-blob', `${dist}/slipway.blob.new`, '--build-snapshot', `${dist}/slipway.cjs`],
+    ['--snapshot-blob', `${dist}/slipway.blob.new`, '--build-snapshot', `${dist}/slipway.cjs`],
     { env: environment, encoding: 'utf8' },
   )
   if (frozen.status !== 0) return warn(`${frozen.stderr}`.trim())

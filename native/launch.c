@@ -130,8 +130,6 @@ static void set(const char *name, const char *value)
 
 int main(int argc, char **argv)
 {
-	// Large enough for short commands never to collect garbage. A snapshot fits only the options it was made with.
-	static char young[] = "--min-semi-space-size=8";
 	char directory[PATH_MAX], node[PATH_MAX], program[PATH_MAX];
 	open_missing_stdio();
 	own_directory(directory);
@@ -154,11 +152,10 @@ int main(int argc, char **argv)
 	// Options for node itself may not fit the snapshot, and node refuses to start rather than to ignore it.
 	const char *options = getenv("NODE_OPTIONS");
 	bool frozen = !(options && *options) && stamp_fits(directory, node);
-	char **next = calloc((size_t)argc + 5, sizeof *next);
+	char **next = calloc((size_t)argc + 4, sizeof *next);
 	if (!next) die("start node:", strerror(ENOMEM), "");
 	size_t count = 0;
 	next[count++] = node;
-	next[count++] = young;
 	join(program, directory, frozen ? "slipway.blob" : "slipway.cjs");
 	if (frozen) next[count++] = "--snapshot-blob";
 	next[count++] = program;

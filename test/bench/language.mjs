@@ -75,9 +75,7 @@ export async function largeFile(work) {
   const outfile = at('language.cjs')
   const supported = { 'dynamic-import': false }
   await build({ bundle: true, platform: 'node', format: 'cjs', target: 'node20', supported, stdin, outfile })
-  // The option that slipway starts node with.
-  const young = '--min-semi-space-size=8'
-  run([process.execPath, young, '--snapshot-blob', at('language.blob'), '--build-snapshot', outfile])
+  run([process.execPath, '--snapshot-blob', at('language.blob'), '--build-snapshot', outfile])
   const input = largeDockerfile()
   const medians = (argv) => {
     const runs = Array.from({ length: 9 }, () =>
@@ -87,7 +85,7 @@ export async function largeFile(work) {
       Object.keys(runs[0]).map((name) => [name, runs.map((one) => one[name]).sort((a, b) => a - b)[4]]),
     )
   }
-  const { first, later } = medians([young, '--snapshot-blob', at('language.blob')])
+  const { first, later } = medians(['--snapshot-blob', at('language.blob')])
   const { load, grammars } = medians([outfile])
   return { first, later, load, grammars }
 }

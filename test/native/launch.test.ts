@@ -53,8 +53,6 @@ beforeAll(() => {
   }
   const env = { PATH: process.env.PATH ?? '', SECRET: 'of the build' }
   const blob = [
-    // A snapshot fits only the options it was made with.
-    '--min-semi-space-size=8',
     '--snapshot-blob',
     join(frozen, 'slipway.blob'),
     '--build-snapshot',
