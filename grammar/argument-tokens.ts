@@ -20,9 +20,6 @@ type TokenName =
   | 'WordDouble'
   | 'WordEscape'
   | 'WordPlain'
-  | 'ListBlank'
-  | 'As'
-  | 'ListWord'
   | 'JsonBlank'
   | 'JsonOpen'
   | 'JsonClose'
@@ -36,7 +33,6 @@ type TokenName =
 /** The tokens where `escapeBy` is the escape character. */
 export function defineTokens(escapeBy: EscapeCharacter): ArgumentTokens {
   const e = escapeClass(escapeBy)
-  const ListWord = createToken({ name: 'ListWord', pattern: new RegExp(`[^${blankClass}]+`) })
   const types = {
     FlagsBlank: createToken({
       name: 'FlagsBlank',
@@ -59,13 +55,6 @@ export function defineTokens(escapeBy: EscapeCharacter): ArgumentTokens {
     WordDouble: quoted('WordDouble', ['"'], escapeBy),
     WordEscape: createToken({ name: 'WordEscape', pattern: new RegExp(`${e}${anyClass}?`) }),
     WordPlain: createToken({ name: 'WordPlain', pattern: new RegExp(`[^${spaceClass}'"${e}]+`) }),
-    ListBlank: createToken({
-      name: 'ListBlank',
-      pattern: new RegExp(`[${blankClass}]+`),
-      group: Lexer.SKIPPED,
-    }),
-    As: createToken({ name: 'As', pattern: /[aA][sS]/, longer_alt: ListWord, categories: ListWord }),
-    ListWord,
     JsonBlank: createToken({ name: 'JsonBlank', pattern: /[ \t\r\n]+/, group: Lexer.SKIPPED }),
     JsonOpen: createToken({ name: 'JsonOpen', pattern: /\[/, push_mode: 'jsonItems' }),
     JsonClose: createToken({ name: 'JsonClose', pattern: /\]/ }),
@@ -84,7 +73,6 @@ export function defineTokens(escapeBy: EscapeCharacter): ArgumentTokens {
       flag: [t.FlagBlank, t.FlagQuoted, t.FlagEscape, t.FlagPlain],
       rest: [t.FlagsBlank, t.Rest],
       words: [t.WordBlank, t.WordSingle, t.WordDouble, t.WordEscape, t.WordPlain],
-      list: [t.ListBlank, t.As, t.ListWord],
       json: [t.JsonBlank, t.JsonOpen],
       jsonItems: [t.JsonBlank, t.JsonString, t.JsonComma, t.JsonClose, t.NestedOpen, t.JsonScalar],
       jsonNested: [t.JsonString, t.NestedOpen, t.NestedClose, t.NestedText],

@@ -63,7 +63,6 @@ class ArgumentsParser extends EmbeddedActionsParser {
   readonly #escape: EscapeCharacter
   readonly flags: (this: void) => FlagsAndRest
   readonly words: (this: void) => readonly Piece[]
-  readonly from: (this: void) => FromText
   readonly json: (this: void) => readonly JsonElement[]
 
   constructor(tokens: ArgumentTokens, escapeBy: EscapeCharacter, skipValidations: boolean) {
@@ -124,15 +123,6 @@ class ArgumentsParser extends EmbeddedActionsParser {
       return words
     })
 
-    this.from = this.RULE('from', (): FromText => {
-      const image = pieceOf(this.CONSUME(t.ListWord))
-      const stage = this.OPTION(() => {
-        const as = pieceOf(this.CONSUME(t.As))
-        return { as, name: pieceOf(this.CONSUME1(t.ListWord)) }
-      })
-      return { image, ...stage }
-    })
-
     const element = this.RULE('element', (): JsonElement => {
       let first: IToken | undefined
       let last: IToken | undefined
@@ -185,10 +175,6 @@ class ArgumentsParser extends EmbeddedActionsParser {
       return image.slice(0, -1)
     return image
   }
-}
-
-function pieceOf(token: IToken): Piece {
-  return { text: token.image, start: token.startOffset, end: token.startOffset + token.image.length }
 }
 
 /** Whether a quoted token stops at the end of the text right behind an unescaped escape character. */
@@ -264,6 +250,13 @@ export function makeArgumentsGrammar(escapeBy: EscapeCharacter, validate = false
   )
   const parser = new ArgumentsParser(tokens, escapeBy, !validate)
   const listWord = new RegExp(`[^${blankClass}]+`, 'g')
+  // Nothing in a list means anything but blanks: no rule is needed.
+  const list = (text: string): Piece[] =>
+    Array.from(text.matchAll(listWord), ({ 0: word, index }) => ({
+      text: word,
+      start: index,
+      end: index + word.length,
+    }))
   const plainWord = new RegExp(`^[^${spaceClass}'"${escapeClass(escapeBy)}]+$`)
   const feed = (text: string, mode: string): void => {
     parser.input = lexer.tokenize(text, mode).tokens
@@ -279,17 +272,12 @@ export function makeArgumentsGrammar(escapeBy: EscapeCharacter, validate = false
       feed(text, 'words')
       return parser.words()
     },
-    // Nothing in a list means anything but blanks: no rule is needed.
-    list: (text) =>
-      Array.from(text.matchAll(listWord), ({ 0: word, index }) => ({
-        text: word,
-        start: index,
-        end: index + word.length,
-      })),
+    list,
     from: (text) => {
-      feed(text, 'list')
-      const from = parser.from()
-      return parser.errors.length === 0 ? from : undefined
+      const [image, as, name, ...more] = list(text)
+      if (image === undefined || more.length > 0) return undefined
+      if (as === undefined) return { image }
+      return name !== undefined && /^as$/i.test(as.text) ? { image, as, name } : undefined
     },
     json: (text) => {
       feed(text, 'json')
@@ -298,7 +286,26 @@ export function makeArgumentsGrammar(escapeBy: EscapeCharacter, validate = false
   }
 }
 
-/** The grammar for an escape character, built at its first use. */
-export const argumentsGrammar: (escapeBy: EscapeCharacter) => ArgumentsGrammar = lazilyFor((escapeBy) =>
-  makeArgumentsGrammar(escapeBy),
-)
+/** The flags of a text in which they have no quotes and no escapes, as most do; undefined where the grammar is needed. */
+function plainFlags(text: string, flag: RegExp): FlagsAndRest | undefined {
+  const flags: FlagText[] = []
+  for (let start = 0; ; ) {
+    const [whole = '', blanks = '', name, equals, value = ''] = flag.exec(text.slice(start)) ?? []
+    start += blanks.length
+    if (name === undefined) return text.startsWith('--', start) ? undefined : { flags, rest: start }
+    const end = start - blanks.length + whole.length
+    const place = { text: value, start: end - value.length, end }
+    flags.push({ name, ...(equals === undefined ? {} : { value: place }), start, end })
+    start = end
+  }
+}
+
+/** The grammar for an escape character, built at its first use; what is plainly written is read without it. */
+export const argumentsGrammar: (escapeBy: EscapeCharacter) => ArgumentsGrammar = lazilyFor((escapeBy) => {
+  const grammar = makeArgumentsGrammar(escapeBy)
+  const plain = `[^${blankClass}'"${escapeClass(escapeBy)}`
+  const flag = new RegExp(
+    `^([${blankClass}]*)(?:--(?=[^${blankClass}])(${plain}=]*)(?:(=)(${plain}]*))?(?![^${blankClass}]))?`,
+  )
+  return { ...grammar, flags: (text) => plainFlags(text, flag) ?? grammar.flags(text) }
+})

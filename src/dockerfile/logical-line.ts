@@ -17,6 +17,11 @@ export interface LogicalLine {
 
 /** Where the logical text between two offsets stands in the file (from its first to its last character). */
 export function spanIn(line: LogicalLine, start: number, end: number): Span {
+  // Most lines are of one piece.
+  if (line.logical.length === 1) {
+    const shift = (line.physical[0] ?? 0) - (line.logical[0] ?? 0)
+    return { file: line.file, start: start + shift, end: Math.max(start, end) + shift }
+  }
   const from = offsetInFile(line, start)
   return { file: line.file, start: from, end: end > start ? offsetInFile(line, end - 1) + 1 : from }
 }
@@ -28,8 +33,6 @@ export function wordIn(line: LogicalLine, place: { start: number; end: number; t
 }
 
 function offsetInFile({ logical, physical }: LogicalLine, offset: number): number {
-  // Most lines are of one piece.
-  if (logical.length === 1) return (physical[0] ?? 0) + offset - (logical[0] ?? 0)
   let low = 0
   let high = logical.length - 1
   while (low < high) {

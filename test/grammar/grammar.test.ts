@@ -32,6 +32,20 @@ describe.each(escapes)('with %s as the escape character', (escapeBy) => {
     )
   })
 
+  test('flags that are read without the grammar are what it makes of them', () => {
+    const unit = fc.constantFrom('--', 'a', '=', ' ', '\t', '-', '"', "'", '\\', '`', '\n', '\u00a0')
+    const grammar = makeArgumentsGrammar(escapeBy)
+    fc.assert(
+      fc.property(fc.string({ unit }), (text) => {
+        expect(argumentsGrammar(escapeBy).flags(text)).toEqual(grammar.flags(text))
+      }),
+      {
+        numRuns: 2000,
+        examples: [['--a=b --c=  d'], ['--=x y'], ['--a'], ['  --a \t --b='], ['---a=b=c -- d']],
+      },
+    )
+  })
+
   test('the parts of a word tile its text', () => {
     const unit = fc.constantFrom('a', '$', '${', '}', ':-', '"', "'", '\\', '`', '/', '#', '<<', ' ')
     fc.assert(
