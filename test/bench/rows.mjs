@@ -87,19 +87,34 @@ export function rows({ work, base, registry, slipway }) {
       },
     },
     {
+      // All beside each other, so that nobody can leave out a directory unseen.
       name: '30,000 files ignored but one',
       goal: 0.7,
       runs: 11,
       discard: 1,
       setup: () => {
         const ignored = context(at('ignored'), `FROM ${base}\nCOPY . /app\n`)
-        manyFiles(join(ignored, 'files'), 30_000, 100)
-        writeFileSync(join(ignored, '.dockerignore'), '*\n!files/d7/f700\n')
+        run(sh('cd "$1" && seq -f f%.0f 30000 | xargs touch', ignored))
+        writeFileSync(join(ignored, '.dockerignore'), '*\n!f700\n')
       },
       // Something is copied each time, so that the build is more than a look at the context.
       turn: (peer, turn) => {
-        writeFileSync(join(at('ignored'), 'files/d7/f700'), `${peer.name} ${turn}\n`)
+        writeFileSync(join(at('ignored'), 'f700'), `${peer.name} ${turn}\n`)
         return peer.build(at('ignored'), ['-t', 'ignored'])
+      },
+    },
+    {
+      name: '30,000 files in ignored directories but one',
+      runs: 11,
+      discard: 1,
+      setup: () => {
+        const ignored = context(at('ignored-directories'), `FROM ${base}\nCOPY . /app\n`)
+        manyFiles(join(ignored, 'files'), 30_000, 100)
+        writeFileSync(join(ignored, '.dockerignore'), '*\n!files/d7/f700\n')
+      },
+      turn: (peer, turn) => {
+        writeFileSync(join(at('ignored-directories'), 'files/d7/f700'), `${peer.name} ${turn}\n`)
+        return peer.build(at('ignored-directories'), ['-t', 'ignored-directories'])
       },
     },
     {

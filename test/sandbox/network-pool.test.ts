@@ -118,7 +118,7 @@ for (const name of ['pasta', 'slirp4netns']) {
         expect(childrenOf(keeper)).toHaveLength(1)
         const program = childrenOf(keeper)[0] ?? ''
         process.kill(Number(pid), 'SIGKILL')
-        for (let tries = 0; tries < 200 && (running(program) || running(keeper)); tries++) await sleep(10)
+        for (let tries = 0; tries < 1000 && (running(program) || running(keeper)); tries++) await sleep(10)
         expect([running(program), running(keeper)]).toEqual([false, false])
         const next = await own.take(testContext())
         expect(next.namespace.path).not.toBe(namespace.path)
