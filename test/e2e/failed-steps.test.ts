@@ -159,7 +159,7 @@ describe.skipIf(lacking !== undefined)(`failed steps (needs ${lacking ?? 'nothin
       })
 
     it.skipIf(missing('script') !== undefined)(
-      'opens a shell on the terminal, then fails as the step did',
+      'opens a shell on the terminal, then fails as the step did (needs script)',
       () => {
         const context = failing('shell', 'echo half > /half; export X=1; exit 6')
         const { status, stdout } = onTerminal(
@@ -177,14 +177,17 @@ describe.skipIf(lacking !== undefined)(`failed steps (needs ${lacking ?? 'nothin
       },
     )
 
-    it.skipIf(missing('script') !== undefined)('opens none where nothing fails or nothing ran', () => {
-      const fine = ws.context('no-shell', { Dockerfile: 'FROM base\nRUN true\n' })
-      expect(onTerminal('', 'build', '--on-error=shell', fine).status).toBe(0)
-      const wrong = ws.context('no-step', { Dockerfile: 'FROM base\nRUNN true\n' })
-      const { status, stdout } = onTerminal('', 'build', '--on-error=shell', wrong)
-      expect(status).toBe(1)
-      expect(stdout).not.toContain('A shell where')
-    })
+    it.skipIf(missing('script') !== undefined)(
+      'opens none where nothing fails or nothing ran (needs script)',
+      () => {
+        const fine = ws.context('no-shell', { Dockerfile: 'FROM base\nRUN true\n' })
+        expect(onTerminal('', 'build', '--on-error=shell', fine).status).toBe(0)
+        const wrong = ws.context('no-step', { Dockerfile: 'FROM base\nRUNN true\n' })
+        const { status, stdout } = onTerminal('', 'build', '--on-error=shell', wrong)
+        expect(status).toBe(1)
+        expect(stdout).not.toContain('A shell where')
+      },
+    )
 
     it('needs a terminal, and says so before anything is built', () => {
       const { status, stderr } = ws.slipway('build', '--on-error=shell', failing('no-tty', 'false'))

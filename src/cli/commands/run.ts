@@ -1,11 +1,10 @@
 // `slipway run`: starts an image of the local store in the build sandbox, to see that it works.
 
 import type { RunRequest } from '../../app/run.ts'
-import { SlipwayError } from '../../core/error.ts'
-import { collect, expectArguments, oneOf, unsupported, usageExitCode } from '../command.ts'
+import { collect, expectArguments, oneOf, unsupported } from '../command.ts'
 import type { CommandPage } from '../page.ts'
 import { hostOptions, requireRoot } from '../paths.ts'
-import { openSession } from '../session.ts'
+import { programStatus } from '../program-status.ts'
 
 export const runCommand: CommandPage = {
   summary: 'Start an image of the local store and wait for it',
@@ -77,25 +76,12 @@ function assignment(text: string): string[] {
 /** The program's exit status; 125 when it could not be started for a reason of slipway's, 126 and 127 as a shell says them. */
 async function runContainer(request: RunRequest): Promise<number> {
   requireRoot('run an image')
-  const session = await openSession({ progress: 'quiet' })
-  try {
+  return programStatus(async (cx) => {
     const [{ runImage }, { openHost }] = await Promise.all([
       import('../../app/run.ts'),
       import('../../app/host.ts'),
     ])
-    await using host = await openHost(hostOptions(), session.cx)
-    return (await runImage(host, request, session.cx)).code
-  } catch (thrown) {
-    const interruptedBy = session.interruptedBy()
-    if (interruptedBy !== undefined) return interruptedBy
-    if (!(thrown instanceof SlipwayError)) throw thrown
-    const { exitCode } = thrown.data ?? {}
-    throw new SlipwayError({
-      ...thrown.toJSON(),
-      data: { ...thrown.data, exitStatus: typeof exitCode === 'number' ? exitCode : usageExitCode },
-      cause: thrown,
-    })
-  } finally {
-    session.finish()
-  }
+    await using host = await openHost(hostOptions(), cx)
+    return await runImage(host, request, cx)
+  })
 }

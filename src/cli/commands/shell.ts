@@ -1,12 +1,11 @@
 // `slipway shell --last-failed`: a shell, or another program, where the last step failed.
 import type { FailedShellRequest } from '../../app/failed-shell.ts'
-import type { HostOptions } from '../../app/host.ts'
 import { SlipwayError } from '../../core/error.ts'
-import { collect, usageExitCode } from '../command.ts'
+import { collect } from '../command.ts'
 import type { CommandPage } from '../page.ts'
 import { hostOptions, requireRoot } from '../paths.ts'
+import { programStatus } from '../program-status.ts'
 import { secretFlag } from '../secret-flag.ts'
-import { openSession } from '../session.ts'
 import { sshFlag } from '../ssh-flag.ts'
 
 interface Flags {
@@ -39,28 +38,13 @@ export const shellCommand: CommandPage = {
           secrets: (flags.secret ?? []).map(secretFlag),
           agents: (flags.ssh ?? []).map(sshFlag),
         }
-        finish(await shellStatus({ args, terminal: process.stdin.isTTY === true }, options))
+        const request: FailedShellRequest = { args, terminal: process.stdin.isTTY === true }
+        finish(
+          await programStatus(async (cx) => {
+            const { runInFailedStep } = await import('../../app/failed-shell.ts')
+            return runInFailedStep(request, options, cx)
+          }),
+        )
       })
   },
-}
-
-/** The program's exit status; 125 when it could not be started for a reason of slipway's, 126 and 127 as a shell says them. */
-async function shellStatus(request: FailedShellRequest, options: HostOptions): Promise<number> {
-  const session = await openSession({ progress: 'quiet' })
-  try {
-    const { runInFailedStep } = await import('../../app/failed-shell.ts')
-    return (await runInFailedStep(request, options, session.cx)).code
-  } catch (thrown) {
-    const interruptedBy = session.interruptedBy()
-    if (interruptedBy !== undefined) return interruptedBy
-    if (!(thrown instanceof SlipwayError)) throw thrown
-    const { exitCode } = thrown.data ?? {}
-    throw new SlipwayError({
-      ...thrown.toJSON(),
-      data: { ...thrown.data, exitStatus: typeof exitCode === 'number' ? exitCode : usageExitCode },
-      cause: thrown,
-    })
-  } finally {
-    session.finish()
-  }
 }
