@@ -147,15 +147,16 @@ async function load(graph: Graph, root: OpRef, name: string, host: Host, cx: Con
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: [] })
   await using opened = openDrivers(host, { directoryOf: () => undefined })
   const { drivers, layers } = opened
+  const build = `context ${name}`
   const cache = await openLocalCache(host.directory, {
     native: host.native,
-    buildName: `context ${name}`,
+    buildName: build,
     hasSnapshot: (id) => host.snapshotter.has(id),
     hasArchive: (descriptor) => host.store.has(descriptor),
     sync: () => host.snapshotter.flush(),
   })
   try {
-    const result = await solve(graph, root, { cache, drivers, cx, jobs: 1 })
+    const result = await solve(graph, root, { cache, drivers, cx, jobs: 1, build })
     const directories = await layers.directories(result?.layers ?? [], cx)
     return mergedTree(directories, { native: host.native })
   } finally {

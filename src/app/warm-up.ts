@@ -76,7 +76,8 @@ export async function warmUpBuild(): Promise<void> {
     debug: () => undefined,
   }
   const cache = openMemoryCache()
-  for (let i = 0; i < 2; i++) await solve(graph, target.root, { cache, drivers: drivers(), cx, jobs: 2 })
+  for (let i = 0; i < 2; i++)
+    await solve(graph, target.root, { cache, drivers: drivers(), cx, jobs: 2, build: '' })
   const stored = { mediaType: 'application/vnd.oci.image.layer.v1.tar', digest: layer, size: 1 }
   const made = { diffId: layer, descriptor: stored, created: cx.now() }
   const fresh = target.history.flatMap((entry) => (entry.layer ? [made] : []))

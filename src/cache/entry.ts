@@ -1,7 +1,7 @@
 // What a file under `records/` says: a record, or the id of one. Anything else is damage, and damage is a miss.
 import { digestOfJson } from '../core/canonical-json.ts'
 import { type Digest, isDigest } from '../core/digest.ts'
-import type { CacheKey, CacheRecord, LayerRef } from '../solve/types.ts'
+import type { CacheKey, CacheRecord, LayerRef, RecordStep } from '../solve/types.ts'
 
 export type Entry = { readonly record: CacheRecord } | { readonly alias: Digest }
 
@@ -56,8 +56,25 @@ function isKey(value: unknown): value is CacheKey {
 function isRecord(value: unknown): value is CacheRecord {
   if (!isObject(value) || !isDigest(value.id) || !isKey(value.key) || !isObject(value.result)) return false
   if (typeof value.created !== 'string' || !isDigest(value.result.id)) return false
+  // Older records have neither.
+  if (value.tookMs !== undefined && !isCount(value.tookMs)) return false
+  if (value.step !== undefined && !isStep(value.step)) return false
   const { layers } = value.result
   return Array.isArray(layers) && layers.every(isLayer)
+}
+
+function isStep(value: unknown): value is RecordStep {
+  return (
+    isObject(value) &&
+    [value.build, value.stage, value.title].every((text) => typeof text === 'string') &&
+    Number.isInteger(value.ordinal) &&
+    (value.file === undefined || typeof value.file === 'string') &&
+    (value.line === undefined || isCount(value.line))
+  )
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0
 }
 
 function isLayer(value: unknown): value is LayerRef {

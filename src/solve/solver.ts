@@ -10,6 +10,7 @@ import { cacheKey, forcedId, keyId } from './cache-key.ts'
 import { type Definition, definitions, lookUpOp } from './definition.ts'
 import { explain } from './explain.ts'
 import { consumersOf, impliedHits, lastOps } from './implied.ts'
+import { recordStep } from './record-step.ts'
 import { type Steps, steps } from './steps.ts'
 import type { Cache, CacheKey, CacheRecord, Drivers, Result } from './types.ts'
 
@@ -19,6 +20,8 @@ export interface SolveOptions {
   readonly cx: Context
   /** How many ops run at the same time. */
   readonly jobs: number
+  /** What the build is called in records: context and Dockerfile, one a line. */
+  readonly build: string
 }
 
 /** The result of `root` (null for an empty one). The first failure aborts the other ops; all have settled when this returns or throws. The error's `data.step` is the op that failed. */
@@ -69,7 +72,7 @@ function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps
   const uncached = (ref: OpRef, inputs: readonly Result[]): Promise<Result> =>
     steps.of(ref, async () => {
       const { op } = opOf(ref)
-      const layers = await execute(ref, inputs)
+      const { layers } = await execute(ref, inputs)
       if (op.kind === 'image') return { id: ref, layers }
       // A directory's name says nothing about its content: whatever is keyed by it alone must not be found again.
       if (op.kind === 'local') return { id: digestOfJson({ local: ref, nonce }), layers }
@@ -103,9 +106,10 @@ function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps
     const { note } = opOf(ref)
     const reasons = note.force ? [{ kind: 'forced' } as const] : explain(await cache.last(note.slot), key)
     cx.emit({ type: 'op-missed', step: ref, reasons })
-    const layers = await execute(ref, inputs)
+    const { layers, tookMs } = await execute(ref, inputs)
     const id = note.force ? forcedId(key, nonce) : keyId(key)
-    const record: CacheRecord = { id, key, result: { id, layers }, created: cx.now() }
+    const step = recordStep(options.build, note, graph.files)
+    const record: CacheRecord = { id, key, result: { id, layers }, created: cx.now(), tookMs, step }
     // A forced result replaces the older one for later builds, under its key and its definition.
     await cache.put(record, [...(note.force ? [keyId(key)] : []), ...(definition ? [definition.id] : [])])
     await cache.remember(note.slot, key)
@@ -116,7 +120,11 @@ function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps
     slots(() => {
       const { op, note, driver } = opOf(ref)
       const told = last.has(ref) ? ({ ...note, isLast: true } as const) : note
-      return steps.run(ref, () => driver.run(op, inputs, told, cx))
+      return steps.run(ref, async () => {
+        const startMs = performance.now()
+        const layers = await driver.run(op, inputs, told, cx)
+        return { layers, tookMs: Math.round(performance.now() - startMs) }
+      })
     })
 
   const found = async (ref: OpRef, record: CacheRecord, by: 'definition' | 'content'): Promise<Result> => {

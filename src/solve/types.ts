@@ -49,6 +49,23 @@ export interface CacheRecord {
   readonly key: CacheKey
   readonly result: Result
   readonly created: string
+  /** How long its step ran. */
+  readonly tookMs?: number
+  /** Who made it. */
+  readonly step?: RecordStep
+}
+
+/** Which line of which build made a record, for people: no key depends on it. */
+export interface RecordStep {
+  /** As `SolveOptions` has it. */
+  readonly build: string
+  readonly stage: string
+  readonly ordinal: number
+  /** The instruction, at most 500 characters of it. */
+  readonly title: string
+  readonly file?: string
+  /** Counted from 1. */
+  readonly line?: number
 }
 
 export interface Cache {

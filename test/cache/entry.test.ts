@@ -12,6 +12,16 @@ test('records, aliases and keys survive their text', () => {
   expect(decodeKey(encodeKey(sampleKey('a')))).toEqual(sampleKey('a'))
 })
 
+test('a record keeps the time and the line of its step', () => {
+  const step = { build: 'app\n', stage: 'final', ordinal: 1, title: 'RUN x', file: 'Dockerfile', line: 3 }
+  const kept = { ...record, tookMs: 1200, step }
+  expect(decodeEntry(encodeEntry({ record: kept }), record.id)).toEqual({ record: kept })
+  for (const wrong of [{ tookMs: -1 }, { tookMs: 'x' }, { step: { ...step, line: '3' } }, { step: {} }]) {
+    const text = JSON.stringify({ version: 1, record: { ...kept, ...wrong } })
+    expect(decodeEntry(text, record.id)).toBeUndefined()
+  }
+})
+
 test('a text cut anywhere is a miss', () => {
   const text = encodeEntry({ record })
   for (let length = 0; length < text.length; length++) {

@@ -157,7 +157,7 @@ export function rig(shared: { cache?: Cache; snapshots?: Map<string, string> } =
     async build(graph: Graph, root: OpRef | null, jobs = 4): Promise<Result | null> {
       runs.length = 0
       events.length = 0
-      return solve(graph, root, { cache, drivers, cx, jobs })
+      return solve(graph, root, { cache, drivers, cx, jobs, build: 'rig' })
     },
     /** The events of the last build as `verb title`. */
     story(graph: Graph): string[] {

@@ -43,6 +43,15 @@ describe('a cold build', () => {
     expect(story.filter((line) => line.startsWith('cached'))).toEqual([])
   })
 
+  test('leaves records that name their step and how long it took', async () => {
+    const r = prepared()
+    const { graph, root } = application()
+    const { id } = (await r.build(graph, root)) ?? {}
+    const record = id && (await r.cache.get(id))
+    expect(record?.step).toEqual({ build: 'rig', stage: 'final', ordinal: 8, title: 'RUN finish' })
+    expect(record?.tookMs).toBeGreaterThanOrEqual(0)
+  })
+
   test('an empty root is an empty result', async () => {
     expect(await rig().build({ version: 1, ops: {}, notes: {}, files: [] }, null)).toBeNull()
   })
