@@ -103,11 +103,20 @@ export async function openLocalCache(root: string, options: LocalCacheOptions): 
         files.add(slotPath(name), text, { needsBarrier: false })
       }
     },
-    // Few lock files instead of one per step ever run: 16 bits keep unrelated steps of a build apart.
     exclusive: (id, signal, body) =>
-      withLock(native, { path: `${root}/locks/op-${hexOf(id).slice(0, 4)}`, signal }, async () => {
-        signal.throwIfAborted()
-        return body()
+      new Promise((resolve, reject) => {
+        const held = withLock(
+          native,
+          { path: `${paths.locks}/op-${hexOf(id)}`, remove: true, signal },
+          async () => {
+            signal.throwIfAborted()
+            const known = own.size
+            resolve(await body())
+            // Others would not find what is still queued, and make it again. This process goes on meanwhile.
+            if (own.size > known) await files.settled()
+          },
+        )
+        later(held.catch(reject))
       }),
     flush: async () => {
       const isDirty = files.isDirty()

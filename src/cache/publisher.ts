@@ -6,6 +6,8 @@ export interface Publisher {
   add(path: string, text: string, options: { readonly needsBarrier: boolean }): void
   /** Whether anything was added since the last `drain`. */
   isDirty(): boolean
+  /** Resolves when all that was added so far is written or has failed to be; hurries nobody. */
+  settled(): Promise<void>
   /** Resolves when all that was added is written; rejects with the first failure to write since the last call. */
   drain(): Promise<void>
 }
@@ -26,6 +28,9 @@ interface Queued {
 /** An idle publisher. A failed batch is reported by the next `drain`; its files are dropped, which only costs cache hits. */
 export function publisher(options: PublisherOptions): Publisher {
   let queue = new Map<string, Queued>()
+  /** Of what is queued, and of the batch that is being written. */
+  let waiting = deferred()
+  let underWay: Promise<void> = Promise.resolve()
   let running: Promise<void> | undefined
   let failure: { readonly thrown: unknown } | undefined
   let hurry = (): void => undefined
@@ -45,13 +50,17 @@ export function publisher(options: PublisherOptions): Publisher {
 
   const writeBatch = async (): Promise<void> => {
     const batch = queue
+    const { promise, resolve } = waiting
     queue = new Map()
+    waiting = deferred()
+    underWay = promise
     try {
       if ([...batch.values()].some((file) => file.needsBarrier)) await options.barrier()
       await options.write(new Map([...batch].map(([path, { text }]) => [path, text])))
     } catch (thrown) {
       failure ??= { thrown }
     }
+    resolve()
   }
   const run = async (): Promise<void> => {
     // A turn of the event loop later, so that a record and its aliases share a batch.
@@ -70,6 +79,7 @@ export function publisher(options: PublisherOptions): Publisher {
       running ??= run()
     },
     isDirty: () => isDirty,
+    settled: () => (queue.size > 0 ? waiting.promise : underWay),
     drain: async () => {
       isHurried = true
       hurry()
@@ -81,4 +91,12 @@ export function publisher(options: PublisherOptions): Publisher {
       if (failed !== undefined) throw failed.thrown
     },
   }
+}
+
+function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = (): void => undefined
+  const promise = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve: () => resolve() }
 }

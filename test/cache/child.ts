@@ -24,10 +24,18 @@ async function main([root = '', dist = '', mode = '']: readonly string[]): Promi
         appendFileSync(`${root}/made`, `step${i}\n`)
         writeFileSync(`${root}/snapshots/step${i}`, '')
         await cache.put(record, [])
-        await cache.flush()
       })
     }
+    await cache.flush()
     return
+  }
+  if (mode === 'hold') {
+    const { id } = sampleRecord('held')
+    // Ends by being killed, never by itself.
+    await cache.exclusive(id, signal, async () => {
+      process.stdout.write('going\n')
+      await new Promise(() => setInterval(() => undefined, 1000))
+    })
   }
   // Puts for ever, until the test kills it.
   for (let i = 0; ; i++) {

@@ -204,6 +204,32 @@ describe('local cache between processes', () => {
     await rm(root, { recursive: true })
   })
 
+  test('whoever waits for a process that is killed in the middle of a step makes it', async () => {
+    const root = await shared()
+    const victim = start(root, 'hold')
+    await once(victim.stdout, 'data')
+    const cache = await openLocalCache(root, {
+      native,
+      buildName: 'b',
+      hasSnapshot: async () => true,
+      hasArchive: async () => true,
+      sync: async () => undefined,
+    })
+    const record = sampleRecord('held')
+    let isAlive = true
+    const waiting = cache.exclusive(record.id, new AbortController().signal, async () => {
+      expect(isAlive).toBe(false)
+      return (await cache.get(record.id)) ?? 'made'
+    })
+    const ended = once(victim, 'exit')
+    isAlive = !victim.kill('SIGKILL')
+    await ended
+    expect(await waiting).toBe('made')
+    await cache.flush()
+    expect(await readdir(`${root}/locks`)).toEqual([])
+    await rm(root, { recursive: true })
+  })
+
   test('a process killed while it writes leaves only whole records, and no lock', async () => {
     for (let round = 0; round < 5; round++) {
       const root = await shared()

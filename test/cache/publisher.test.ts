@@ -57,3 +57,22 @@ test('a failure is reported by the next drain, once', async () => {
   await expect(files.drain()).rejects.toThrow('disk full')
   await files.drain()
 })
+
+test('settled waits for what was added, in its own time, and never rejects', async () => {
+  const { log, files } = recorded()
+  await files.settled()
+  files.add('a', '1', { needsBarrier: true })
+  await files.settled()
+  expect(log).toEqual(['barrier', 'a=1'])
+  files.add('b', '2', { needsBarrier: false })
+  const settled = files.settled().then(() => log.push('settled'))
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+  expect(log).not.toContain('settled')
+  await files.drain()
+  await settled
+  expect(log).toEqual(['barrier', 'a=1', 'b=2', 'settled'])
+  const broken = recorded(new Error('disk full')).files
+  broken.add('a', '1', { needsBarrier: false })
+  await broken.settled()
+  await expect(broken.drain()).rejects.toThrow('disk full')
+})
