@@ -110,7 +110,14 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   })
   try {
     const jobs = request.jobs ?? defaultJobs(options.cpus)
-    const result = await solve(graph, target.root, { cache, drivers, cx, jobs, build: buildName })
+    const result = await solve(graph, target.root, {
+      cache,
+      drivers,
+      cx,
+      jobs,
+      build: buildName,
+      keepGoing: request.keepGoing,
+    })
     const made = await exportBuild({ outputs, target, result, layers, host, epoch: target.epoch }, cx)
     await hostFailedStates(host).forget(buildName)
     return { ...report, diagnostics: all, ...made }

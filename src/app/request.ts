@@ -38,6 +38,8 @@ export interface BuildRequest extends InputRequest {
   readonly networkNamespace?: NetworkNamespace
   readonly shmSizeBytes?: number
   readonly jobs?: number
+  /** A step that fails stops only what needs it. */
+  readonly keepGoing: boolean
   /** `--runtime`. */
   readonly runtime?: string
   readonly limits: StepLimits

@@ -1,10 +1,14 @@
 // How a failure reads on standard error: one message, where to read more, what to do about it, and the exit status that goes with it.
-import { oneLine, SlipwayError } from '../core/error.ts'
+import { type ErrorJson, oneLine, SlipwayError } from '../core/error.ts'
 
 /** Prints what was thrown and answers the exit status; a stack is printed for a bug when SLIPWAY_DEBUG asks for it. */
 export function printFailure(thrown: unknown): number {
   if (thrown instanceof SlipwayError) {
     process.stderr.write(`ERROR: ${thrown.message}\n`)
+    for (const { message, data } of failuresOf(thrown)) {
+      process.stderr.write(`  ${message}\n`)
+      if (typeof data?.log === 'string') process.stderr.write(`    log: ${data.log}\n`)
+    }
     if (typeof thrown.data?.log === 'string') process.stderr.write(`  log: ${thrown.data.log}\n`)
     if (typeof thrown.data?.failed === 'string' && thrown.hint === undefined)
       process.stderr.write('  help: slipway shell --last-failed opens a shell where it failed\n')
@@ -20,4 +24,9 @@ export function printFailure(thrown: unknown): number {
     )
   }
   return 1
+}
+
+/** Of a build that went on after a step had failed: each step's failure. */
+function failuresOf({ code, data }: SlipwayError): readonly ErrorJson[] {
+  return code === 'ERR_STEPS_FAILED' && Array.isArray(data?.failures) ? data.failures : []
 }

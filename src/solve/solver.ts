@@ -22,12 +22,14 @@ export interface SolveOptions {
   readonly jobs: number
   /** What the build is called in records: context and Dockerfile, one a line. */
   readonly build: string
+  /** When an op fails, those that do not need it go on. */
+  readonly keepGoing?: boolean
 }
 
-/** The result of `root` (null for an empty one). The first failure aborts the other ops; all have settled when this returns or throws. The error's `data.step` is the op that failed. */
+/** The result of `root` (null for an empty one). The first failure aborts the other ops, unless they are to go on; all have settled when this returns or throws. The error's `data.step` is the op that failed; of several it is ERR_STEPS_FAILED, whose `data.failures` has each. */
 export async function solve(graph: Graph, root: OpRef | null, options: SolveOptions): Promise<Result | null> {
   if (root === null) return null
-  const run = steps(options.cx)
+  const run = steps(options.cx, options.keepGoing)
   const result = resolver(graph, root, options, run)
   try {
     return await result(root)
@@ -53,7 +55,9 @@ function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps
     implied.touch(ref)
     const { op, driver } = opOf(ref)
     if (driver.uncached) return uncached(ref, await Promise.all(op.inputs.map(result)))
-    const definition = await definitionOf(ref)
+    // What cannot be defined fails where it is defined, and may still stand on much that can be made.
+    const defined = definitionOf(ref)
+    const definition = await (options.keepGoing ? defined.catch(() => undefined) : defined)
     if (definition && !definition.forced) {
       const hit = await steps.of(ref, () => cache.get(definition.id))
       if (hit !== undefined) {

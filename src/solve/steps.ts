@@ -16,8 +16,8 @@ export interface Steps {
   settled(thrown: unknown): Promise<unknown>
 }
 
-/** The steps of one solve under the caller's context. */
-export function steps(outer: Context): Steps {
+/** The steps of one solve under the caller's context. With `keepGoing` a failure stops nothing but what needs the step. */
+export function steps(outer: Context, keepGoing = false): Steps {
   const abort = new AbortController()
   const cx: Context = {
     signal: AbortSignal.any([outer.signal, abort.signal]),
@@ -29,9 +29,18 @@ export function steps(outer: Context): Steps {
   const pending = new Set<Promise<unknown>>()
   const reported = new Set<StepId>()
   const started = new Set<StepId>()
+  /** What was thrown → what is told of it; equal work of several steps fails once. */
+  const failures = new Map<unknown, unknown>()
   let first: { readonly error: unknown } | undefined
 
   const fail = (step: StepId, thrown: unknown): unknown => {
+    // A bug is nothing to go on from.
+    if (keepGoing && thrown instanceof SlipwayError && !cx.signal.aborted) {
+      const error = failures.get(thrown) ?? withStep(thrown, step)
+      failures.set(thrown, error)
+      report(step, error)
+      return error
+    }
     if (first === undefined) {
       first = { error: outer.signal.aborted ? canceled(outer.signal) : withStep(thrown, step) }
       report(step, first.error)
@@ -76,15 +85,27 @@ export function steps(outer: Context): Steps {
       return value
     },
     settled: async (thrown) => {
-      abort.abort(thrown)
+      if (failures.size === 0) abort.abort(thrown)
       let count = -1
       while (count !== pending.size) {
         count = pending.size
         await Promise.allSettled(pending)
       }
-      return first?.error ?? (outer.signal.aborted ? canceled(outer.signal) : thrown)
+      if (first !== undefined) return first.error
+      if (outer.signal.aborted) return canceled(outer.signal)
+      const all = [...failures.values()]
+      return all.length > 1 ? allOf(all) : (all[0] ?? thrown)
     },
   }
+}
+
+function allOf(failures: readonly unknown[]): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_STEPS_FAILED',
+    message: `${failures.length} steps failed`,
+    data: { failures: failures.map(errorJson) },
+    cause: new AggregateError(failures),
+  })
 }
 
 function canceled(signal: AbortSignal): unknown {

@@ -62,6 +62,47 @@ describe.skipIf(lacking !== undefined)(`failed steps (needs ${lacking ?? 'nothin
       expect(readdirSync(join(ws.root, 'store-v1/logs'))).toHaveLength(20)
     })
   })
+  describe('--keep-going', () => {
+    const two = (name: string): string =>
+      ws.context(name, {
+        Dockerfile: [
+          'FROM base AS one\nRUN echo one broke; exit 3',
+          'FROM base AS two\nRUN sleep 0.3; echo two broke; exit 4\nRUN echo never > /never',
+          'FROM base AS three\nRUN sleep 0.5; echo three > /three\nRUN echo more > /more',
+          'FROM scratch\nCOPY --from=one /x /\nCOPY --from=two /x /\nCOPY --from=three /more /\n',
+        ].join('\n'),
+      })
+
+    it('does all that can be done and tells every failure, with its log', () => {
+      const context = two('going')
+      const { status, stderr } = ws.slipway('build', '--progress=plain', '--keep-going', context)
+      expect(status).toBe(1)
+      const [recap = '', end = ''] = stderr.split('ERROR: failed to build: ')
+      expect(end.split('\n').map((line) => line.replace(/log: .*/, 'log'))).toEqual([
+        '2 steps failed',
+        expect.stringMatching(/^ {2}process .*one broke.* did not complete successfully: exit code: 3$/),
+        '    log',
+        expect.stringMatching(/^ {2}process .*two broke.* did not complete successfully: exit code: 4$/),
+        '    log',
+        '',
+      ])
+      expect(recap.match(/^ > .*:$/gm)).toHaveLength(2)
+      expect(stderr).not.toContain('CANCELED')
+      expect(stderr).not.toMatch(/^#\d+ .*never/m)
+      // What went well is not done again.
+      expect(
+        ws.ok('build', '--progress=plain', '--target=three', context).stderr.match(/CACHED/g),
+      ).toHaveLength(3)
+    })
+
+    it('is not what a build does unasked', () => {
+      const { status, stderr } = ws.slipway('build', '--progress=plain', two('stopping'))
+      expect(status).toBe(1)
+      expect(stderr).toMatch(/ERROR: failed to build: process .*one broke.* exit code: 3/)
+      expect(stderr).toContain('CANCELED')
+    })
+  })
+
   /** The ids of kept states, and how many snapshots there are. */
   const states = (): string[] => readdirSync(join(ws.root, 'store-v1/failed')).sort()
   const snapshots = (): string[] => readdirSync(join(ws.root, 'store-v1/snapshots')).sort()

@@ -154,10 +154,10 @@ export function rig(shared: { cache?: Cache; snapshots?: Map<string, string> } =
       locals.set(name, all)
     },
     /** Solves and forgets the counts and events of earlier builds. */
-    async build(graph: Graph, root: OpRef | null, jobs = 4): Promise<Result | null> {
+    async build(graph: Graph, root: OpRef | null, jobs = 4, keepGoing = false): Promise<Result | null> {
       runs.length = 0
       events.length = 0
-      return solve(graph, root, { cache, drivers, cx, jobs, build: 'rig' })
+      return solve(graph, root, { cache, drivers, cx, jobs, build: 'rig', keepGoing })
     },
     /** The events of the last build as `verb title`. */
     story(graph: Graph): string[] {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
 import { SlipwayError } from '../../src/core/error.ts'
 import type { Graph, OpRef } from '../../src/graph/op.ts'
 import type { Cache } from '../../src/solve/types.ts'
@@ -324,6 +325,90 @@ describe('a failing op', () => {
     await gate.started
     r.controller.abort(new Error('SIGINT'))
     await expect(done).rejects.toMatchObject({ code: 'ERR_CANCELED' })
+  })
+})
+
+describe('a failing op of a build that keeps going', () => {
+  const failure = (name: string) => new SlipwayError({ code: 'ERR_PROCESS_EXIT', message: name })
+  const errorOf = (done: Promise<unknown>): Promise<unknown> =>
+    done.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    )
+
+  test('stops what needs it and nothing else; the error is its own', async () => {
+    const r = rig()
+    const s = sketch()
+    const bad = s.run('bad', null)
+    const root = s.merge(s.run('above', bad), s.run('other', s.run('slow', null)))
+    r.hold('RUN bad').fail(failure('no'))
+    const error = await errorOf(r.build(s.graph(root), root, 4, true))
+    expect(error).toMatchObject({ code: 'ERR_PROCESS_EXIT', message: 'no', data: { step: bad } })
+    expect(r.runs.sort()).toEqual(['RUN bad', 'RUN other', 'RUN slow'])
+    expect(r.events.flatMap((e) => (e.type === 'op-failed' ? [e.step] : []))).toEqual([bad])
+  })
+
+  test('is one of several that are told together', async () => {
+    const r = rig()
+    r.edit('context', {})
+    const s = sketch()
+    const [one, two] = [s.run('one', null), s.run('two', null)]
+    const copy = s.copy('missing', s.local('context'), s.run('below', null))
+    const root = s.merge(one, two, s.run('after', copy), s.run('good', null))
+    r.hold('RUN one').fail(failure('first'))
+    r.hold('RUN two').fail(failure('second'))
+    const error = await errorOf(r.build(s.graph(root), root, 4, true))
+    expect(error).toMatchObject({ code: 'ERR_STEPS_FAILED', message: '3 steps failed' })
+    const { failures } = (error as SlipwayError).data as { failures: { data: { step: string } }[] }
+    expect(failures.map(({ data }) => data.step).sort()).toEqual([one, two, copy].sort())
+    expect(r.runs.sort()).toEqual(['RUN below', 'RUN good', 'RUN one', 'RUN two'])
+  })
+
+  test('leaves what went well in the cache', async () => {
+    const r = rig()
+    const s = sketch()
+    const root = s.merge(s.run('bad', null), s.run('good', null))
+    r.hold('RUN bad').fail(failure('no'))
+    await errorOf(r.build(s.graph(root), root, 4, true))
+    r.hold('RUN bad').finish()
+    await r.build(s.graph(root), root)
+    expect(r.runs).toEqual(['RUN bad'])
+  })
+
+  test('equal work of two steps fails once', async () => {
+    const r = rig()
+    const s = sketch()
+    const twice = ['a', 'b'].map((name) => s.run('same', s.copy('x', s.run(name, null), null)))
+    r.drivers.file.contentOf = async () => digestOf('equal')
+    const root = s.merge(...twice)
+    r.hold('RUN same').fail(failure('no'))
+    const error = await errorOf(r.build(s.graph(root), root, 4, true))
+    expect(error).toMatchObject({ code: 'ERR_PROCESS_EXIT' })
+  })
+
+  test('does not outlive an interruption', async () => {
+    const r = rig()
+    const s = sketch()
+    const root = s.merge(s.run('bad', null), s.run('after', s.run('long', null)))
+    r.hold('RUN bad').fail(failure('no'))
+    const long = r.hold('RUN long')
+    const done = errorOf(r.build(s.graph(root), root, 4, true))
+    await long.started
+    r.controller.abort(new Error('SIGINT'))
+    expect(await done).toMatchObject({ code: 'ERR_CANCELED' })
+    expect(r.runs).not.toContain('RUN after')
+  })
+
+  test('a bug still ends it at once', async () => {
+    const r = rig()
+    const s = sketch()
+    const root = s.merge(s.run('bad', null), s.run('long', null))
+    const bad = r.hold('RUN bad')
+    const long = r.hold('RUN long')
+    const done = errorOf(r.build(s.graph(root), root, 4, true))
+    await long.started
+    bad.fail(new TypeError('oops'))
+    expect(await done).toBeInstanceOf(TypeError)
   })
 })
 

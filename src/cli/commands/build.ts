@@ -60,6 +60,7 @@ interface Flags extends LimitFlags {
   readonly shmSize?: string
   readonly ulimit?: readonly string[]
   readonly jobs?: string
+  readonly keepGoing?: boolean
   readonly runtime?: string
   readonly call: string
   readonly check?: boolean
@@ -113,6 +114,7 @@ function defineFlags(command: DockerCommand): void {
     .option('--shm-size <bytes>', 'size of /dev/shm of RUN')
     .option('--runtime <name>', 'OCI runtime for RUN: crun, runc or a path (default: slipway brings its own)')
     .option('-j, --jobs <count>', 'steps run at the same time (default: twice the CPUs, at least 8)')
+    .option('--keep-going', 'when a step fails, go on with those that do not need it')
     .option('--progress <mode>', progressModes.join(', '), process.env.BUILDKIT_PROGRESS || 'auto')
     .option('-q, --quiet', "print only the image's ID")
     .option('--on-error <action>', 'shell: open a shell where a RUN failed')
@@ -286,6 +288,7 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     noCache: flags.cache ? flags.cacheFilter : 'all',
     limits: limitsFrom(flags),
     pull: flags.pull === true,
+    keepGoing: flags.keepGoing === true,
     stdoutIsTerminal: process.stdout.isTTY === true,
     ulimits: ulimits(flags.ulimit ?? []),
     ...networkFlag(flags.network ?? 'default'),
