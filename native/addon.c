@@ -1,4 +1,5 @@
 // slipway.node: system calls Node lacks, in-process. Functions and their types are listed in src/sys/addon.ts.
+#include "addon-measure.h"
 #include "addon-read.h"
 #include "addon-scan.h"
 #define NAPI_VERSION 8
@@ -81,6 +82,7 @@ struct task {
 	char *paths; // NULL: the whole tree
 	size_t paths_length;
 	struct scan_result scan;
+	struct measure_result measure;
 	int fd, error;
 	// Of a reading: two Buffers, kept alive by the references.
 	napi_ref items_ref, into_ref;
@@ -328,6 +330,50 @@ static napi_value read_files_async(napi_env env, napi_callback_info info)
 	return start(env, task, read_execute, read_complete);
 }
 
+static void measure_execute(napi_env env, void *data)
+{
+	(void)env;
+	struct task *task = data;
+	measure_tree(task->path, &task->measure);
+}
+
+static void set_number(napi_env env, napi_value object, const char *key, uint64_t number)
+{
+	napi_value value;
+	MUST(napi_create_double(env, (double)number, &value));
+	MUST(napi_set_named_property(env, object, key, value));
+}
+
+static void measure_complete(napi_env env, napi_status status, void *data)
+{
+	struct task *task = data;
+	const struct measure_result *measure = &task->measure;
+	napi_value value;
+	if (status == napi_ok && measure->error) {
+		MUST(napi_reject_deferred(env, task->deferred, make_error(env, measure->error, measure->call, task->path)));
+	} else if (status == napi_ok) {
+		MUST(napi_create_object(env, &value));
+		set_number(env, value, "bytes", measure->bytes);
+		set_number(env, value, "inodes", measure->inodes);
+		MUST(napi_resolve_deferred(env, task->deferred, value));
+	}
+	napi_delete_async_work(env, task->work);
+	free(task->path);
+	free(task);
+}
+
+// (path): { bytes, inodes }
+static napi_value measure_tree_async(napi_env env, napi_callback_info info)
+{
+	napi_value values[1];
+	struct task *task = calloc(1, sizeof *task);
+	if (!task) return throw_errno(env, ENOMEM, "malloc");
+	task->path = arguments(env, info, 1, values) ? path_argument(env, values[0]) : NULL;
+	if (task->path) return start(env, task, measure_execute, measure_complete);
+	free(task);
+	return throw_usage(env);
+}
+
 static void sync_execute(napi_env env, void *data)
 {
 	(void)env;
@@ -373,6 +419,7 @@ napi_value napi_register_module_v1(napi_env env, napi_value exports)
 	define(env, exports, "scanTree", scan_tree_async);
 	define(env, exports, "scanTreeSync", scan_tree_sync);
 	define(env, exports, "scanPaths", scan_paths_async);
+	define(env, exports, "measureTree", measure_tree_async);
 	define(env, exports, "readFiles", read_files_async);
 	define(env, exports, "readXattrs", read_xattrs);
 	define(env, exports, "readNames", read_names);

@@ -15,6 +15,7 @@ import { readStages } from './app/read-stages.ts'
 import { type BuildRequest, planOptionsFrom } from './app/request.ts'
 import { stepsOf } from './app/steps.ts'
 import { openLocalCache } from './cache/local-cache.ts'
+import { partsOf } from './cache/parts.ts'
 import type { Context } from './core/context.ts'
 import { type Diagnostic, hasErrors } from './core/diagnostic.ts'
 import type { Digest } from './core/digest.ts'
@@ -104,6 +105,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   const cache = await openLocalCache(host.directory, {
     native: host.native,
     buildName,
+    expect: (layers) => host.pin(partsOf(layers)),
     hasSnapshot: (id) => host.snapshotter.has(id),
     hasArchive: (descriptor) => host.store.has(descriptor),
     sync: () => host.snapshotter.flush(),

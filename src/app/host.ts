@@ -9,9 +9,10 @@ import type { GitFetcher } from '../fetch/git.ts'
 import type { HttpFetcher } from '../fetch/http.ts'
 import type { Exchange } from '../registry/exchange.ts'
 import type { Registry, RegistryOptions } from '../registry/types.ts'
-import { openOverlaySnapshotter } from '../snapshot/overlay-snapshotter.ts'
-import type { Snapshotter } from '../snapshot/types.ts'
+import { type OverlaySnapshotter, openOverlaySnapshotter } from '../snapshot/overlay-snapshotter.ts'
+import { layoutPaths } from '../store/layout-paths.ts'
 import { openContentStore } from '../store/layout-store.ts'
+import { openLease, type Pin } from '../store/leases.ts'
 import type { ContentStore } from '../store/types.ts'
 import { type Native, openNative } from '../sys/native.ts'
 import { openSecrets, type SecretSource, type Secrets } from './secrets.ts'
@@ -31,6 +32,8 @@ export interface HostOptions {
   readonly agents?: readonly AgentSource[]
   /** Directories of OCI layouts by the references of images in them. */
   readonly layouts?: Readonly<Record<string, string>>
+  /** Nothing is written, not even what dead commands left removed: for commands that only look. */
+  readonly readOnly?: boolean
   readonly cpus: number
   /** As Node names them. */
   readonly os: string
@@ -44,7 +47,9 @@ export interface Host {
   readonly platform: Platform
   readonly native: Native
   readonly store: ContentStore
-  readonly snapshotter: Snapshotter
+  readonly snapshotter: OverlaySnapshotter
+  /** Keeps snapshots and blobs from being collected while this is open; what is looked for in `store` and `snapshotter` is pinned by them. */
+  readonly pin: Pin
   readonly secrets: Secrets
   readonly agents: SshAgents
   /** The registry client; made when it is first asked for, because most commands never need it. */
@@ -60,8 +65,13 @@ export interface Host {
 export async function openHost(options: HostOptions, cx: Context): Promise<Host> {
   makeDirectories(options.root)
   const native = openNative(options.dist)
-  const store = await openContentStore(join(options.root, 'store-v1'), native)
-  const directory = realpathSync.native(join(options.root, 'store-v1'))
+  const top = join(options.root, 'store-v1')
+  const lease = openLease(layoutPaths(top), native)
+  const readOnly = options.readOnly ?? false
+  const { pin } = lease
+  const sharing = readOnly ? { readOnly } : { pin }
+  const store = await openContentStore(top, native, sharing)
+  const directory = realpathSync.native(top)
   let registry: Promise<Registry> | undefined
   let http: Promise<HttpFetcher> | undefined
   let git: Promise<GitFetcher> | undefined
@@ -80,7 +90,8 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
     platform: platformOfHost(options.os, options.architecture),
     native,
     store,
-    snapshotter: await openOverlaySnapshotter(directory, native),
+    snapshotter: await openOverlaySnapshotter(directory, native, sharing),
+    pin,
     secrets,
     agents,
     registry() {
@@ -101,6 +112,7 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
       await opened?.close()
       await exchange?.close()
       await agents[Symbol.asyncDispose]()
+      await lease[Symbol.asyncDispose]()
     },
   }
 

@@ -1,7 +1,7 @@
 // Following aliases to a record that can really be used.
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
-import type { CacheRecord } from '../solve/types.ts'
+import type { CacheRecord, LayerRef } from '../solve/types.ts'
 import type { Entry } from './entry.ts'
 
 // Definition → key → forced result: longer chains do not occur, cycles only by damage.
@@ -11,6 +11,8 @@ const mostAliases = 4
 export interface LayerPresence {
   hasSnapshot(id: string): Promise<boolean>
   hasArchive(descriptor: Descriptor): Promise<boolean>
+  /** Told of all layers before each is looked for. */
+  expect?(layers: readonly LayerRef[]): void
 }
 
 /** The record that `id` leads to; undefined when the chain breaks or a layer made here is gone. Blobs count as there: they can be fetched. */
@@ -25,6 +27,7 @@ export async function findRecord(
   }
   if (entry === undefined || 'alias' in entry) return undefined
   const { record } = entry
+  presence.expect?.(record.result.layers)
   const present = await Promise.all(
     record.result.layers.map((layer) => {
       if (layer.kind === 'snapshot') return presence.hasSnapshot(layer.id)

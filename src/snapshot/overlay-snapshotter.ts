@@ -6,6 +6,7 @@ import type { Stats } from 'node:fs'
 import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, unlinkSync, utimesSync } from 'node:fs'
 import { readdir, rename } from 'node:fs/promises'
 import { errnoOf, invariant } from '../core/error.ts'
+import { type Pin, snapshotPart } from '../store/leases.ts'
 import { onDisk, storageFailure } from '../store/storage-failure.ts'
 import { acquireLock, type Lock, tryLock } from '../sys/lock.ts'
 import type { Native } from '../sys/native.ts'
@@ -23,18 +24,29 @@ export interface OverlaySnapshotter extends Snapshotter {
 
 const idPattern = /^[A-Za-z0-9]{1,128}$/
 
+export interface SnapshotterOptions {
+  /** Hears of each snapshot before it is looked for or gets its name; absent: nobody removes any meanwhile. */
+  readonly pin?: Pin
+  /** Nothing is made: for state directories on read-only or full disks. */
+  readonly readOnly?: boolean
+}
+
 /** The snapshots below `root` (made with mode 0700 when missing; one file system). */
-export async function openOverlaySnapshotter(root: string, native: Native): Promise<OverlaySnapshotter> {
+export async function openOverlaySnapshotter(
+  root: string,
+  native: Native,
+  { pin, readOnly = false }: SnapshotterOptions = {},
+): Promise<OverlaySnapshotter> {
   const directories: Directories = {
     root,
     snapshots: `${root}/snapshots`,
     active: `${root}/active`,
     locks: `${root}/locks`,
   }
-  for (const path of [directories.snapshots, directories.active, directories.locks]) {
+  for (const path of readOnly ? [] : [directories.snapshots, directories.active, directories.locks]) {
     await onDisk('create', path, async () => mkdirSync(path, { recursive: true, mode: 0o700 }))
   }
-  return new Overlay(directories, native)
+  return new Overlay(directories, native, pin)
 }
 
 interface Directories {
@@ -47,15 +59,17 @@ interface Directories {
 class Overlay implements OverlaySnapshotter {
   readonly #directories: Directories
   readonly #native: Native
+  readonly #pin: Pin | undefined
   /** Snapshots that this process made or relies on and that are not known to be on disk. */
   readonly #unsynced = new Set<SnapshotId>()
   /** One per id in this process; the file lock is for the other processes. */
   readonly #making = new Map<SnapshotId, Promise<void>>()
   #swept: Promise<void> | undefined
 
-  constructor(directories: Directories, native: Native) {
+  constructor(directories: Directories, native: Native, pin: Pin | undefined) {
     this.#directories = directories
     this.#native = native
+    this.#pin = pin
   }
 
   async prepare(parents: readonly SnapshotId[]): Promise<Active> {
@@ -87,6 +101,12 @@ class Overlay implements OverlaySnapshotter {
   }
 
   async has(id: SnapshotId): Promise<boolean> {
+    this.#directory(id)
+    this.#pin?.([snapshotPart(id)])
+    return this.#isUsable(id)
+  }
+
+  #isUsable(id: SnapshotId): boolean {
     const directory = this.#directory(id)
     if (lstatSync(`${directory}/fs`, { throwIfNoEntry: false }) === undefined) return false
     const durability = durabilityOf(directory)
@@ -149,8 +169,7 @@ class Overlay implements OverlaySnapshotter {
     const names = await onDisk('list', this.#directories.snapshots, () =>
       readdir(this.#directories.snapshots),
     )
-    const present = await Promise.all(names.map((name) => idPattern.test(name) && this.has(name)))
-    return names.filter((_, index) => present[index])
+    return names.filter((name) => idPattern.test(name) && this.#isUsable(name))
   }
 
   async sweep(): Promise<void> {
@@ -220,6 +239,7 @@ class Overlay implements OverlaySnapshotter {
 
   async #commit(workspace: Workspace, id: SnapshotId): Promise<SnapshotId> {
     const target = this.#directory(id)
+    this.#pin?.([snapshotPart(id)])
     await onDisk('commit', target, async () => {
       await removeTree(`${workspace.path}/work`)
       markUnsynced(workspace.path)

@@ -14,6 +14,8 @@ export interface IngestOptions {
   /** After it resolves, the names in the directory of blobs that were there at the call survive a power cut. */
   syncNames(): Promise<void>
   readonly signal?: AbortSignal | undefined
+  /** Called before the blob gets its name. */
+  pin?(digest: Digest): void
 }
 
 /** All bytes, a stream of them, or pieces each of which is done with when the next one is asked for. */
@@ -41,6 +43,7 @@ export async function ingest(
         await handle.chmod(0o444)
         await handle.sync()
       })
+      options.pin?.(digest)
       // Replacing is right even when the name exists: our bytes are verified, the ones there may have rotted.
       await onDisk('write', paths.blob(digest), async () => {
         await rename(temp, paths.blob(digest))

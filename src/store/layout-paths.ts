@@ -16,6 +16,12 @@ export interface LayoutPaths {
   readonly indexLock: string
   /** Held shared by everybody who has a file in `ingest`. */
   readonly ingestLock: string
+  /** What running commands use; see leases.ts. */
+  readonly leases: string
+  /** Held by the one who collects, from choosing to the end. */
+  readonly collectLock: string
+  /** Held shared while something is written to a lease, alone while something is removed that no lease names. */
+  readonly gateLock: string
   blob(digest: Digest): string
   blobLock(digest: Digest): string
   origin(digest: Digest): string
@@ -34,6 +40,9 @@ export function layoutPaths(root: string): LayoutPaths {
     locks: `${root}/locks`,
     indexLock: `${root}/locks/index`,
     ingestLock: `${root}/locks/ingest`,
+    leases: `${root}/leases`,
+    collectLock: `${root}/locks/collect`,
+    gateLock: `${root}/locks/gate`,
     blob: (digest) => `${blobs}/${hexOf(digest)}`,
     blobLock: (digest) => `${root}/locks/blob-${hexOf(digest)}`,
     origin: (digest) => `${root}/origins/${hexOf(digest)}`,

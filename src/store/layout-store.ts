@@ -14,7 +14,9 @@ import { nameOf, toNamedImage, withEntry, withName, withoutDigest, withoutName }
 import { readIndex, updateIndex } from './index-file.ts'
 import { type Body, ingest } from './ingest.ts'
 import { type LayoutPaths, layoutPaths } from './layout-paths.ts'
+import { blobPart, type Pin } from './leases.ts'
 import { withLock } from './locks.ts'
+import { checkMarker, markerText } from './marker.ts'
 import { addOrigin, readOrigins } from './origins.ts'
 import { replaceFile } from './replace-file.ts'
 import { sharedSync } from './shared-sync.ts'
@@ -25,20 +27,37 @@ import { type Expected, verifier } from './verifier.ts'
 
 const readBytes = 1 << 20
 
+export interface StoreOptions {
+  /** Hears of each blob before it is looked for or gets its name; absent: nobody removes any meanwhile. */
+  readonly pin?: Pin
+  /** Nothing is written but by the methods that write: for stores on read-only or full disks. */
+  readonly readOnly?: boolean
+}
+
 /**
  * The store in `directory`, made (mode 0700) when it does not exist; temporary files of dead writers are removed.
  * Methods need no `this`.
  */
-export async function openContentStore(directory: string, native: Native): Promise<ContentStore> {
+export async function openContentStore(
+  directory: string,
+  native: Native,
+  { pin: pinParts, readOnly = false }: StoreOptions = {},
+): Promise<ContentStore> {
   const paths = layoutPaths(directory)
-  await onDisk('open store', directory, () => prepare(paths, native))
-  await sweepIngest(paths, native)
+  await onDisk('open store', directory, () => prepare(paths, native, readOnly))
+  if (!readOnly) await sweepIngest(paths, native)
 
+  // Before anybody is told that a blob is there.
+  const pin = (digest: Digest): void => pinParts?.([blobPart(digest)])
   // A blob cut short counts as missing: it will be fetched again and replaced.
-  const has = async (descriptor: Descriptor): Promise<boolean> =>
-    (await sizeOf(paths.blob(descriptor.digest))) === descriptor.size
-  const openBlob: ContentStore['open'] = (descriptor, options) =>
-    openVerified(paths, descriptor, options?.signal)
+  const has = async (descriptor: Descriptor): Promise<boolean> => {
+    pin(descriptor.digest)
+    return (await sizeOf(paths.blob(descriptor.digest))) === descriptor.size
+  }
+  const openBlob: ContentStore['open'] = async (descriptor, options) => {
+    pin(descriptor.digest)
+    return await openVerified(paths, descriptor, options?.signal)
+  }
   const update = (change: Parameters<typeof updateIndex>[2]): Promise<void> =>
     updateIndex(paths, native, change)
   const syncNames = sharedSync(() => fsyncDirectory(paths.blobs))
@@ -48,7 +67,7 @@ export async function openContentStore(directory: string, native: Native): Promi
 
   const store = (expected: Expected, body: Body, signal?: AbortSignal) =>
     withLock(native, { path: paths.ingestLock, shared: true }, () =>
-      ingest(paths, expected, body, { syncNames, signal }),
+      ingest(paths, expected, body, { syncNames, signal, pin }),
     )
 
   return {
@@ -56,10 +75,11 @@ export async function openContentStore(directory: string, native: Native): Promi
     open: openBlob,
     async read(descriptor, limitBytes) {
       refuseLarge(descriptor, limitBytes)
+      pin(descriptor.digest)
       return await readVerified(paths, descriptor)
     },
     async put(expected, body, options = {}) {
-      const there = body instanceof Uint8Array ? await alreadyThere(paths, expected, body) : undefined
+      const there = body instanceof Uint8Array ? await alreadyThere(paths, expected, body, pin) : undefined
       if (there !== undefined) return { mediaType: expected.mediaType, ...there }
       return { mediaType: expected.mediaType, ...(await store(expected, body, options.signal)) }
     },
@@ -98,7 +118,10 @@ export async function openContentStore(directory: string, native: Native): Promi
       return found
     },
     path: paths.blob,
-    sizeOf: (digest) => sizeOf(paths.blob(digest)),
+    sizeOf(digest) {
+      pin(digest)
+      return sizeOf(paths.blob(digest))
+    },
     exclusive: (digest, signal, body) =>
       withLock(native, { path: paths.blobLock(digest), remove: true, signal }, body),
     origins: (digest) => readOrigins(paths, digest),
@@ -106,16 +129,9 @@ export async function openContentStore(directory: string, native: Native): Promi
   }
 }
 
-async function prepare(paths: LayoutPaths, native: Native): Promise<void> {
-  const marker = await readMarker(paths)
-  if (marker === 'absent') return await create(paths, native)
-  if (marker !== '1.0.0') {
-    const isDamaged = marker === 'damaged'
-    throw new SlipwayError({
-      code: isDamaged ? 'ERR_STORE_DAMAGED' : 'ERR_STORE_LAYOUT',
-      message: `open store ${paths.root}: its oci-layout file ${isDamaged ? 'is damaged' : 'has an unknown version'}`,
-    })
-  }
+async function prepare(paths: LayoutPaths, native: Native, readOnly: boolean): Promise<void> {
+  if (!(await checkMarker(paths))) return await create(paths, native)
+  if (readOnly) return
   await access(paths.ingest, constants.W_OK).catch(async (thrown: unknown) => {
     // Tools that copy layouts leave empty directories out.
     if (errnoOf(thrown) !== 'ENOENT') throw thrown
@@ -125,26 +141,20 @@ async function prepare(paths: LayoutPaths, native: Native): Promise<void> {
 
 async function create(paths: LayoutPaths, native: Native): Promise<void> {
   await mkdir(paths.root, { recursive: true, mode: 0o700 })
-  for (const directory of [paths.blobs, paths.ingest, paths.damaged, paths.origins, paths.locks]) {
+  for (const directory of [
+    paths.blobs,
+    paths.ingest,
+    paths.damaged,
+    paths.origins,
+    paths.locks,
+    paths.leases,
+  ]) {
     await mkdir(directory, { recursive: true, mode: 0o700 })
   }
   // A new array, so that the file is written; entries of another process that creates at the same time stay.
   await updateIndex(paths, native, (entries) => [...entries])
   // Last, so that a marker means a complete layout.
-  await replaceFile(paths.marker, '{"imageLayoutVersion":"1.0.0"}', paths.root)
-}
-
-/** The version that the layout's marker states. */
-async function readMarker(paths: LayoutPaths): Promise<string> {
-  try {
-    const text = await readFile(paths.marker, 'utf8')
-    const { imageLayoutVersion } = JSON.parse(text) as { imageLayoutVersion?: unknown }
-    return typeof imageLayoutVersion === 'string' ? imageLayoutVersion : 'damaged'
-  } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return 'absent'
-    if (thrown instanceof SyntaxError || thrown instanceof TypeError) return 'damaged'
-    throw thrown
-  }
+  await replaceFile(paths.marker, markerText, paths.root)
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {
@@ -162,10 +172,12 @@ async function alreadyThere(
   paths: LayoutPaths,
   expected: Expected,
   body: Uint8Array,
+  pin: (digest: Digest) => void,
 ): Promise<{ readonly digest: Digest; readonly size: number } | undefined> {
   const check = verifier('store blob', expected)
   check.update(body)
   const digest = check.finish()
+  pin(digest)
   const there = await readFile(paths.blob(digest)).catch(() => undefined)
   return there?.equals(body) ? { digest, size: there.byteLength } : undefined
 }

@@ -12,6 +12,7 @@ import { digestOfFile } from './damaged.ts'
 import { nameOf } from './index-entries.ts'
 import { readIndex } from './index-file.ts'
 import { type LayoutPaths, layoutPaths } from './layout-paths.ts'
+import { checkMarker } from './marker.ts'
 import { storageFailure } from './storage-failure.ts'
 import { staleTemps } from './sweep.ts'
 
@@ -31,7 +32,7 @@ export async function verifyStore(
   cx: Pick<Context, 'signal'>,
 ): Promise<readonly StoreProblem[]> {
   const paths = layoutPaths(directory)
-  const problems: StoreProblem[] = [...(await checkMarker(paths))]
+  const problems: StoreProblem[] = [...(await checkLayout(paths))]
   const blobs = await checkBlobs(paths, cx.signal)
   problems.push(...blobs.problems)
   problems.push(...(await checkIndex(paths, blobs.sound)))
@@ -42,17 +43,15 @@ export async function verifyStore(
   return problems
 }
 
-async function checkMarker(paths: LayoutPaths): Promise<readonly StoreProblem[]> {
+async function checkLayout(paths: LayoutPaths): Promise<readonly StoreProblem[]> {
   const problem = (why: string): readonly StoreProblem[] => [
     { kind: 'layout', message: `${paths.marker}: ${why}`, path: paths.marker },
   ]
   try {
-    const marker = JSON.parse(await readFile(paths.marker, 'utf8')) as { imageLayoutVersion?: unknown } | null
-    return marker?.imageLayoutVersion === '1.0.0' ? [] : problem('unknown layout version')
+    return (await checkMarker(paths)) ? [] : problem('it does not exist')
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return problem('it does not exist')
-    if (thrown instanceof SyntaxError) return problem('it is not JSON')
-    throw storageFailure('read', paths.marker, thrown)
+    if (thrown instanceof SlipwayError && thrown.code !== 'ERR_STORE_NEWER') return problem(thrown.message)
+    throw thrown
   }
 }
 

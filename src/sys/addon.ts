@@ -7,6 +7,8 @@ export interface Addon {
   scanTreeSync(directory: Buffer, flags: number, maxEntries: number): Buffer
   /** As scanTree, of the paths alone; `paths` is each with a NUL behind it. */
   scanPaths(directory: Buffer, flags: number, paths: Buffer): Promise<Buffer>
+  /** What the path itself and all below take of their file system, on libuv's pool; links are not followed. */
+  measureTree(path: Buffer): Promise<{ readonly bytes: number; readonly inodes: number }>
   /**
    * Reads the files of native/addon-read.h's list into `into`, on libuv's pool; nobody may touch the Buffers meanwhile.
    * Undefined, or which item failed first and why (`CHANGED` or the errno's name).
