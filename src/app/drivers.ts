@@ -16,6 +16,7 @@ import { localDriver } from '../ops/local.ts'
 import { mergeDriver } from '../ops/merge.ts'
 import { openContextCopies } from '../ops/mounts/context-copies.ts'
 import type { Drivers } from '../solve/types.ts'
+import { hintWriter } from '../store/hints.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import type { Host } from './host.ts'
 import type { StepLimits } from './limits.ts'
@@ -67,6 +68,7 @@ export function openDrivers(host: Host, options: DriverOptions): OpenDrivers {
     directoryOf: options.directoryOf,
     placeOfPattern: (name, index) => placeOfPattern(options.ignoreFileOf?.(name), index),
     statCacheDirectory: join(host.directory, 'stat-cache'),
+    writeHint: hintWriter(host.directory, native),
   }
   const sources = openSources(reading)
   const contexts = openContextCopies({ native, snapshotter, sources })

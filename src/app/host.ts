@@ -10,6 +10,7 @@ import type { HttpFetcher } from '../fetch/http.ts'
 import type { Exchange } from '../registry/exchange.ts'
 import type { Registry, RegistryOptions } from '../registry/types.ts'
 import { type OverlaySnapshotter, openOverlaySnapshotter } from '../snapshot/overlay-snapshotter.ts'
+import { hintWriter } from '../store/hints.ts'
 import { layoutPaths } from '../store/layout-paths.ts'
 import { openContentStore } from '../store/layout-store.ts'
 import { openLease, type Pin } from '../store/leases.ts'
@@ -122,7 +123,8 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
       import('../fetch/http.ts'),
     ])
     exchange = openExchange(network)
-    return openHttpFetcher({ exchange, store, secret, directory: join(directory, 'http') })
+    const records = { directory: join(directory, 'http'), writeHint: hintWriter(directory, native) }
+    return openHttpFetcher({ exchange, store, secret, ...records })
   }
 
   async function openGit(): Promise<GitFetcher> {

@@ -4,6 +4,7 @@ import { parseReference } from '../core/reference.ts'
 import { layerConverter } from '../export/layer-converter.ts'
 import type { ConvertLayer } from '../export/packed-image.ts'
 import type { PushImage } from '../export/push-image.ts'
+import { hintWriter } from '../store/hints.ts'
 import type { Host } from './host.ts'
 
 /** Sends a stored image to the registry of a full reference. */
@@ -16,5 +17,10 @@ export function pushWith(host: Host): PushImage {
 
 /** Converts layers within the store and remembers the results there. */
 export function convertWith(host: Host): ConvertLayer {
-  return layerConverter(host.store, join(host.directory, 'variants'), host.native)
+  const { store, directory, native } = host
+  return layerConverter(store, {
+    variants: join(directory, 'variants'),
+    writeHint: hintWriter(directory, native),
+    native,
+  })
 }

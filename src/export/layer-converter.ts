@@ -7,12 +7,23 @@ import { limit } from '../core/limit.ts'
 import { layerCompression, mediaType } from '../core/media-type.ts'
 import type { ImageLayer } from '../image/types.ts'
 import { convertLayer } from '../layer/convert-layer.ts'
+import type { WriteHint } from '../store/hints.ts'
 import type { ContentStore } from '../store/types.ts'
 import type { Native } from '../sys/native.ts'
 import { type ConvertLayer, compressStep } from './packed-image.ts'
 
-/** Converts within `store`; `variants` is the directory where results are remembered. */
-export function layerConverter(store: ContentStore, variants: string, native: Native): ConvertLayer {
+export interface ConverterOptions {
+  /** Where results are remembered. */
+  readonly variants: string
+  readonly writeHint: WriteHint
+  readonly native: Native
+}
+
+/** Converts within `store`. */
+export function layerConverter(
+  store: ContentStore,
+  { variants, writeHint, native }: ConverterOptions,
+): ConvertLayer {
   // One at a time: the compressor itself uses the cores.
   const turn = limit(1)
   return (layer, { compression, level }, cx) =>
@@ -21,6 +32,7 @@ export function layerConverter(store: ContentStore, variants: string, native: Na
       return convertLayer(plain, {
         store,
         variants,
+        writeHint,
         compression,
         ...(level === undefined ? {} : { level }),
         signal: cx.signal,

@@ -3,7 +3,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { type Digest, digestOf, hexOf, isDigest } from '../core/digest.ts'
 import { errnoOf } from '../core/error.ts'
-import { writeUnsynced } from '../store/replace-file.ts'
+import type { WriteHint } from '../store/hints.ts'
 import { storageFailure } from '../store/storage-failure.ts'
 
 export interface HttpRecord {
@@ -24,7 +24,7 @@ export interface HttpRecords {
 }
 
 /** The records in `directory`, made when needed. They are named by digests: URLs may hold secrets. */
-export function openHttpRecords(directory: string): HttpRecords {
+export function openHttpRecords(directory: string, write: WriteHint): HttpRecords {
   const pathOf = (url: string): string => `${directory}/${hexOf(digestOf(url))}.json`
   return {
     async read(url) {
@@ -38,7 +38,7 @@ export function openHttpRecords(directory: string): HttpRecords {
     async write(url, record) {
       try {
         await mkdir(directory, { recursive: true, mode: 0o700 })
-        await writeUnsynced(pathOf(url), JSON.stringify(record), directory)
+        write(pathOf(url), JSON.stringify(record))
       } catch (thrown) {
         throw storageFailure('write', pathOf(url), thrown)
       }

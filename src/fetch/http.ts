@@ -11,6 +11,7 @@ import type { Exchange, RawAnswer } from '../registry/exchange.ts'
 import { paced } from '../registry/paced.ts'
 import { backoffMs, pause } from '../registry/retry.ts'
 import type { RetryPolicy } from '../registry/types.ts'
+import type { WriteHint } from '../store/hints.ts'
 import type { ContentStore } from '../store/types.ts'
 import { askUrl } from './http-ask.ts'
 import { checksumFailure, isTransientFailure, networkFailure, statusFailure } from './http-failure.ts'
@@ -44,6 +45,7 @@ export interface HttpFetcherOptions {
   readonly store: Pick<ContentStore, 'has' | 'put' | 'path'>
   /** Of the records. */
   readonly directory: string
+  readonly writeHint: WriteHint
   readonly secret: ReadSecret
   /** A body that is longer is given up. */
   readonly maxBytes?: number
@@ -58,7 +60,7 @@ const doubtSeconds = 60
 
 export function openHttpFetcher(options: HttpFetcherOptions): HttpFetcher {
   const { store, retry = { tries: 4, baseMs: 500 } } = options
-  const records = openHttpRecords(options.directory)
+  const records = openHttpRecords(options.directory, options.writeHint)
   const flights = new Map<string, Promise<FetchedFile>>()
 
   const usable = async (url: string): Promise<HttpRecord | undefined> => {

@@ -6,7 +6,7 @@ import type { Descriptor } from '../core/descriptor.ts'
 import { hexOf, isDigest } from '../core/digest.ts'
 import { errnoOf } from '../core/error.ts'
 import { type LayerCompression, ociLayerType } from '../core/media-type.ts'
-import { writeUnsynced } from '../store/replace-file.ts'
+import type { WriteHint } from '../store/hints.ts'
 import { onDisk } from '../store/storage-failure.ts'
 import type { ContentStore } from '../store/types.ts'
 import { compress } from './compression.ts'
@@ -15,6 +15,7 @@ export interface ConvertOptions {
   readonly store: Pick<ContentStore, 'has' | 'open' | 'put' | 'exclusive'>
   /** Directory of the remembered results; made when missing. */
   readonly variants: string
+  readonly writeHint: WriteHint
   readonly compression: LayerCompression
   /** Absent: the usual one of the format. */
   readonly level?: number
@@ -25,7 +26,7 @@ export interface ConvertOptions {
 
 /** The blob that holds the plain tar `layer` in the wanted compression. Postcondition: it is in the store. */
 export async function convertLayer(layer: Descriptor, options: ConvertOptions): Promise<Descriptor> {
-  const { store, variants, compression, level, signal } = options
+  const { store, variants, writeHint, compression, level, signal } = options
   if (compression === 'uncompressed') return layer
   const path = `${variants}/${hexOf(layer.digest)}-${compression}${level === undefined ? '' : `-${level}`}.json`
   return (
@@ -44,7 +45,7 @@ export async function convertLayer(layer: Descriptor, options: ConvertOptions): 
         const made = await store.put({ mediaType: ociLayerType(compression) }, stream, { signal })
         await onDisk('create', variants, () => mkdir(variants, { recursive: true, mode: 0o700 }))
         // Need not survive a power cut: without it the layer is compressed once more.
-        await onDisk('write', path, () => writeUnsynced(path, JSON.stringify(made), variants))
+        await onDisk('write', path, async () => writeHint(path, JSON.stringify(made)))
         return made
       } finally {
         stream.destroy()

@@ -1,8 +1,7 @@
 // Which committed snapshots would survive a power cut. Waiting for the disk after every layer would cost
 // more than unpacking it, so a snapshot is committed with a mark that names the running boot; the mark
 // goes away after a sync. A mark of another boot means: the machine went down in between, do not trust it.
-import { randomBytes } from 'node:crypto'
-import { lstatSync, readFileSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs'
+import { lstatSync, readFileSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs'
 import { errnoOf } from '../core/error.ts'
 
 const markName = 'unsynced'
@@ -28,9 +27,10 @@ export function isOfThisBoot(path: string): boolean {
 
 /** Postcondition: `isOfThisBoot(path)` until the machine goes down. */
 export function noteBoot(path: string): void {
-  const fresh = `${path}-${randomBytes(8).toString('hex')}`
-  symlinkSync(bootId(), fresh)
-  renameSync(fresh, path)
+  // Without a temporary one, which a killed process would leave; in between the boot counts as not noted.
+  unless('ENOENT', () => unlinkSync(path))
+  // Another process may note it, too.
+  unless('EEXIST', () => symlinkSync(bootId(), path))
 }
 
 function readLink(path: string): string | undefined {
@@ -46,11 +46,16 @@ function readLink(path: string): string | undefined {
 
 /** Precondition: the file system was synced since the snapshot was committed. */
 export function markDurable(directory: string): void {
+  // Another process synced too, or removed the snapshot.
+  unless('ENOENT', () => unlinkSync(`${directory}/${markName}`))
+}
+
+/** Does it, or finds that there is nothing to do by the failure with this errno. */
+function unless(errno: string, act: () => void): void {
   try {
-    unlinkSync(`${directory}/${markName}`)
+    act()
   } catch (thrown) {
-    // Another process synced too, or removed the snapshot.
-    if (errnoOf(thrown) !== 'ENOENT') throw thrown
+    if (errnoOf(thrown) !== errno) throw thrown
   }
 }
 

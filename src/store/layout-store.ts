@@ -154,7 +154,9 @@ async function create(paths: LayoutPaths, native: Native): Promise<void> {
   // A new array, so that the file is written; entries of another process that creates at the same time stay.
   await updateIndex(paths, native, (entries) => [...entries])
   // Last, so that a marker means a complete layout.
-  await replaceFile(paths.marker, markerText, paths.root)
+  await withLock(native, { path: paths.ingestLock, shared: true }, () =>
+    replaceFile(paths.marker, markerText, paths.ingest),
+  )
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

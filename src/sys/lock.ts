@@ -32,6 +32,11 @@ export async function acquireLock(
 
 /** The lock, or undefined when somebody else holds it. */
 export async function tryLock(path: string, options: LockOptions): Promise<Lock | undefined> {
+  return tryLockSync(path, options)
+}
+
+/** As `tryLock`, for work that is done before anything else runs. */
+export function tryLockSync(path: string, options: LockOptions): (Lock & Disposable) | undefined {
   const operation = options.shared === true ? operations.shared : operations.exclusive
   let fd: number | undefined
   try {
@@ -50,15 +55,14 @@ export async function tryLock(path: string, options: LockOptions): Promise<Lock 
 const operations = { shared: 0, exclusive: 1 } as const
 const longestDelayMs = 25
 
-function heldLock(fd: number): Lock {
+function heldLock(fd: number): Lock & Disposable {
   let held = true
-  return {
-    async [Symbol.asyncDispose]() {
-      if (!held) return
-      held = false
-      closeSync(fd)
-    },
+  const release = (): void => {
+    if (!held) return
+    held = false
+    closeSync(fd)
   }
+  return { [Symbol.dispose]: release, [Symbol.asyncDispose]: async () => release() }
 }
 
 /** Whether `path` still names the locked file: a lock on a removed file excludes nobody. */

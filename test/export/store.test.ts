@@ -17,6 +17,7 @@ import { openMemoryStore } from '../../src/store/memory-store.ts'
 import type { ContentStore } from '../../src/store/types.ts'
 import { plainBytes } from '../compression/plain-bytes.ts'
 import { describeExporter } from '../contract/exporter.ts'
+import { writeHint } from '../support/write-hint.ts'
 import { testNative } from '../sys/native.ts'
 import { collect, gzipForm, type Sample, sampleContext, sampleImage } from './sample.ts'
 
@@ -141,7 +142,7 @@ describe('converting layers', () => {
   test('a built layer and a base layer end in the wanted form with the same content', async () => {
     const sample = await sampleImage()
     const variants = await mkdtemp(join(tmpdir(), 'slipway-variants-'))
-    const convert = layerConverter(sample.store, variants, testNative())
+    const convert = layerConverter(sample.store, { variants, writeHint, native: testNative() })
     const built = sample.image.layers[1]
     if (built === undefined) throw new Error('no built layer')
     for (const layer of [built, await zstdBase(sample)]) {
@@ -161,7 +162,7 @@ describe('converting layers', () => {
     const [base, other] = sample.image.layers
     if (base === undefined || other === undefined) throw new Error('no layers')
     const variants = await mkdtemp(join(tmpdir(), 'slipway-variants-'))
-    const convert = layerConverter(sample.store, variants, testNative())
+    const convert = layerConverter(sample.store, { variants, writeHint, native: testNative() })
     const lying = { ...base, diffId: other.diffId }
     await expect(convert(lying, { compression: 'zstd' }, sampleContext())).rejects.toMatchObject({
       code: 'ERR_DIGEST_MISMATCH',

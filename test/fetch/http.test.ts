@@ -13,6 +13,7 @@ import type { ContentStore } from '../../src/store/types.ts'
 import { openNative } from '../../src/sys/native.ts'
 import { testContext } from '../ops/support/context.ts'
 import { file, type WebServer, webServer } from '../support/web-server.ts'
+import { writeHint } from '../support/write-hint.ts'
 
 const old = 'Sun, 06 Nov 1994 08:49:37 GMT'
 let root: string
@@ -39,6 +40,7 @@ function fetcher(change: Partial<HttpFetcherOptions> = {}): HttpFetcher {
     exchange,
     store,
     directory: join(root, 'http'),
+    writeHint,
     secret: async () => undefined,
     retry: { tries: 2, baseMs: 1 },
     ...change,

@@ -11,6 +11,7 @@ import type { TarEntry } from '../../src/layer/tar-entry.ts'
 import { readTar } from '../../src/layer/tar-read.ts'
 import { writeLayer } from '../../src/layer/write-layer.ts'
 import { openMemoryStore } from '../../src/store/memory-store.ts'
+import { writeHint } from '../support/write-hint.ts'
 import { isRoot, testNative } from '../sys/native.ts'
 
 const native = testNative()
@@ -112,7 +113,13 @@ describe('another compression', () => {
   const setUp = async () => {
     const store = openMemoryStore()
     const plain = await store.put({ mediaType: 'application/vnd.oci.image.layer.v1.tar' }, Buffer.from(text))
-    const options: ConvertOptions = { store, variants: join(base, 'variants'), compression: 'gzip', signal }
+    const options: ConvertOptions = {
+      store,
+      variants: join(base, 'variants'),
+      writeHint,
+      compression: 'gzip',
+      signal,
+    }
     return { store, plain, options }
   }
 

@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openStatCache } from '../../src/ops/copy/stat-cache.ts'
+import { writeHint } from '../support/write-hint.ts'
 import { isRoot } from '../sys/native.ts'
 import { copy, openRig, type Rig, writeTree } from './support/rig.ts'
 
@@ -139,7 +140,9 @@ describe('content digest', () => {
     expect(cacheFile()).toBe(written)
 
     utimesSync(at('a'), 7, 7)
-    const cache = openStatCache(join(rig.root, 'stat-cache'), realpathSync(rig.context))
+    const cache = openStatCache(join(rig.root, 'stat-cache'), realpathSync(rig.context), {
+      write: writeHint,
+    })
     const state = (name: string) => {
       const stat = lstatSync(at(name), { bigint: true })
       const { dev, ino, mtimeNs, ctimeNs } = stat

@@ -11,6 +11,7 @@ import type { Exit, ProcessIo, ProcessSpec, Sandbox } from '../../src/sandbox/ty
 import type { Active } from '../../src/snapshot/types.ts'
 import type { LayerRef, Result } from '../../src/solve/types.ts'
 import { openNative } from '../../src/sys/native.ts'
+import { writeHint } from '../support/write-hint.ts'
 import { testContext } from './support/context.ts'
 
 const op: OpOf<'exec'> = {
@@ -74,6 +75,7 @@ function setup(
     layers,
     directoryOf: () => undefined,
     statCacheDirectory: '/nonexistent',
+    writeHint,
   })
   const secret: FindSecret = async (id) => {
     const value = values[id]

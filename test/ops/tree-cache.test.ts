@@ -18,6 +18,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { openTreeCache } from '../../src/ops/copy/tree-cache.ts'
+import { writeHint as write } from '../support/write-hint.ts'
 import { testContext } from './support/context.ts'
 import { copy, openRig, type Rig, treeTime, writeTree } from './support/rig.ts'
 
@@ -34,15 +35,15 @@ describe('openTreeCache', () => {
   const digest = digestOf('content')
 
   it('finds what was put for the same looks of the same selection, and nothing else', () => {
-    const cache = openTreeCache(caches(), ['/context', []])
+    const cache = openTreeCache(caches(), ['/context', []], { write })
     const startNs = cache.now() ?? 0n
     cache.put('.', looks, digest, startNs)
-    const again = openTreeCache(caches(), ['/context', []])
+    const again = openTreeCache(caches(), ['/context', []], { write })
     expect(again.find('.', looks)).toBe(digest)
     expect(again.find('.', { ...looks, signature: 'b'.repeat(64) })).toBeUndefined()
     expect(again.find('src', looks)).toBeUndefined()
-    expect(openTreeCache(caches(), ['/context', ['*.o']]).find('.', looks)).toBeUndefined()
-    expect(openTreeCache(caches(), ['/other', []]).find('.', looks)).toBeUndefined()
+    expect(openTreeCache(caches(), ['/context', ['*.o']], { write }).find('.', looks)).toBeUndefined()
+    expect(openTreeCache(caches(), ['/other', []], { write }).find('.', looks)).toBeUndefined()
     const newer = { ...looks, signature: 'b'.repeat(64) }
     cache.put('.', newer, digestOf('more'), startNs)
     expect(again.find('.', looks)).toBeUndefined()
@@ -50,7 +51,7 @@ describe('openTreeCache', () => {
   })
 
   it('does not trust what changed less than two seconds before it was read', () => {
-    const cache = openTreeCache(caches(), [])
+    const cache = openTreeCache(caches(), [], { write })
     const startNs = cache.now() ?? 0n
     cache.put('young', { ...looks, newestNs: startNs - 1_000_000_000n }, digest, startNs)
     cache.put('future', { ...looks, newestNs: startNs + 9_000_000_000n }, digest, startNs)
@@ -63,7 +64,7 @@ describe('openTreeCache', () => {
   })
 
   it('treats a damaged file as absent, and goes without when it cannot write', () => {
-    const cache = openTreeCache(caches(), [])
+    const cache = openTreeCache(caches(), [], { write })
     cache.put('.', looks, digest, cache.now() ?? 0n)
     const [name = ''] = readdirSync(caches())
     const file = join(caches(), name)
@@ -79,7 +80,7 @@ describe('openTreeCache', () => {
       expect(cache.find('.', looks)).toBeUndefined()
     }
     expect(readdirSync(caches())).toEqual([name])
-    const nowhere = openTreeCache(join(file, 'below'), [])
+    const nowhere = openTreeCache(join(file, 'below'), [], { write })
     expect(nowhere.now()).toBeUndefined()
     expect(nowhere.find('.', looks)).toBeUndefined()
   })

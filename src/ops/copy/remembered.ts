@@ -1,14 +1,21 @@
 // What builds remember of local directories (stat-cache.ts, tree-cache.ts) stays within bounds: what was not used for the
-// longest time is forgotten first, and what a killed process has left half written is removed.
+// longest time is forgotten first.
 import { lstatSync, readdirSync, rmSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf } from '../../core/error.ts'
+import type { WriteHint } from '../../store/hints.ts'
 
 export interface Remembered {
   /** To be told of every file that helped; its time becomes that of its last use, to the half hour. */
   used(file: string): void
   /** To be told when a file was written; the first time in a build the directory is brought within its bounds. */
   written(): void
+}
+
+/** What memory is written with. */
+export interface MemoryOptions {
+  readonly write: WriteHint
+  readonly remembered?: Remembered
 }
 
 export interface RememberedLimits {
@@ -44,7 +51,6 @@ export function watchRemembered(
 
 interface Found {
   readonly file: string
-  readonly isDraft: boolean
   readonly mtimeMs: number
   readonly size: number
 }
@@ -54,17 +60,17 @@ function bound(directory: string, nowMs: number, { maxFiles, maxBytes }: Remembe
   const found = names.flatMap((name): Found[] => {
     const file = join(directory, name)
     const state = look(file)
-    return state === undefined ? [] : [{ file, isDraft: name.endsWith('.tmp'), ...state }]
+    return state === undefined ? [] : [{ file, ...state }]
   })
-  const kept = found.filter(({ isDraft }) => !isDraft).toSorted((a, b) => b.mtimeMs - a.mtimeMs)
   let bytes = 0
-  const beyond = kept.filter(({ size }, index) => {
-    bytes += size
-    return index >= maxFiles || bytes > maxBytes
-  })
-  const drafts = found.filter(({ isDraft }) => isDraft)
-  for (const { file, mtimeMs } of [...drafts, ...beyond]) {
-    // A build that runs now may be writing the one, and has shown its use of the other. Somebody may have since.
+  const beyond = found
+    .toSorted((a, b) => b.mtimeMs - a.mtimeMs)
+    .filter(({ size }, index) => {
+      bytes += size
+      return index >= maxFiles || bytes > maxBytes
+    })
+  for (const { file, mtimeMs } of beyond) {
+    // A build that runs now has shown its use of it, and somebody may have since.
     const isIdle = (ms: number | undefined): boolean => ms !== undefined && ms <= nowMs - hourMs
     if (isIdle(mtimeMs) && isIdle(look(file)?.mtimeMs)) tolerant(() => rmSync(file, { force: true }))
   }

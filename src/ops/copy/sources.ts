@@ -8,6 +8,7 @@ import { errnoOf, SlipwayError } from '../../core/error.ts'
 import { ignoreMatcher } from '../../dockerfile/ignore-matcher.ts'
 import { mergedTree } from '../../snapshot/merged-tree.ts'
 import type { LayerRef, Result } from '../../solve/types.ts'
+import type { WriteHint } from '../../store/hints.ts'
 import type { Native } from '../../sys/native.ts'
 import type { LayerSource } from '../layers.ts'
 import { entriesOf } from './content-digest.ts'
@@ -31,6 +32,7 @@ export interface SourcesOptions {
   placeOfPattern?(name: string, index: number): string | undefined
   /** Where digests of local files are remembered between builds: `<root>/stat-cache`. */
   readonly statCacheDirectory: string
+  readonly writeHint: WriteHint
 }
 
 /** One input as a source. */
@@ -95,10 +97,10 @@ async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<
     placeOfPattern: (index) => options.placeOfPattern?.(local.name, index),
     native: options.native,
   })
-  const remembered = watchRemembered(statCacheDirectory, now)
+  const memory = { write: options.writeHint, remembered: watchRemembered(statCacheDirectory, now) }
   return source(options.native, tree, {
-    statCache: openStatCache(statCacheDirectory, path, remembered),
-    treeCache: openTreeCache(statCacheDirectory, [path, local.ignore], remembered),
+    statCache: openStatCache(statCacheDirectory, path, memory),
+    treeCache: openTreeCache(statCacheDirectory, [path, local.ignore], memory),
     fresh,
   })
 }

@@ -1,12 +1,12 @@
 // Remembers the digests of a local directory's files between builds, so that an unchanged file is not read
 // again: path → (dev, ino, size, mtime, ctime) → sha256. What is hashed is decided elsewhere.
 import { createHash } from 'node:crypto'
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { digestOf, hexOf } from '../../core/digest.ts'
 import { errnoOf } from '../../core/error.ts'
-import type { Remembered } from './remembered.ts'
-import { draftPath, isSettled, storageTime } from './storage-time.ts'
+import type { MemoryOptions } from './remembered.ts'
+import { isSettled, storageTime } from './storage-time.ts'
 
 /** What tells one state of a file from another without reading it; times in nanoseconds. */
 export interface FileState {
@@ -36,7 +36,11 @@ const recordBytes = recordWords * 8
 const trailerBytes = 32
 
 /** The cache for the directory at `contextPath`, kept in `directory`; a damaged or absent file counts as empty. */
-export function openStatCache(directory: string, contextPath: string, remembered?: Remembered): StatCache {
+export function openStatCache(
+  directory: string,
+  contextPath: string,
+  { write, remembered }: MemoryOptions,
+): StatCache {
   const file = join(directory, hexOf(digestOf(contextPath)))
   let loaded: Known | undefined
   const known = (): Known => {
@@ -69,13 +73,10 @@ export function openStatCache(directory: string, contextPath: string, remembered
     save() {
       if (isSaved) return
       isSaved = true
-      const draft = draftPath(directory)
       try {
-        writeFileSync(draft, encode(known(), used, added), { flag: 'wx', mode: 0o600 })
-        renameSync(draft, file)
+        write(file, encode(known(), used, added))
         remembered?.written()
       } catch (thrown) {
-        rmSync(draft, { force: true })
         if (errnoOf(thrown) === undefined) throw thrown
       }
     },

@@ -1,12 +1,12 @@
 // Remembers what a COPY of whole directories digested to, so that a tree in which nothing changed costs its listing
 // alone: (context, patterns, sources) → (signature of the listing → content digest). One small file for each.
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { digestOfJson } from '../../core/canonical-json.ts'
 import { type Digest, digestOf, hexOf, isDigest } from '../../core/digest.ts'
 import { errnoOf } from '../../core/error.ts'
-import type { Remembered } from './remembered.ts'
-import { draftPath, isSettled, storageTime } from './storage-time.ts'
+import type { MemoryOptions } from './remembered.ts'
+import { isSettled, storageTime } from './storage-time.ts'
 
 /** What a selection's directories look like without reading a file. */
 export interface Looks {
@@ -29,7 +29,7 @@ export interface TreeCache {
 export function openTreeCache(
   directory: string,
   context: readonly unknown[],
-  remembered?: Remembered,
+  { write, remembered }: MemoryOptions,
 ): TreeCache {
   const fileOf = (selection: string): string =>
     join(directory, `${hexOf(digestOfJson(['slipway tree 1', context, selection]))}.tree`)
@@ -44,13 +44,10 @@ export function openTreeCache(
     now: () => storageTime(directory),
     put(selection, looks, digest, startNs) {
       if (!isSettled(looks.newestNs, startNs)) return
-      const draft = draftPath(directory)
       try {
-        writeFileSync(draft, withSum(`${looks.signature} ${digest}`), { flag: 'wx', mode: 0o600 })
-        renameSync(draft, fileOf(selection))
+        write(fileOf(selection), withSum(`${looks.signature} ${digest}`))
         remembered?.written()
       } catch (thrown) {
-        rmSync(draft, { force: true })
         // It costs time at the next build and nothing else.
         if (errnoOf(thrown) === undefined) throw thrown
       }

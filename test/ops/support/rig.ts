@@ -25,6 +25,7 @@ import type { Snapshotter } from '../../../src/snapshot/types.ts'
 import type { LayerRef, Result } from '../../../src/solve/types.ts'
 import { openMemoryStore } from '../../../src/store/memory-store.ts'
 import { openNative } from '../../../src/sys/native.ts'
+import { writeHint } from '../../support/write-hint.ts'
 import { type TestContext, testContext } from './context.ts'
 
 /**
@@ -118,6 +119,7 @@ export async function openRig(): Promise<Rig> {
     layers,
     directoryOf: () => context,
     statCacheDirectory: join(root, 'stat-cache'),
+    writeHint,
   }
   const driver = fileDriver({ ...reading, snapshotter, archives: store })
   let count = 0
