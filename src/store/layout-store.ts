@@ -21,7 +21,7 @@ import { addOrigin, readOrigins } from './origins.ts'
 import { replaceFile } from './replace-file.ts'
 import { sharedSync } from './shared-sync.ts'
 import { onDisk, storageFailure } from './storage-failure.ts'
-import { sweepIngest } from './sweep.ts'
+import { sweepIngest, sweepLocks } from './sweep.ts'
 import type { ContentStore } from './types.ts'
 import { type Expected, verifier } from './verifier.ts'
 
@@ -45,7 +45,10 @@ export async function openContentStore(
 ): Promise<ContentStore> {
   const paths = layoutPaths(directory)
   await onDisk('open store', directory, () => prepare(paths, native, readOnly))
-  if (!readOnly) await sweepIngest(paths, native)
+  if (!readOnly) {
+    await sweepIngest(paths, native)
+    await sweepLocks(paths, native)
+  }
 
   // Before anybody is told that a blob is there.
   const pin = (digest: Digest): void => pinParts?.([blobPart(digest)])

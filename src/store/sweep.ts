@@ -1,10 +1,13 @@
-// Temporary files whose writers died. Writers hold the ingest lock shared; whoever gets it alone knows that none lives.
+// What processes that died have left of temporary files and locks. Writers hold the ingest lock shared; whoever gets it
+// alone knows that none lives.
+import { unlinkSync } from 'node:fs'
 import { readdir, unlink } from 'node:fs/promises'
 import { errnoOf } from '../core/error.ts'
+import { tryLockSync } from '../sys/lock.ts'
 import type { Native } from '../sys/native.ts'
 import type { LayoutPaths } from './layout-paths.ts'
 import { ifUnlocked } from './locks.ts'
-import { storageFailure } from './storage-failure.ts'
+import { onDisk, storageFailure } from './storage-failure.ts'
 
 /** Removes what dead writers left; does nothing while anybody writes. */
 export async function sweepIngest(paths: LayoutPaths, native: Native): Promise<void> {
@@ -18,17 +21,37 @@ export async function sweepIngest(paths: LayoutPaths, native: Native): Promise<v
   })
 }
 
+/** Locks that go with their last use (locks.ts): of steps, blobs and caches that are made. */
+const passing = /^(?:op|blob)-[0-9a-f]{64}$|-make$/
+
+/** Removes the files of locks that were held by dead processes only. */
+export async function sweepLocks(paths: LayoutPaths, native: Native): Promise<void> {
+  for (const name of await namesIn(paths.locks)) {
+    if (!passing.test(name)) continue
+    const path = `${paths.locks}/${name}`
+    await onDisk('remove', path, async () => {
+      using lock = tryLockSync(path, { native })
+      // While it is held: whoever waits for it sees that it is gone.
+      if (lock !== undefined) unlinkSync(path)
+    })
+  }
+}
+
 /** Names of temporary files that no living process writes; undefined while somebody writes. */
 export async function staleTemps(paths: LayoutPaths, native: Native): Promise<readonly string[] | undefined> {
   if ((await leftovers(paths)).length === 0) return []
   return await ifUnlocked(native, paths.ingestLock, () => leftovers(paths))
 }
 
-async function leftovers(paths: LayoutPaths): Promise<readonly string[]> {
+function leftovers(paths: LayoutPaths): Promise<readonly string[]> {
+  return namesIn(paths.ingest)
+}
+
+async function namesIn(directory: string): Promise<readonly string[]> {
   try {
-    return await readdir(paths.ingest)
+    return await readdir(directory)
   } catch (thrown) {
     if (errnoOf(thrown) === 'ENOENT') return []
-    throw storageFailure('list', paths.ingest, thrown)
+    throw storageFailure('list', directory, thrown)
   }
 }

@@ -81,9 +81,11 @@ const belongs = [
   /^slots(?:\/[0-9a-f]{64}\.json)?$/,
   /^stat-cache(?:\/[0-9a-f]{64}(?:\.tree)?)?$/,
   /^layers(?:\/[A-Za-z0-9]+\.json)?$/,
+  // A collector removes those of dead processes.
+  /^leases(?:\/[0-9a-f]{32})?$/,
   /^logs(?:\/[\w.-]+-\d+-[0-9a-f]{8}\.log)?$/,
   /^snapshots(?:\/[0-9A-Za-z]+(?:\/unsynced|\/fs(?:\/.*)?)?)?$/s,
-  /^locks(?:\/(?:index|ingest|swept|op-[0-9a-f]{4}|(?:blob|snapshot)-[0-9a-f]+|cache-[0-9a-f]{64}-\d+(?:-make)?))?$/,
+  /^locks(?:\/(?:index|ingest|swept|gate|collect|snapshot-[0-9a-f]+|cache-[0-9a-f]{64}-\d+))?$/,
   /^cache-mounts(?:\/[0-9a-f]{64}(?:\/(?:cache\.json|\d+(?:\/(?:used|fs(?:\/.*)?))?))?)?$/s,
 ]
 

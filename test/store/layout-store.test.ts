@@ -23,6 +23,7 @@ import { digestOf, hexOf } from '../../src/core/digest.ts'
 import { openContentStore } from '../../src/store/layout-store.ts'
 import type { ContentStore } from '../../src/store/types.ts'
 import { type StoreProblem, verifyStore } from '../../src/store/verify.ts'
+import { tryLock } from '../../src/sys/lock.ts'
 import { describeContentStore, readAll } from '../contract/content-store.ts'
 import { sampleImage, sampleIndex, seedStore } from '../registry/sample-image.ts'
 import { testNative } from '../sys/native.ts'
@@ -135,6 +136,24 @@ describe('the layout store', () => {
     expect(await verify()).toMatchObject([{ kind: 'leftover' }])
     await open()
     expect(await readdir(join(directory, 'ingest'))).toEqual([])
+  })
+
+  it('sweeps locks that went with a dead process, not those that are held or stay', async () => {
+    const store = await open()
+    const locks = join(directory, 'locks')
+    const [dead = '', held = ''] = ['1', '2'].map((digit) => `op-${digit.repeat(64)}`)
+    for (const name of [dead, `cache-${'4'.repeat(64)}-0-make`, 'snapshot-5', 'index'])
+      await writeFile(join(locks, name), '')
+    await using _held = await tryLock(join(locks, held), { native })
+    const digest = digestOf('x')
+    await store.exclusive(digest, signal, async () => {
+      await open()
+      const left = await readdir(locks)
+      expect(left).toEqual(expect.arrayContaining([held, `blob-${hexOf(digest)}`, 'snapshot-5', 'index']))
+      expect(left.filter((name) => name === dead || name.endsWith('-make'))).toEqual([])
+    })
+    await open()
+    expect(await readdir(locks)).not.toContain(`blob-${hexOf(digest)}`)
   })
 
   it('survives writers that are killed in the middle', { timeout: 120_000 }, async () => {
