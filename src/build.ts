@@ -65,7 +65,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   }
 
   const host = await slot.open()
-  await announceLimits(host, request.limits, cx)
+  const limits = await announceLimits(host, request.limits, cx)
   const planned = await planWithPins(stages, planOptions, resolve, input.fetched?.pins).catch(
     (thrown: unknown) => {
       const missing = unresolved(thrown)
@@ -96,7 +96,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
     ...own,
     ignoreFileOf: (name) => (name in contexts.directories ? contexts.ignoreFiles[name] : input.ignoreFile),
     archives: areImages(outputs),
-    limits: request.limits,
+    limits,
     failures,
     ...(runtime === undefined ? {} : { runtime }),
     ...(request.networkNamespace === undefined ? {} : { networkNamespace: request.networkNamespace }),

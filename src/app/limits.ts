@@ -4,6 +4,7 @@ import { formatDuration } from '../core/duration.ts'
 import { SlipwayError } from '../core/error.ts'
 import { cgroupFor } from '../sandbox/limited.ts'
 import { controllersOf, describeResources, type Resources } from '../sandbox/resources.ts'
+import type { Rlimit } from '../sandbox/types.ts'
 import type { Host } from './host.ts'
 
 export interface StepLimits {
@@ -11,6 +12,8 @@ export interface StepLimits {
   /** A path from the root of every hierarchy of cgroups, without `/` at its ends. */
   readonly cgroupParent?: string
   readonly timeoutMs?: number
+  /** In place of what cgroups cannot do here. */
+  readonly rlimits?: readonly Rlimit[]
 }
 
 /** Where the native sandbox of a state directory notes its cgroups. */
@@ -18,20 +21,41 @@ export function cgroupNotes(directory: string): string {
   return `${directory}/cgroups`
 }
 
-/** Says how limits will be enforced, if there are any. Throws ERR_LIMIT_* when one cannot be. */
+/** Says how limits will be enforced, if there are any, and answers what steps have to be run with for that. Throws ERR_LIMIT_* when one cannot be enforced. */
 export async function announceLimits(
   { directory, native }: Pick<Host, 'directory' | 'native'>,
-  { resources, cgroupParent }: StepLimits,
+  asked: StepLimits,
   cx: Context,
-): Promise<void> {
-  if (cgroupParent === undefined && controllersOf(resources).length === 0) return
-  const spec = { resources, ...(cgroupParent === undefined ? {} : { cgroupParent }) }
-  await using cgroup = await cgroupFor(spec, { native, cgroupNotes: cgroupNotes(directory) })
+): Promise<StepLimits> {
+  const { resources, cgroupParent } = asked
+  if (cgroupParent === undefined && controllersOf(resources).length === 0) return asked
+  const tell = (title: string): void => {
+    cx.emit({ type: 'task-started', step: 'limits', title: `[internal] ${title}` })
+    cx.emit({ type: 'task-finished', step: 'limits' })
+  }
   const limits = describeResources(resources)
-  const place = cgroupParent === undefined ? cgroup.title : `${cgroup.title} below /${cgroupParent}`
-  const title = limits === '' ? `run in ${place}` : `limit each RUN: ${limits} (${place})`
-  cx.emit({ type: 'task-started', step: 'limits', title: `[internal] ${title}` })
-  cx.emit({ type: 'task-finished', step: 'limits' })
+  try {
+    const spec = { resources, ...(cgroupParent === undefined ? {} : { cgroupParent }) }
+    await using cgroup = await cgroupFor(spec, { native, cgroupNotes: cgroupNotes(directory) })
+    const place = cgroupParent === undefined ? cgroup.title : `${cgroup.title} below /${cgroupParent}`
+    tell(limits === '' ? `run in ${place}` : `limit each RUN: ${limits} (${place})`)
+    return asked
+  } catch (thrown) {
+    const without = withoutCgroup(asked)
+    const isMissing = thrown instanceof SlipwayError && thrown.code === 'ERR_LIMIT_UNSUPPORTED'
+    if (without === undefined || !isMissing) throw thrown
+    tell(`limit each process of a RUN, not all together: ${limits} (rlimit; ${thrown.message})`)
+    return without
+  }
+}
+
+/** Memory alone can be limited otherwise: what each process has for itself. */
+function withoutCgroup({ resources, cgroupParent, ...others }: StepLimits): StepLimits | undefined {
+  const { memoryBytes, ...rest } = resources
+  if (memoryBytes === undefined || cgroupParent !== undefined || Object.keys(rest).length > 0)
+    return undefined
+  const rlimits = [{ name: 'data', soft: memoryBytes, hard: memoryBytes }] as const
+  return { ...others, resources: {}, rlimits }
 }
 
 /** A context whose signal is aborted when the time of the build is over; `error` then says so. */

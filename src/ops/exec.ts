@@ -10,7 +10,7 @@ import type { Platform } from '../core/platform.ts'
 import type { OpNote, OpOf } from '../graph/op.ts'
 import { explainForeign } from '../sandbox/emulation.ts'
 import { formatMemory, type Resources } from '../sandbox/resources.ts'
-import type { Exit, ProcessSpec, Sandbox } from '../sandbox/types.ts'
+import type { Exit, ProcessSpec, Rlimit, Sandbox } from '../sandbox/types.ts'
 import type { Snapshotter } from '../snapshot/types.ts'
 import type { LayerRef, OpDriver, Result } from '../solve/types.ts'
 import { openStepLog, type StepLog } from './failed/step-log.ts'
@@ -30,6 +30,7 @@ export interface ExecDependencies extends MountDependencies {
   /** Limits for the processes of each step, and how long one may run; part of no key. */
   readonly resources?: Resources
   readonly cgroupParent?: string
+  readonly rlimits?: readonly Rlimit[]
   readonly timeoutMs?: number
   /** What becomes of steps that fail; without it nothing is kept of them. */
   readonly failures?: FailureKeeper
@@ -52,8 +53,8 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
       using log = openStepLog(`${work}/log`)
       const output = openOutput({ step: digestOfJson(op), secrets, log }, cx)
       for (const warning of prepared.warnings) output.warn(warning)
-      const place = { root: { lower, upper, work }, ...prepared }
-      const spec = { ...processSpec(op, note, place), ...limitsOf(dependencies) }
+      const process = processSpec(op, note, { root: { lower, upper, work }, ...prepared })
+      const spec = { ...process, ...limitsOf(dependencies, process) }
       const error = await runStep(dependencies, { op, spec, platform: note.platform, output }, cx)
       if (error !== undefined) {
         const kept = await failures?.keep({ op, inputs, note, active, log, error }, cx)
@@ -64,11 +65,17 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
   }
 }
 
-function limitsOf({ shmSizeBytes, resources, cgroupParent }: ExecDependencies): Partial<ProcessSpec> {
+/** What the user wrote for a step wins over what holds for all. */
+function limitsOf(
+  { shmSizeBytes, resources, cgroupParent, rlimits = [] }: ExecDependencies,
+  { rlimits: own = [] }: ProcessSpec,
+): Partial<ProcessSpec> {
+  const added = rlimits.filter(({ name }) => !own.some((limit) => limit.name === name))
   return {
     ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
     ...(resources === undefined ? {} : { resources }),
     ...(cgroupParent === undefined ? {} : { cgroupParent }),
+    ...(added.length === 0 ? {} : { rlimits: [...own, ...added] }),
   }
 }
 

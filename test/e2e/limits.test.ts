@@ -1,9 +1,10 @@
 // Limits of steps and builds: enforced by the kernel, named when they are hit, and nothing of them left behind.
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { busyboxTar, imageFromTar } from './support/bases.ts'
-import { type Finished, missing, until, type Workspace, workspace } from './support/slipway.ts'
+import { executable, type Finished, missing, until, type Workspace, workspace } from './support/slipway.ts'
 
 /** The controllers of this machine that can limit something, by the directory of their version 1 hierarchy. */
 const controllers = ['memory', 'cpu', 'cpuset', 'pids'].filter((name) =>
@@ -102,6 +103,28 @@ describe.skipIf(lacking !== undefined)(`limits (needs ${lacking ?? 'nothing more
     expect(stderr).toMatch(/ERROR: failed to build: set limit cpuset.cpus=4000: the kernel does not accept/)
     expect(stderr).not.toContain('FROM')
     expect(left()).toEqual([])
+  })
+
+  it('without cgroups: memory is limited for each process, the rest is an error', () => {
+    const unmounted = (script: string, ...flags: readonly string[]) => {
+      const command = `umount -l -a -t cgroup,cgroup2 && exec "$@"`
+      const argv = [executable, 'build', '--progress=plain', ...flags, context(script)]
+      return spawnSync('unshare', ['-m', 'sh', '-c', command, 'sh', ...argv], {
+        env: ws.env,
+        encoding: 'utf8',
+      })
+    }
+    const { status, stderr } = unmounted('tail -c 100m /dev/zero', '--memory=64m')
+    expect(stderr).toMatch(
+      /limit each process of a RUN, not all together: memory 64m \(rlimit; --memory cannot be enforced here: no cgroup file system is mounted\)/,
+    )
+    expect(stderr).toMatch(/out of memory/)
+    expect(status).toBe(1)
+    expect(unmounted('head -c 10m /dev/zero | tail -c 10m | wc -c', '--memory=64m').status).toBe(0)
+    const refused = unmounted('true', '--memory=64m', '--pids=10')
+    expect(refused.status).toBe(1)
+    expect(refused.stderr).toMatch(/ERROR: failed to build: --memory cannot be enforced here/)
+    expect(refused.stderr).toContain('help: mount one')
   })
 
   it('SIGKILL: the next build removes what a killed one left', async () => {
