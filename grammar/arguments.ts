@@ -295,7 +295,7 @@ function plainFlags(text: string, flag: RegExp): FlagsAndRest | undefined {
     if (name === undefined) return text.startsWith('--', start) ? undefined : { flags, rest: start }
     const end = start - blanks.length + whole.length
     const place = { text: value, start: end - value.length, end }
-    flags.push({ name, ...(equals === undefined ? {} : { value: place }), start, end })
+    flags.push(equals === undefined ? { name, start, end } : { name, value: place, start, end })
     start = end
   }
 }

@@ -55,9 +55,23 @@ export const deepestWord = 100
 
 /** The end of the variable name at `at`: digits, one special parameter, or a letter or `_` and what follows. */
 function endOfName(text: string, at: number): number {
+  // Nearly all names are ASCII: making the pattern's classes of all letters takes longer than reading many files.
+  const belongs = isDigit(text.charCodeAt(at)) ? isDigit : isNameCode
+  let end = at
+  while (belongs(text.charCodeAt(end))) end++
+  if (end === at && '@*#?-$!'.includes(text.charAt(at))) return Math.min(at + 1, text.length)
+  if (!(text.charCodeAt(end) > 0x7f)) return end
   const name = /[\p{Nd}]+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*/uy
   name.lastIndex = at
   return name.test(text) ? name.lastIndex : at
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39
+}
+
+function isNameCode(code: number): boolean {
+  return isDigit(code) || (code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a) || code === 0x5f
 }
 
 function defineTokens(escapeBy: EscapeCharacter, quotes: boolean) {
@@ -130,17 +144,18 @@ class WordParser extends EmbeddedActionsParser {
   constructor({ types: t, modes }: Tokens, skipValidations: boolean) {
     super({ modes, defaultMode: 'word' }, { skipValidations, maxLookahead: 1 })
 
-    const literal = (token: IToken): WordPart => ({ kind: 'literal', text: token.image, ...placeOf(token) })
-    const escaped = (token: IToken): WordPart => ({
-      kind: 'escape',
-      text: token.image.slice(1),
-      ...placeOf(token),
-    })
-    const variable = (token: IToken): WordPart => ({
-      kind: 'variable',
-      name: token.image.slice(1),
-      ...placeOf(token),
-    })
+    const literal = (token: IToken): WordPart => {
+      const { start, end } = placeOf(token)
+      return { kind: 'literal', text: token.image, start, end }
+    }
+    const escaped = (token: IToken): WordPart => {
+      const { start, end } = placeOf(token)
+      return { kind: 'escape', text: token.image.slice(1), start, end }
+    }
+    const variable = (token: IToken): WordPart => {
+      const { start, end } = placeOf(token)
+      return { kind: 'variable', name: token.image.slice(1), start, end }
+    }
 
     const double = this.RULE('double', (): WordPart => {
       const parts: WordPart[] = []

@@ -9,13 +9,15 @@ const blankPattern = new RegExp(`[${blankClass}]`)
 /** Go's `unicode.IsSpace`. */
 export function isSpace(character: string | undefined): boolean {
   if (character === undefined) return false
+  if (character === ' ') return true
   // Asked for most characters of a file: what is plainly no space costs no pattern.
   return character <= ' ' || character >= '\u0085' ? spacePattern.test(character) : false
 }
 
 /** A blank that separates an instruction's name and plain words. */
 export function isBlank(character: string | undefined): boolean {
-  return character !== undefined && character <= ' ' && blankPattern.test(character)
+  if (character === undefined || character > ' ') return false
+  return character === ' ' || blankPattern.test(character)
 }
 
 /** The offset of the first blank between two offsets, or the last of them. */

@@ -82,12 +82,8 @@ function expand<T>(
   const variables: Variables = {
     get: (name, place, operator) => {
       const value = env(name)
-      options.onUse?.({
-        name,
-        defined: value !== undefined,
-        ...(operator === undefined ? {} : { operator }),
-        span: spanWithin(word, place),
-      })
+      const use: VariableUse = { name, defined: value !== undefined, span: spanWithin(word, place) }
+      options.onUse?.(operator === undefined ? use : { ...use, operator })
       return value
     },
   }

@@ -28,8 +28,17 @@ export interface Flags {
   boolean(name: string): boolean | undefined
 }
 
+const noFlags: Flags = {
+  all: [],
+  word: () => undefined,
+  words: () => [],
+  values: () => [],
+  boolean: () => undefined,
+}
+
 /** Reads the flags against those the instruction knows; reports unknown, repeated, empty and wrong ones. */
 export function readFlags(text: InstructionText, known: Readonly<Record<string, FlagKind>> = {}): Flags {
+  if (text.split.flags.length === 0) return noFlags
   const all: Flag[] = []
   const pieces = new Map<Flag, PlacedPiece | undefined>()
   for (const [i, flag] of flagsOf(text).entries()) {
@@ -61,13 +70,12 @@ export function readFlags(text: InstructionText, known: Readonly<Record<string, 
 /** The flags as written, right or wrong: the check IgnoredFlag asks about those of instructions that have none. */
 export function flagsOf(text: InstructionText): readonly Flag[] {
   const at = text.split.flagsAt
-  return text.split.flags.map(({ name, value, start, end }) => ({
-    name,
-    ...(value === undefined
-      ? {}
-      : { value: wordIn(text.line, { text: value.text, start: at + value.start, end: at + value.end }) }),
-    span: spanIn(text.line, at + start, at + end),
-  }))
+  return text.split.flags.map(({ name, value, start, end }) => {
+    const span = spanIn(text.line, at + start, at + end)
+    if (value === undefined) return { name, span }
+    const place = { text: value.text, start: at + value.start, end: at + value.end }
+    return { name, value: wordIn(text.line, place), span }
+  })
 }
 
 function spanWithin(text: InstructionText, piece: PlacedPiece, start: number, end: number): Span {

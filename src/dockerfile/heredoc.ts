@@ -34,6 +34,7 @@ function nameOf(text: string, { start, end }: Range): string {
 
 /** Reads one word as `[fd]<<[-]NAME`. */
 export function readHeredocWord(word: string): Omit<HeredocWord, 'start' | 'end'> | undefined {
+  if (!word.includes('<<')) return undefined
   const match = /^(\d*)<<(-?)[\t\n\f\r ]*([^<]*)$/.exec(word)
   const [, digits = '', dash = '', rest = ''] = match ?? []
   if (rest === '') return undefined

@@ -31,7 +31,8 @@ export function instructionText(
   const { start, end } = split.args
   return {
     line,
-    ...context,
+    escape: context.escape,
+    report: context.report,
     keyword,
     name: keyword.text.toUpperCase(),
     split,
@@ -43,7 +44,9 @@ export function instructionText(
 /** The word at offsets of `args`. */
 export function wordOf(text: InstructionText, place: { start: number; end: number; text?: string }): Word {
   const at = text.split.args.start
-  return wordIn(text.line, { ...place, start: place.start + at, end: place.end + at })
+  const start = place.start + at
+  const end = place.end + at
+  return wordIn(text.line, place.text === undefined ? { start, end } : { text: place.text, start, end })
 }
 
 /** All of the arguments as one word; reports when there are none. */
@@ -99,11 +102,16 @@ export function commonOf(
   const { line, split } = text
   const { comments, emptyContinuations } = line
   const swallowed = swallowedBy(line)
-  return {
-    span: { ...line.span, start: text.keyword.span.start },
+  const { file, end } = line.span
+  const common = {
+    span: { file, start: text.keyword.span.start, end },
     keyword: text.keyword,
     flags,
     original: line.text.slice(split.keyword.end, split.args.end).trim(),
+  }
+  if (comments.length === 0 && emptyContinuations.length === 0 && swallowed.length === 0) return common
+  return {
+    ...common,
     ...(comments.length === 0 ? {} : { comments }),
     ...(emptyContinuations.length === 0 ? {} : { emptyContinuations }),
     ...(swallowed.length === 0 ? {} : { swallowed }),
@@ -113,6 +121,7 @@ export function commonOf(
 /** The continued lines that begin, without a blank before it, with the name of an instruction in capitals. */
 export function swallowedBy(line: LogicalLine): readonly { name: Word; joint: Span }[] {
   const found: { name: Word; joint: Span }[] = []
+  if (line.logical.length === 1) return found
   // Behind lines that are blank but for an escape character the instruction itself begins.
   const keyword = line.text.search(/\S/)
   for (let index = 1; index < line.logical.length; index++) {

@@ -127,16 +127,18 @@ class Reader {
     }
     this.#above.mayBe = 'none'
     if (start === first.end) return undefined
-    const joined = this.#join({ ...first, start })
+    const joined = this.#join({ start, end: first.end, next: first.next })
     const { comments } = this.#above
     if (trimSpace(joined.text) === '') return undefined
     this.#above.comments = []
-    const span = { file: this.#file, start, end: joined.end }
-    const line: LogicalLine = { ...joined, file: this.#file, span, heredocs: [], comments }
-    const words = heredocsOf(line.text, this.#escape)
-    if (words.length === 0) return line
-    const heredocs = words.map((word) => this.#readHeredoc(word, spanIn(line, word.start, word.end)))
-    return { ...line, heredocs, span: { ...span, end: this.#endBefore(this.#at) } }
+    const { text, logical, physical, emptyContinuations } = joined
+    const place = { text, logical, physical, file: this.#file }
+    const heredocs = heredocsOf(text, this.#escape).map((word) =>
+      this.#readHeredoc(word, spanIn(place, word.start, word.end)),
+    )
+    const end = heredocs.length === 0 ? joined.end : this.#endBefore(this.#at)
+    const span = { file: this.#file, start, end }
+    return { text, file: this.#file, logical, physical, span, heredocs, comments, emptyContinuations }
   }
 
   #endBefore(next: number): number {

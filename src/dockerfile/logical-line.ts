@@ -15,8 +15,10 @@ export interface LogicalLine {
   readonly emptyContinuations: readonly Span[]
 }
 
+type Placed = Pick<LogicalLine, 'file' | 'logical' | 'physical'>
+
 /** Where the logical text between two offsets stands in the file (from its first to its last character). */
-export function spanIn(line: LogicalLine, start: number, end: number): Span {
+export function spanIn(line: Placed, start: number, end: number): Span {
   // Most lines are of one piece.
   if (line.logical.length === 1) {
     const shift = (line.physical[0] ?? 0) - (line.logical[0] ?? 0)
@@ -32,7 +34,7 @@ export function wordIn(line: LogicalLine, place: { start: number; end: number; t
   return { text: place.text ?? line.text.slice(start, end), span: spanIn(line, start, end) }
 }
 
-function offsetInFile({ logical, physical }: LogicalLine, offset: number): number {
+function offsetInFile({ logical, physical }: Placed, offset: number): number {
   let low = 0
   let high = logical.length - 1
   while (low < high) {

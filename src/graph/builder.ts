@@ -36,27 +36,16 @@ export function graphBuilder(): GraphBuilder {
       return ref
     },
     graph(roots, files) {
-      const all: Graph = {
-        version: 1,
-        ops: Object.fromEntries(ops),
-        notes: Object.fromEntries(notes),
-        files,
-      }
-      const needed = walk(all, roots)
-      return {
-        version: 1,
-        ops: pick(all.ops, needed),
-        notes: pick(all.notes, needed),
-        files,
-      }
+      const needed = walk((ref) => ops.get(ref), roots)
+      return { version: 1, ops: pick(ops, needed), notes: pick(notes, needed), files }
     },
   }
 }
 
-function pick<T>(from: Readonly<Record<OpRef, T>>, refs: readonly OpRef[]): Record<OpRef, T> {
+function pick<T>(from: ReadonlyMap<OpRef, T>, refs: readonly OpRef[]): Record<OpRef, T> {
   const picked: Record<OpRef, T> = {}
   for (const ref of refs) {
-    const value = from[ref]
+    const value = from.get(ref)
     if (value !== undefined) picked[ref] = value
   }
   return picked

@@ -20,7 +20,7 @@ export function printGraph(graph: Graph, roots: readonly OpRef[], format: GraphF
 }
 
 function printText(graph: Graph, roots: readonly OpRef[]): string {
-  const order = walk(graph, roots)
+  const order = walk((ref) => graph.ops[ref], roots)
   const number = numbering(order)
   const lines: string[] = []
   for (const ref of order) {
@@ -35,7 +35,7 @@ function printText(graph: Graph, roots: readonly OpRef[]): string {
 }
 
 function printDot(graph: Graph, roots: readonly OpRef[]): string {
-  const order = walk(graph, roots)
+  const order = walk((ref) => graph.ops[ref], roots)
   const number = numbering(order)
   const lines = ['digraph {', '  node [shape=box fontname="monospace"]']
   for (const ref of order) {

@@ -1,12 +1,9 @@
 // The order in which ops can be done.
 import { invariant } from '../core/error.ts'
-import type { Graph, OpRef } from './op.ts'
+import type { Op, OpRef } from './op.ts'
 
-/** The ops `roots` need, each once and after its inputs; the order depends only on the graph. Roots default to every op. */
-export function walk(
-  graph: Pick<Graph, 'ops'>,
-  roots: readonly OpRef[] = Object.keys(graph.ops) as OpRef[],
-): OpRef[] {
+/** The ops `roots` need, each once and after its inputs; the order depends only on the graph. */
+export function walk(opOf: (ref: OpRef) => Op | undefined, roots: readonly OpRef[]): OpRef[] {
   const order: OpRef[] = []
   const state = new Map<OpRef, 'open' | 'done'>()
   // Not recursive: a chain of thousands of RUN steps must not depend on the size of the stack.
@@ -21,7 +18,7 @@ export function walk(
   for (const root of roots) {
     enter(root)
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const op = graph.ops[top.ref]
+      const op = opOf(top.ref)
       invariant(op !== undefined, `the graph has no op ${top.ref}`)
       const input = op.inputs[top.next]
       if (input !== undefined) {

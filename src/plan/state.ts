@@ -140,12 +140,9 @@ export function withHistory(
   cx: LowerContext,
   layer: 'layer' | 'no layer' = 'no layer',
 ): StageState {
-  const entry: PlannedHistory = {
-    ...(cx.options.epoch === undefined ? {} : { created: cx.options.epoch }),
-    created_by: text,
-    comment: 'buildkit.dockerfile.v0',
-    layer: layer === 'layer',
-  }
+  const said = { created_by: text, comment: 'buildkit.dockerfile.v0', layer: layer === 'layer' }
+  const { epoch } = cx.options
+  const entry: PlannedHistory = epoch === undefined ? said : { created: epoch, ...said }
   return { ...state, history: { entry, before: state.history } }
 }
 
@@ -220,13 +217,13 @@ export function epochOf({ options: { epoch } }: LowerContext): { epoch?: string 
 
 /** The note of the stage's next step. */
 export function noteOf(state: StageState, title: string, span: Span, cx: LowerContext): OpNote {
-  return {
+  const note: OpNote = {
     slot: { stage: cx.stage.slot, ordinal: state.steps },
     label: labelOf(state, cx),
     title: cx.isTrigger ? `ONBUILD ${title}` : title,
     span,
-    ...(cx.stage.isForced ? { force: true } : {}),
   }
+  return cx.stage.isForced ? { ...note, force: true } : note
 }
 
 function labelOf(state: StageState, cx: LowerContext): string {

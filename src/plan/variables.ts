@@ -28,6 +28,8 @@ export class Variables implements Iterable<readonly [string, string]> {
   }
 
   *[Symbol.iterator](): Generator<readonly [string, string]> {
+    const [only] = this.#layers
+    if (this.#layers.length === 1 && only !== undefined) return yield* only
     for (const [at, layer] of this.#layers.entries()) {
       const newer = this.#layers.slice(at + 1)
       for (const entry of layer) if (!newer.some((other) => other.has(entry[0]))) yield entry

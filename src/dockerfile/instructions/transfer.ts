@@ -18,7 +18,8 @@ export function readCopy(text: InstructionText): Copy | undefined {
   if (from !== undefined) checkFrom(text, from)
   const places = readPlaces(text)
   if (places === undefined) return undefined
-  return { kind: 'COPY', ...transfer(text, flags, places), ...(from === undefined ? {} : { from }) }
+  const copy: Copy = { kind: 'COPY', ...transfer(text, flags, places) }
+  return from === undefined ? copy : { ...copy, from }
 }
 
 export function readAdd(text: InstructionText): Add | undefined {
@@ -52,7 +53,8 @@ function transfer(text: InstructionText, flags: Flags, places: Places) {
   const chmod = flags.word('chmod')
   return {
     ...commonOf(text, flags.all),
-    ...places,
+    sources: places.sources,
+    destination: places.destination,
     ...(chown === undefined ? {} : { chown }),
     ...(chmod === undefined ? {} : { chmod }),
     link: flags.boolean('link') ?? false,

@@ -136,7 +136,11 @@ function isSoleHeredoc(text: string): boolean {
 /** `|2 A=1 B=2`: the ARGs in scope, each once where it was first declared, with the value it has now. */
 function argsText(state: StageState): string[] {
   const values = new Map<string, string>()
-  for (const { key, value } of argsSince(state.args)) values.set(key, state.env.get(key) ?? value ?? '')
+  for (const { key, value } of argsSince(state.args)) values.set(key, value ?? '')
+  for (const key of values.keys()) {
+    const value = state.env.get(key)
+    if (value !== undefined) values.set(key, value)
+  }
   return values.size === 0 ? [] : [`|${values.size}`, ...[...values].map(([key, value]) => `${key}=${value}`)]
 }
 

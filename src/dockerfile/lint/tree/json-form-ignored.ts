@@ -35,9 +35,9 @@ function findingOf(instruction: Instruction): Finding | undefined {
     case 'COPY':
     case 'ADD': {
       const [first] = instruction.sources
+      if (first?.kind !== 'path' || !first.word.text.startsWith('[')) return undefined
       const text = instruction.original.replace(/^(?:--\S+\s+)+/, '')
-      if (first?.kind !== 'path' || !first.word.text.startsWith('[') || !looksLikeArray(text))
-        return undefined
+      if (!looksLikeArray(text)) return undefined
       return {
         span: { ...first.word.span, end: instruction.destination.span.end },
         message: `${kind} takes each of these words for a path: they are no JSON array`,
@@ -71,6 +71,7 @@ function findingOf(instruction: Instruction): Finding | undefined {
  */
 function looksLikeArray(text: string): boolean {
   if (text.length > longest) return text.startsWith('["')
+  if (!text.startsWith('[')) return false
   if (text.startsWith('["') || /^\[\s*[\w./$-]+(?:\s*,\s*[\w./$-]+)+\s*\]$/.test(text)) return true
   const match = /^\[(\s*)(?:'[^']*'|"(?:[^"\\]|\\.)*"|[“”‘’][^“”‘’]*[“”‘’])\s*([,\]"'])/.exec(text)
   return match !== null && (match[2] === ',' || match[1] === '')

@@ -30,6 +30,7 @@ const names: Readonly<Record<string, string>> = {
 }
 
 function wordsOf(instruction: Instruction): readonly Word[] {
+  if (!Object.hasOwn(names, instruction.kind)) return []
   // Whoever ends the flags with -- means what follows.
   if (/^(?:--\S+\s+)*--\s/.test(instruction.original)) return []
   switch (instruction.kind) {
