@@ -2,10 +2,12 @@
 import { CommanderError } from 'commander'
 import { DockerCommand, usageFailure } from './command.ts'
 import { commands } from './commands/all.ts'
+import { delayOptimization } from './engine.ts'
 import { printFailure } from './failure.ts'
 
 /** Runs one command line (without the program's name); resolves with the exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
+  delayOptimization()
   // A reader that went away (`slipway images | head`) ends the output, not the build, and never with a stack.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
