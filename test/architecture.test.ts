@@ -23,6 +23,7 @@ const allowed: Record<string, readonly string[]> = {
   registry: ['core', 'image', 'store', 'sys'],
   fetch: ['core', 'store', 'sys', 'registry', 'compression'],
   cache: ['core', 'graph', 'solve', 'store', 'registry', 'sys'],
+  disk: ['core', 'graph', 'solve', 'sys', 'store', 'snapshot', 'cache', 'cache-mounts'],
   ssh: ['core'],
   'cache-mounts': ['core', 'sys', 'store', 'compression', 'layer', 'snapshot'],
   ops: [
@@ -47,6 +48,7 @@ const allowed: Record<string, readonly string[]> = {
   cli: ['core', 'graph', 'progress', 'app', 'root'],
   app: [
     'cache-mounts',
+    'disk',
     'ssh',
     'core',
     'dockerfile',

@@ -86,6 +86,12 @@ function isLayer(value: unknown): value is LayerRef {
   return isDigest(value.descriptor.digest) && isDigest(value.diffId)
 }
 
+/** The layers of a value that should be a result; none when it is none. */
+export function decodeLayers(value: unknown): readonly LayerRef[] {
+  const layers = isObject(value) ? value.layers : undefined
+  return Array.isArray(layers) && layers.every(isLayer) ? layers : []
+}
+
 /** Names the file of a step's last key: steps of different builds never share one. */
 export function slotName(build: string, slot: { readonly stage: string; readonly ordinal: number }): Digest {
   return digestOfJson({ build, stage: slot.stage, ordinal: slot.ordinal })

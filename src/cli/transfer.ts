@@ -25,6 +25,8 @@ export interface Printed {
 export async function transferCommand(
   flags: TransferFlags,
   act: (images: typeof Images, host: Host, cx: Context) => Promise<Printed>,
+  /** Commands that only look work on a disk that is full or read-only. */
+  options: { readonly readOnly?: true } = {},
 ): Promise<number> {
   const session = await openSession({
     progress: flags.quiet ? 'quiet' : progressMode(flags.progress ?? 'quiet'),
@@ -32,7 +34,7 @@ export async function transferCommand(
   })
   try {
     const [images, { openHost }] = await Promise.all([import('../app/images.ts'), import('../app/host.ts')])
-    await using host = await openHost(hostOptions(), session.cx)
+    await using host = await openHost({ ...hostOptions(), ...options }, session.cx)
     const { text, status } = await act(images, host, session.cx)
     session.finish()
     process.stdout.write(text)

@@ -70,9 +70,14 @@ export async function unpackOnto(
   layer: LayerBlob,
   options: UnpackOptions,
 ): Promise<SnapshotId> {
-  const id = hexOf(digestOf(['on', ...below, layer.diffId].join(' ')))
+  const id = ontoId(below, layer.diffId)
   await options.limit(() => unpackOne(id, layer, { ids: below, done: [] }, options))
   return id
+}
+
+/** The id of the snapshot that `unpackOnto` makes. */
+export function ontoId(below: readonly SnapshotId[], diffId: Digest): SnapshotId {
+  return hexOf(digestOf(['on', ...below, diffId].join(' ')))
 }
 
 interface Below {

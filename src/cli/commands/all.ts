@@ -4,6 +4,7 @@ import { buildCommand } from './build.ts'
 import { cacheCommand } from './cache.ts'
 import { contextCommand } from './context.ts'
 import { doctorCommand } from './doctor.ts'
+import { duCommand } from './du.ts'
 import { historyCommand } from './history.ts'
 import { imagesCommand } from './images.ts'
 import { inspectCommand } from './inspect.ts'
@@ -26,6 +27,7 @@ export const commands: Readonly<Record<string, CommandPage>> = {
   rmi: rmiCommand,
   inspect: inspectCommand,
   history: historyCommand,
+  du: duCommand,
   store: storeCommand,
   cache: cacheCommand,
   context: contextCommand,

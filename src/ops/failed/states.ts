@@ -36,6 +36,8 @@ export interface FailedStates {
   keep(state: Omit<FailedState, 'version' | 'id'>, active: Active): Promise<SnapshotId>
   /** The newest state, or the one with this id; undefined when there is none. */
   open(id?: SnapshotId): Promise<OpenedState | undefined>
+  /** Removes a state; false when somebody works in it. */
+  remove(id: SnapshotId): Promise<boolean>
   /** Removes what is kept of failures of this build. */
   forget(build: string): Promise<void>
 }
@@ -50,12 +52,13 @@ export function failedStates(directory: string, { native, snapshotter }: FailedS
   const pathOf = (id: SnapshotId, suffix: string): string => join(directory, `${id}.${suffix}`)
 
   /** Removes everything of a state, whatever of it is there, unless somebody uses it. */
-  const collect = async (id: SnapshotId): Promise<void> => {
+  const collect = async (id: SnapshotId): Promise<boolean> => {
     const lock = await tryLock(pathOf(id, 'lock'), { native })
-    if (lock === undefined) return
+    if (lock === undefined) return false
     await using _lock = lock
     await snapshotter.remove(id)
     for (const suffix of ['json', 'json.new', 'lock']) rmSync(pathOf(id, suffix), { force: true })
+    return true
   }
 
   const openState = async (id: SnapshotId): Promise<OpenedState | undefined> => {
@@ -93,6 +96,7 @@ export function failedStates(directory: string, { native, snapshotter }: FailedS
       }
       return undefined
     },
+    remove: collect,
     async forget(build) {
       for (const id of idsIn(directory)) {
         const state = readState(pathOf(id, 'json'))
