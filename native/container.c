@@ -216,12 +216,7 @@ static int connect_stdio(const struct container *container, const struct user *u
 	}
 	int null = devices_open_null();
 	if (null < 0) return -1;
-	for (int i = 0; i < 2; i++) {
-		// Whoever opens /dev/stdout needs permission on the pipe itself.
-		if (container->own_pipes && fchown(container->output[i], user->uid, user->gid) < 0 && !(errno == EINVAL && userns_records_owners()))
-			return fail_errno("change owner of", "stdout");
-		if (dup2(container->output[i], i + 1) < 0) return fail_errno("connect", "stdout");
-	}
+	if (program_give_output(user->uid, user->gid) < 0) return -1;
 	if (dup2(null, STDIN_FILENO) < 0) return fail_errno("connect", "stdin");
 	return setsid() < 0 ? fail_errno("create session", NULL) : 0;
 }
@@ -347,8 +342,6 @@ static pid_t start_by_runtime(const struct container *container, const struct pl
 		.user = user,
 		.root = places->root,
 		.store = places->store,
-		.output = { container->output[0], container->output[1] },
-		.own_pipes = container->own_pipes,
 	};
 	pid_t process = runtime_start(&runtime);
 	// A runtime starts it by itself: for a moment it could see more of process 1.

@@ -12,9 +12,6 @@ struct container {
 	struct recorded *owner;
 	// Reads end of file when the helper outside is gone.
 	int helper_alive;
-	// The process's stdout and stderr; `own_pipes`: they were made for it and shall belong to its user.
-	int output[2];
-	bool own_pipes;
 	// The network namespace to join, -1 without one.
 	int network;
 };

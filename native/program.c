@@ -1,6 +1,7 @@
 // See program.h.
 #include "program.h"
 #include "fail.h"
+#include "userns.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,6 +11,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+int program_give_output(uid_t uid, gid_t gid)
+{
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+		struct stat st;
+		bool is_pipe = fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+		if (is_pipe && fchown(fd, uid, gid) < 0 && !(errno == EINVAL && userns_records_owners())) return fail_errno("change owner of", "stdout");
+	}
+	return 0;
+}
 
 // The last one counts, as for a shell that reads its environment in order. NULL when absent.
 static char **find_variable(const struct texts *env, const char *name)

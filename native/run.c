@@ -1,12 +1,11 @@
-// See run.h. The helper outside the container: it starts process 1 in new namespaces, passes on output
-// and signals, and outlives everything inside.
+// See run.h. The helper outside the container: it starts process 1 in new namespaces, passes on
+// signals, and outlives everything inside.
 #include "run.h"
 #include "adopt.h"
 #include "container.h"
 #include "fail.h"
 #include "init.h"
 #include "network.h"
-#include "relay.h"
 #include "run-request.h"
 #include "seal.h"
 #include "stubs.h"
@@ -37,7 +36,6 @@ struct shared {
 struct run {
 	struct run_request request;
 	struct shared *shared;
-	struct relay relay;
 	int signals, network;
 	pid_t first;
 };
@@ -66,15 +64,15 @@ static void reset_oom_score(void)
 static int prepare(struct run *run)
 {
 	reset_oom_score();
-	run->relay = (struct relay){ { STDOUT_FILENO, STDERR_FILENO }, { -1, -1 } };
-	if (seal_self("run") < 0 || run_request_read(&run->request, 3) < 0) return -1;
+	if (seal_self("run") < 0) return -1;
+	// Before the request comes: whoever started this helper ahead of time has not said yet for whom.
+	run->signals = open_signals();
+	if (run->signals < 0 || run_request_read(&run->request, 3) < 0) return -1;
 	run->network = run->request.network ? network_open(run->request.network) : -1;
 	if (run->request.network && run->network < 0) return -1;
 	run->shared = mmap(NULL, sizeof *run->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (run->shared == MAP_FAILED) return fail_errno("share memory", NULL);
-	if (!run->request.inherit_stdio && relay_needed() && relay_open(&run->relay) < 0) return -1;
-	run->signals = open_signals();
-	return run->signals < 0 ? -1 : 0;
+	return 0;
 }
 
 static pid_t clone_first(const struct run *run)
@@ -90,7 +88,6 @@ static pid_t clone_first(const struct run *run)
 static int start(struct run *run)
 {
 	int alive[2];
-	bool own_pipes = run->relay.from[0] >= 0;
 	if (pipe2(alive, O_CLOEXEC) < 0) return fail_errno("create pipe", NULL);
 	run->first = clone_first(run);
 	if (run->first < 0) return fail_errno("create namespaces", NULL);
@@ -101,16 +98,12 @@ static int start(struct run *run)
 			.stubs = &run->shared->stubs,
 			.owner = &run->shared->owner,
 			.helper_alive = alive[0],
-			.output = { run->relay.input[0], run->relay.input[1] },
-			.own_pipes = own_pipes,
 			.network = run->network,
 		};
 		_exit(container_main(&container));
 	}
 	// alive[1] stays open for the helper's life: its closing is the news.
 	close(alive[0]);
-	if (own_pipes)
-		for (int i = 0; i < 2; i++) close(run->relay.input[i]);
 	return 0;
 }
 
@@ -124,24 +117,6 @@ static bool take_signal(const struct run *run, int *status)
 		return false;
 	}
 	return waitpid(run->first, status, WNOHANG) == run->first;
-}
-
-// Until process 1 has ended and its output was passed on to the last byte.
-static int attend(struct run *run, int *status)
-{
-	bool ended = false;
-	while (!ended || run->relay.from[0] >= 0 || run->relay.from[1] >= 0) {
-		struct pollfd polled[] = {
-			{ .fd = ended ? -1 : run->signals, .events = POLLIN },
-			{ .fd = run->relay.from[0], .events = POLLIN },
-			{ .fd = run->relay.from[1], .events = POLLIN },
-		};
-		if (poll(polled, 3, -1) < 0 && errno != EINTR) return fail_errno("wait", NULL);
-		if (polled[0].revents) ended = take_signal(run, status);
-		for (int i = 0; i < 2; i++)
-			if (polled[i + 1].revents && relay_move(&run->relay, i) < 0) return -1;
-	}
-	return 0;
 }
 
 // The step may have been the terminal's foreground job.
@@ -169,11 +144,7 @@ static int run_request(struct run *run)
 {
 	int status = 0;
 	if (prepare(run) < 0 || start(run) < 0) return -1;
-	if (attend(run, &status) < 0) {
-		kill(run->first, SIGKILL);
-		waitpid(run->first, NULL, 0);
-		return -1;
-	}
+	while (!take_signal(run, &status)) continue;
 	if (run->request.inherit_stdio) take_terminal_back();
 	if (tidy_layer(run) < 0) return -1;
 	if (WIFEXITED(status)) return WEXITSTATUS(status);

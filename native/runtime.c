@@ -123,11 +123,7 @@ static int check_user_files(int root)
 
 static int connect_output(const struct runtime *runtime)
 {
-	for (int i = 0; i < 2; i++) {
-		// Whoever opens /dev/stdout needs permission on the pipe itself.
-		if (runtime->own_pipes && fchown(runtime->output[i], runtime->user->uid, runtime->user->gid) < 0) return fail_errno("change owner of", "stdout");
-		if (dup2(runtime->output[i], i + 1) < 0) return fail_errno("connect", "stdout");
-	}
+	if (program_give_output(runtime->user->uid, runtime->user->gid) < 0) return -1;
 	int null = devices_open_null();
 	return null < 0 || dup2(null, STDIN_FILENO) < 0 ? fail_errno("connect", "stdin") : 0;
 }

@@ -11,9 +11,6 @@ struct runtime {
 	const struct user *user;
 	// The root file system, and a private file system that holds the bundle: nothing of it ever reaches the disk.
 	int root, store;
-	// The process's stdout and stderr; `own_pipes` as in container.h.
-	int output[2];
-	bool own_pipes;
 };
 
 // Has the runtime create and start the container. The process it starts becomes a child of the caller.

@@ -25,4 +25,11 @@ export interface Addon {
   flock(fd: number, operation: number, wait: boolean): boolean
   /** Writes the file system of `fd` to disk, on libuv's pool. */
   syncfs(fd: number): Promise<void>
+  /**
+   * Starts a program, whose pid it returns, with no environment and five descriptors. `args` is each with a NUL behind
+   * it; `streams` is native/addon-spawn.h's and afterwards holds this process's ends.
+   */
+  spawn(program: Buffer, args: Buffer, streams: Int32Array): number
+  /** The exit code of a spawned process, or the negative number of the signal that ended it, once; undefined while it runs. */
+  reap(pid: number): number | undefined
 }

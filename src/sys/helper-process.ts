@@ -1,9 +1,8 @@
 // Starting the native helper and reading what it reports. What a mode's request and reports mean is
 // the business of its caller (files.ts, sandbox/).
-import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import type { Native } from './native.ts'
-import { nativeMissing } from './native.ts'
+import { type Child, type End, type Stdio, spawnChild } from './spawn.ts'
 
 /** One JSON line of the helper's status stream. */
 export type StatusLine = Readonly<Record<string, unknown>>
@@ -19,17 +18,15 @@ export interface HelperFailure {
   readonly text: string
 }
 
-export interface HelperEnd {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
+export interface HelperEnd extends End {
   readonly failure?: HelperFailure
 }
 
 export interface HelperProcess {
-  readonly child: ChildProcess
+  readonly child: Omit<Child, 'request' | 'status' | 'ended'>
   /** fd 3. Its errors are swallowed: a helper that stops reading says why on the status stream. */
   readonly request: Writable
-  /** Resolves when the process is gone and its last status line was delivered; rejects with ERR_NATIVE_MISSING when it could not start. */
+  /** Resolves when the process is gone and its last status line was delivered. */
   readonly ended: Promise<HelperEnd>
 }
 
@@ -42,9 +39,7 @@ export interface HelperOptions {
   onStatus(line: StatusLine): void
 }
 
-export type Stdio = 'ignore' | 'pipe' | 'inherit' | number
-
-/** Starts `slipway-helper <mode>` with an empty environment, the request on fd 3 and status on fd 4. */
+/** Starts `slipway-helper <mode>` with an empty environment, the request on fd 3 and status on fd 4. Throws ERR_NATIVE_MISSING. */
 export function spawnHelper(
   native: Native,
   mode: 'files' | 'run' | 'network' | 'decompress',
@@ -52,35 +47,22 @@ export function spawnHelper(
   ...args: readonly string[]
 ): HelperProcess {
   options.signal.throwIfAborted()
-  const stdio: StdioOptions = [...options.stdio, 'pipe', 'pipe']
-  const child = spawn(native.helper, [mode, String(process.pid), ...args], { stdio, env: {} })
-  const request = child.stdio[3] as Writable
-  const status = child.stdio[4] as Readable
+  const child = spawnChild(native, [mode, String(process.pid), ...args], options.stdio)
+  const { request, status } = child
   request.on('error', () => undefined)
-  const kill = (): void => {
-    child.kill('SIGKILL')
-  }
+  const kill = (): void => child.kill('SIGKILL')
   options.signal.addEventListener('abort', kill, { once: true })
-  const ended = watch(native, child, status, options.onStatus).finally(() =>
-    options.signal.removeEventListener('abort', kill),
-  )
+  const ended = watch(child, status, options.onStatus).finally(() => {
+    options.signal.removeEventListener('abort', kill)
+    request.destroy()
+  })
   return { child, request, ended }
 }
 
-function watch(
-  native: Native,
-  child: ChildProcess,
-  status: Readable,
-  onStatus: (line: StatusLine) => void,
-): Promise<HelperEnd> {
+/** Every process of a helper keeps the status stream until it ends. */
+function watch(child: Child, status: Readable, onStatus: (line: StatusLine) => void): Promise<HelperEnd> {
   return new Promise((resolve, reject) => {
     let failure: HelperFailure | undefined
-    let exit: { code: number | null; signal: NodeJS.Signals | null } | undefined
-    let statusEnded = false
-    const settle = (): void => {
-      if (exit === undefined || !statusEnded) return
-      resolve({ ...exit, ...(failure === undefined ? {} : { failure }) })
-    }
     readLines(status, (text) => {
       try {
         const line = JSON.parse(text) as StatusLine
@@ -95,13 +77,7 @@ function watch(
     })
     status.on('error', () => undefined)
     status.once('close', () => {
-      statusEnded = true
-      settle()
-    })
-    child.once('error', (cause) => reject(nativeMissing(native.helper, cause)))
-    child.once('exit', (code, signal) => {
-      exit = { code, signal }
-      settle()
+      child.ended().then((end) => resolve({ ...end, ...(failure === undefined ? {} : { failure }) }), reject)
     })
   })
 }

@@ -72,7 +72,8 @@ describe.skipIf(lacking !== undefined)(`slipway-helper run${needs}`, () => {
     // A program of its own: that of the other tests is always running somewhere, and so "busy".
     const own = layers.layer({})
     execFileSync('cp', [helper, own])
-    const ownBox = nativeSandbox({ native: openNative(own) })
+    const native = { ...openNative(dist), helper: join(own, 'slipway-helper') }
+    const ownBox = nativeSandbox({ native })
     const layer = layers.layer({ evil: '#!/proc/self/exe\n' })
     chmodSync(join(layer, 'evil'), 0o755)
     const { exit, err } = await runIn(layers, ownBox, { args: ['/evil'], lower: [layers.base, layer] })
