@@ -1,12 +1,16 @@
 // What `slipway du` and `slipway prune` work on: the state directory of a host.
 import { join } from 'node:path'
+import { invariant, SlipwayError } from '../core/error.ts'
+import { type Collection, collectDisk } from '../disk/collect.ts'
+import { filterFrom } from '../disk/filter.ts'
 import { sizeOf, takeInventory } from '../disk/inventory.ts'
+import type { Bounds } from '../disk/policy.ts'
 import type { DiskHost, Inventory, Item, Look, Size } from '../disk/types.ts'
 import type { RecordStep } from '../solve/types.ts'
 import { hostFailedStates } from './failures.ts'
 import type { Host } from './host.ts'
 
-export { filterFrom } from '../disk/filter.ts'
+export { filterFrom }
 
 /** The host's state directory as something that can be measured and collected. */
 export function diskHost(host: Host): DiskHost {
@@ -17,6 +21,38 @@ export function diskHost(host: Host): DiskHost {
     logs: [join(directory, 'logs'), join(options.root, 'logs')],
     readOnly: options.readOnly ?? false,
     forgetFailed: (id) => hostFailedStates(host).remove(id),
+  }
+}
+
+export interface PruneRequest {
+  /** Of `--filter`. */
+  readonly filters: readonly string[]
+  readonly all: boolean
+  readonly bounds: Bounds
+  onRemoved(row: UsageRow): void
+}
+
+/** Takes away what the request says and nobody needs; waits for whoever is doing the same. Throws ERR_FILTER. */
+export async function prune(host: Host, request: PruneRequest, look: Look): Promise<Collection> {
+  const { filters, all, bounds, onRemoved } = request
+  const policy = { filter: filterFrom(filters, look.nowMs), all, bounds }
+  await sweepHost(host)
+  const collected = await collectDisk(
+    diskHost(host),
+    { policies: [policy], wait: true, onRemoved: ({ item, size }) => onRemoved({ item, ...size }) },
+    look,
+  )
+  invariant(collected !== undefined, 'a collection that waits did not happen')
+  return collected
+}
+
+/** What is half-made of dead builds goes first. */
+async function sweepHost({ snapshotter }: Host): Promise<void> {
+  try {
+    await snapshotter.sweep()
+  } catch (thrown) {
+    // A full disk cannot take the note that this was done; that is what the collection is for.
+    if (!(thrown instanceof SlipwayError) || thrown.code !== 'ERR_STORE_FULL') throw thrown
   }
 }
 

@@ -122,3 +122,17 @@ function describe({ item }: UsageRow): string {
 function placeOf({ file, line, stage, ordinal }: StepRow['step']): string {
   return line === undefined ? `${stage} ${ordinal}` : `${file?.split('/').at(-1)}:${line}`
 }
+
+/** What `slipway prune` took away; nothing when that was nothing. */
+export function removedTable(rows: readonly UsageRow[], nowMs: number): string {
+  if (rows.length === 0) return ''
+  return formatTable(
+    ['ID', 'SIZE', 'LAST ACCESSED', 'DESCRIPTION'],
+    rows.map((row) => [
+      shortId(row),
+      formatSize(row.bytes),
+      formatAge(new Date(row.item.lastUsedMs).toISOString(), nowMs),
+      describe(row),
+    ]),
+  )
+}

@@ -24,7 +24,6 @@ export async function imageDrafts(directory: string): Promise<readonly Draft[]> 
   }
   return [...images.values()].map(({ descriptor, names }) => {
     const madeMs = lookAt(paths.blob(descriptor.digest))?.mtimeMs ?? 0
-    const part = blobPart(descriptor.digest)
     return {
       id: descriptor.digest,
       type: 'image',
@@ -34,7 +33,7 @@ export async function imageDrafts(directory: string): Promise<readonly Draft[]> 
       own: { bytes: 0, inodes: 0 },
       createdMs: madeMs,
       usedMs: madeMs,
-      removal: { kind: 'image', part },
+      removal: { kind: 'image', digest: descriptor.digest },
     }
   })
 }

@@ -1,4 +1,5 @@
 // What a state directory holds, as values: parts, which lie there once, and items, which need them.
+import type { Digest } from '../core/digest.ts'
 import type { RecordStep } from '../solve/types.ts'
 import type { Part } from '../store/leases.ts'
 import type { Native } from '../sys/native.ts'
@@ -28,7 +29,8 @@ export type Removal =
   | { readonly kind: 'files'; readonly paths: readonly string[] }
   /** A directory of which `lockPath` is locked by whoever uses it. */
   | { readonly kind: 'directory'; readonly path: string; readonly lockPath: string }
-  | { readonly kind: 'image'; readonly part: Part }
+  /** The entry of an image that has no name. */
+  | { readonly kind: 'image'; readonly digest: Digest }
   | { readonly kind: 'failed'; readonly id: string }
   /** There is nothing but its parts. */
   | { readonly kind: 'parts' }

@@ -51,6 +51,11 @@ export function withoutDigest(entries: readonly Descriptor[], digest: Digest): r
   return entries.filter((e) => e.digest !== digest)
 }
 
+/** The entries without the nameless one of this manifest. */
+export function withoutEntry(entries: readonly Descriptor[], digest: Digest): readonly Descriptor[] {
+  return entries.filter((e) => e.digest !== digest || nameOf(e) !== undefined)
+}
+
 /** The entry as the store's callers see it: the layout's own annotations taken off. */
 export function toNamedImage(entry: Descriptor): NamedImage {
   const name = nameOf(entry)

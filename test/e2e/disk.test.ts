@@ -1,9 +1,10 @@
 // What the state directory holds, told by lines of Dockerfiles, and taking it away.
 import { execFileSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { busyboxTar, imageFromTar } from './support/bases.ts'
-import { missing, type Workspace, workspace } from './support/slipway.ts'
+import { missing, until, type Workspace, workspace } from './support/slipway.ts'
 
 const lacking = missing('busybox')
 
@@ -95,6 +96,98 @@ RUN --mount=from=tools,target=/from head -c 1000000 /from/tools > /made
         /^Description: +Dockerfile:7 RUN --mount=from=tools/m,
       )
       expect(ws.slipway('du', '--filter', 'colour=red').status).toBe(125)
+    })
+  })
+
+  describe('prune', () => {
+    const lines = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '')
+    const cached = (dockerfile: string): string =>
+      ws.ok('build', '--progress=plain', '-t', 'app', dockerfile).stderr
+
+    it('asks first', () => {
+      expect(ws.slipway('prune').stdout).toMatch(
+        /^WARNING! This will remove all dangling build cache.*Total:\t0B\n$/s,
+      )
+      expect(rows().length).toBeGreaterThan(5)
+    })
+
+    it('leaves what an image with a name needs, and what its next build needs', () => {
+      ws.ok(
+        'build',
+        '-q',
+        ws.context('nameless', { Dockerfile: 'FROM base\nRUN echo nameless > /nameless\n' }),
+      )
+      const removed = ws.ok('prune', '--force', '--json')
+      const titles = lines(removed.stdout).map((line) => (JSON.parse(line) as Row).Description)
+      expect(titles).toContain('RUN head -c 3000000 /dev/urandom > /tools')
+      expect(titles).toContain('RUN echo nameless > /nameless')
+      expect(titles).toContain('image without a name')
+      expect(titles).toContain('cache /cache')
+      expect(rows('--filter', 'type=image')).toHaveLength(2)
+      expect(ws.ok('run', '--rm', 'app', 'wc', '-c', '/made').stdout).toBe('1000000 /made\n')
+      expect(cached(context).match(/CACHED/g)).toHaveLength(5)
+      expect(ws.ok('store', 'verify').stdout).toMatch(/ 0 problems\n$/)
+    })
+
+    it('keeps within bounds, the longest unused first', () => {
+      for (const name of ['one', 'two', 'three']) {
+        ws.ok(
+          'build',
+          '-q',
+          ws.context(name, { Dockerfile: `FROM base\nRUN head -c 4000000 /dev/urandom > /${name}\n` }),
+        )
+      }
+      const title = ({ Description }: Row): string => Description
+      const left = (): string[] =>
+        rows('--filter', 'description~=4000000')
+          .map(title)
+          .map((text) => text.split('/').at(-1) ?? '')
+      expect(left().sort()).toEqual(['one', 'three', 'two'])
+      ws.ok('prune', '--force', '--filter', 'until=24h')
+      expect(left()).toHaveLength(3)
+      // Each has a directory and an archive.
+      ws.ok('prune', '--force', '--max-used-space', '20mb')
+      expect(left().sort()).toEqual(['three', 'two'])
+      ws.ok('prune', '--force', '--min-free-space', '1', '--max-used-space', '1', '--reserved-space', '10mb')
+      expect(left()).toEqual(['three'])
+      ws.ok('prune', '--force', '--filter', 'type=regular')
+      expect(left()).toEqual([])
+    })
+
+    it('takes everything but images with --all, and what those need is there', () => {
+      const named = (): string => ws.ok('images', '--format', 'json').stdout.replace(/^\{"id".*\n/gm, '')
+      const before = named()
+      ws.ok('prune', '--force', '--all')
+      expect(rows().every(({ Type }) => Type === 'image' || Type === 'regular')).toBe(true)
+      expect(named()).toBe(before)
+      expect(readdirSync(join(ws.root, 'store-v1/snapshots'))).toEqual([])
+      expect(ws.ok('store', 'verify').stdout).toMatch(/ 0 problems\n$/)
+      expect(ws.ok('run', '--rm', 'app', 'wc', '-c', '/made').stdout).toBe('1000000 /made\n')
+      expect(cached(context)).not.toMatch(/CACHED/)
+    })
+
+    it('leaves what runs now alone', async () => {
+      const build = ws.start(
+        'build',
+        '--progress=plain',
+        '-t',
+        'slow',
+        ws.context('slow', {
+          Dockerfile: `FROM base
+RUN echo first > /first
+RUN --mount=type=cache,target=/cache touch /cache/here; echo running; sleep 3; cat /first; ls /cache
+`,
+        }),
+      )
+      await until('the step to run', () => build.stderr().includes('running'))
+      for (let i = 0; i < 3; i++) ws.ok('prune', '--force', '--all')
+      expect(rows('--filter', 'inuse').map(({ Description }) => Description)).toContain(
+        'RUN echo first > /first',
+      )
+      const { status, stderr } = await build.ended
+      expect(stderr).toMatch(/ first\n.* here\n/)
+      expect(status).toBe(0)
+      expect(ws.ok('run', '--rm', 'slow', 'cat', '/first').stdout).toBe('first\n')
     })
   })
 })

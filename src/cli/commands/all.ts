@@ -8,6 +8,7 @@ import { duCommand } from './du.ts'
 import { historyCommand } from './history.ts'
 import { imagesCommand } from './images.ts'
 import { inspectCommand } from './inspect.ts'
+import { pruneCommand } from './prune.ts'
 import { pullCommand } from './pull.ts'
 import { pushCommand } from './push.ts'
 import { rmiCommand } from './rmi.ts'
@@ -28,6 +29,7 @@ export const commands: Readonly<Record<string, CommandPage>> = {
   inspect: inspectCommand,
   history: historyCommand,
   du: duCommand,
+  prune: pruneCommand,
   store: storeCommand,
   cache: cacheCommand,
   context: contextCommand,
