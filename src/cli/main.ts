@@ -32,6 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 /** What every command does before it touches anything, so that a start-up snapshot made afterwards holds it ready. */
 export async function warm(): Promise<void> {
   programFor(['build'], () => undefined).parseOptions(['--help'])
+  await import('../build.ts')
   const { warmUpBuild } = await import('../app/warm-up.ts')
   await warmUpBuild()
 }
