@@ -83,7 +83,17 @@ await build({
   outfile: `${dist}/slipway.cjs`,
   define: { 'process.env.SLIPWAY_VERSION': JSON.stringify(version), ARGUMENTS_AT: '1' },
 })
+checkText(`${dist}/slipway.cjs`)
 freeze()
+
+// One character outside of Latin-1, which esbuild leaves as it is in patterns, and V8 holds all of the text in twice the memory.
+function checkText(path) {
+  const [, before, character] = /^(.*)([^\0-\xff])/m.exec(readFileSync(path, 'utf8')) ?? []
+  if (character === undefined) return
+  throw new Error(
+    `write \\u${character.codePointAt(0).toString(16)} for the ${character} behind ${before.slice(-80)}`,
+  )
+}
 
 function freeze() {
   // Without the stamp the launcher takes the plain bundle, so it goes first and comes last.

@@ -1,5 +1,5 @@
 // A layout's index.json on disk: read whole, changed only under its lock, replaced atomically.
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import type { Descriptor } from '../core/descriptor.ts'
 import { isDigest } from '../core/digest.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
@@ -41,7 +41,7 @@ interface IndexDocument {
 async function readDocument(paths: LayoutPaths): Promise<IndexDocument> {
   let text: string
   try {
-    text = await readFile(paths.index, 'utf8')
+    text = readFileSync(paths.index, 'utf8')
   } catch (thrown) {
     if (errnoOf(thrown) !== 'ENOENT') throw storageFailure('read', paths.index, thrown)
     return { schemaVersion: 2, mediaType: mediaType.ociIndex, manifests: [] }

@@ -1,7 +1,7 @@
 // The local content store: an OCI image layout directory that other tools can read as it is
 // (`skopeo inspect oci:<directory>:<full reference>`), shared by concurrent processes without a daemon.
-import { constants } from 'node:fs'
-import { access, type FileHandle, mkdir, open, readFile, stat } from 'node:fs/promises'
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
+import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { addAbortSignal, Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
@@ -55,7 +55,7 @@ export async function openContentStore(
   // A blob cut short counts as missing: it will be fetched again and replaced.
   const has = async (descriptor: Descriptor): Promise<boolean> => {
     pin(descriptor.digest)
-    return (await sizeOf(paths.blob(descriptor.digest))) === descriptor.size
+    return sizeOf(paths.blob(descriptor.digest)) === descriptor.size
   }
   const openBlob: ContentStore['open'] = async (descriptor, options) => {
     pin(descriptor.digest)
@@ -82,7 +82,7 @@ export async function openContentStore(
       return await readVerified(paths, descriptor)
     },
     async put(expected, body, options = {}) {
-      const there = body instanceof Uint8Array ? await alreadyThere(paths, expected, body, pin) : undefined
+      const there = body instanceof Uint8Array ? alreadyThere(paths, expected, body, pin) : undefined
       if (there !== undefined) return { mediaType: expected.mediaType, ...there }
       return { mediaType: expected.mediaType, ...(await store(expected, body, options.signal)) }
     },
@@ -121,7 +121,7 @@ export async function openContentStore(
       return found
     },
     path: paths.blob,
-    sizeOf(digest) {
+    async sizeOf(digest) {
       pin(digest)
       return sizeOf(paths.blob(digest))
     },
@@ -135,11 +135,13 @@ export async function openContentStore(
 async function prepare(paths: LayoutPaths, native: Native, readOnly: boolean): Promise<void> {
   if (!(await checkMarker(paths))) return await create(paths, native)
   if (readOnly) return
-  await access(paths.ingest, constants.W_OK).catch(async (thrown: unknown) => {
+  try {
+    accessSync(paths.ingest, constants.W_OK)
+  } catch (thrown) {
     // Tools that copy layouts leave empty directories out.
     if (errnoOf(thrown) !== 'ENOENT') throw thrown
     await create(paths, native)
-  })
+  }
 }
 
 async function create(paths: LayoutPaths, native: Native): Promise<void> {
@@ -162,9 +164,10 @@ async function create(paths: LayoutPaths, native: Native): Promise<void> {
   )
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
+// Like all small looks here on this thread: a trip to libuv's pool costs ten times what they do.
+function sizeOf(path: string): number | undefined {
   try {
-    const found = await stat(path)
+    const found = statSync(path)
     return found.isFile() ? found.size : undefined
   } catch (thrown) {
     if (errnoOf(thrown) === 'ENOENT') return undefined
@@ -173,18 +176,24 @@ async function sizeOf(path: string): Promise<number | undefined> {
 }
 
 /** Identity of these bytes if a blob holds exactly them: a build that changes nothing stores nothing. */
-async function alreadyThere(
+function alreadyThere(
   paths: LayoutPaths,
   expected: Expected,
   body: Uint8Array,
   pin: (digest: Digest) => void,
-): Promise<{ readonly digest: Digest; readonly size: number } | undefined> {
+): { readonly digest: Digest; readonly size: number } | undefined {
   const check = verifier('store blob', expected)
   check.update(body)
   const digest = check.finish()
   pin(digest)
-  const there = await readFile(paths.blob(digest)).catch(() => undefined)
-  return there?.equals(body) ? { digest, size: there.byteLength } : undefined
+  const path = paths.blob(digest)
+  if (sizeOf(path) !== body.byteLength) return undefined
+  try {
+    return readFileSync(path).equals(body) ? { digest, size: body.byteLength } : undefined
+  } catch {
+    // What cannot be read is written once more; that says what is wrong with the place.
+    return undefined
+  }
 }
 
 async function openFile(path: string, descriptor: Descriptor): Promise<FileHandle> {

@@ -1,6 +1,6 @@
 // The layout marker: it says what a directory is, to other tools and to slipways of other versions. Formats of slipway's
 // own files are numbered here; whoever meets a number above its own touches nothing.
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import type { LayoutPaths } from './layout-paths.ts'
 import { storageFailure } from './storage-failure.ts'
@@ -18,7 +18,7 @@ export const markerText = JSON.stringify({ imageLayoutVersion: '1.0.0', slipwayF
 export async function checkMarker(paths: LayoutPaths): Promise<boolean> {
   let text: string
   try {
-    text = await readFile(paths.marker, 'utf8')
+    text = readFileSync(paths.marker, 'utf8')
   } catch (thrown) {
     if (errnoOf(thrown) === 'ENOENT') return false
     throw storageFailure('open store', paths.marker, thrown)

@@ -1,6 +1,5 @@
 // Where the native parts are: the helper program and the addon, both beside the bundle in `dist/`.
 // Loading is lazy, because most commands need only one of them and a start-up snapshot holds neither.
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import type { Addon } from './addon.ts'
@@ -45,7 +44,10 @@ export function nativeMissing(path: string, cause: unknown): SlipwayError {
 
 function loadAddon(path: string): Addon {
   try {
-    return createRequire(path)(path) as Addon
+    // As require() does, without its search for a path that is known.
+    const loaded = { exports: {} }
+    process.dlopen(loaded, path)
+    return loaded.exports as Addon
   } catch (cause) {
     throw nativeMissing(path, cause)
   }

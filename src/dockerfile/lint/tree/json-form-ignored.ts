@@ -73,7 +73,10 @@ function looksLikeArray(text: string): boolean {
   if (text.length > longest) return text.startsWith('["')
   if (!text.startsWith('[')) return false
   if (text.startsWith('["') || /^\[\s*[\w./$-]+(?:\s*,\s*[\w./$-]+)+\s*\]$/.test(text)) return true
-  const match = /^\[(\s*)(?:'[^']*'|"(?:[^"\\]|\\.)*"|[“”‘’][^“”‘’]*[“”‘’])\s*([,\]"'])/.exec(text)
+  const match =
+    /^\[(\s*)(?:'[^']*'|"(?:[^"\\]|\\.)*"|[\u201c\u201d\u2018\u2019][^\u201c\u201d\u2018\u2019]*[\u201c\u201d\u2018\u2019])\s*([,\]"'])/.exec(
+      text,
+    )
   return match !== null && (match[2] === ',' || match[1] === '')
 }
 
@@ -85,9 +88,11 @@ function whyNoArray(kind: string, text: string): string {
   if (text.length > longest) return 'JSON strings stand in double quotes with commas between'
   const inside = /^\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)(.*)$/s.exec(text)
   const [, content = '', rest = ''] = inside ?? []
-  const wrongQuotes = /['“”‘’]/.test(content) && !content.includes('"')
-  if (wrongQuotes || !/["'“”‘’]/.test(content)) {
-    const words = content.split(',').map((word) => word.trim().replace(/^['“”‘’]|['“”‘’]$/g, ''))
+  const wrongQuotes = /['\u201c\u201d\u2018\u2019]/.test(content) && !content.includes('"')
+  if (wrongQuotes || !/["'\u201c\u201d\u2018\u2019]/.test(content)) {
+    const words = content
+      .split(',')
+      .map((word) => word.trim().replace(/^['\u201c\u201d\u2018\u2019]|['\u201c\u201d\u2018\u2019]$/g, ''))
     const form = JSON.stringify(words).replaceAll('","', '", "')
     const quotes = 'JSON strings stand in double quotes'
     return content === '' || form.length > 60 ? quotes : `${quotes}: ${kind} ${form}`
