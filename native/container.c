@@ -100,7 +100,10 @@ static int mount_layers(const struct run_request *request, const char *stubs, co
 	for (size_t i = 1; i < count; i++) lower[i] = request->lower.at[i - 1];
 	int result = overlay_mount(lower, count, request->upper, work, target);
 	free(lower);
-	return result;
+	if (result == 0 || request->lower.count > 0) return result;
+	// All of the root is in the upper directory, so it will do alone where overlayfs cannot be mounted.
+	fail_clear();
+	return overlay_mount(NULL, 0, request->upper, work, target);
 }
 
 // The request's work directory holds four of our own: `overlay` (the kernel's), `stubs` (the lowest layer), and the two mount points;

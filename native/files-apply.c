@@ -179,12 +179,16 @@ static int apply_hardlink(struct files *files, const struct operation *operation
 	return operation->flags & OPERATION_HAS_METADATA ? metadata_link(files, parent, leaf, operation) : 0;
 }
 
+static int record_node(struct files *files, const struct operation *operation);
+
 static int make_node(struct files *files, const struct operation *operation, mode_t type, dev_t device)
 {
 	char leaf[256];
 	int parent = parent_of_leaf(files, operation, leaf);
 	if (parent < 0) return -1;
 	if (mknodat(parent, leaf, type | 0600, device) < 0) {
+		// A layer on a file system that is an overlay itself, which nobody can mount: the record will do.
+		if (errno == EPERM && operation->opcode == OP_WHITEOUT) return record_node(files, operation);
 		if (errno != EEXIST) return fail_errno("create device", operation->path);
 		if (clear(files, parent, leaf, operation) < 0) return -1;
 		if (mknodat(parent, leaf, type | 0600, device) < 0) return fail_errno("create device", operation->path);
@@ -217,7 +221,7 @@ static int record_node(struct files *files, const struct operation *operation)
 	if (result == 0 && record_write(fd, NULL, &recorded) < 0) result = fail_errno("record device", operation->path);
 	close(fd);
 	files->nodes++;
-	files->recorded_nodes++;
+	if (operation->opcode != OP_WHITEOUT) files->recorded_nodes++;
 	return result;
 }
 

@@ -37,7 +37,7 @@ export function keepFailures(host: FailureHost, options: FailureOptions): Failur
       const log = await attempt('log', cx, async () => logs.keep(failed.log, failed.note.slot))
       const state = await attempt('state', cx, () => states.keep(stateOf(failed, options), failed.active))
       if (state !== undefined) {
-        const directories = [...failed.active.lower, host.snapshotter.path(state)]
+        const directories = [...failed.active.parents, host.snapshotter.path(state)]
         for (const output of options.outputs) await save(host, output, directories, cx)
       }
       return {

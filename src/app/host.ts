@@ -1,6 +1,6 @@
 // What slipway has on this machine for one command: its state directory, native parts and network, opened once
 // and handed to each folder as the narrowest interface it needs.
-import { existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { existsSync, mkdirSync, realpathSync, statfsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Context } from '../core/context.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
@@ -91,7 +91,10 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
     platform: platformOfHost(options.os, options.architecture),
     native,
     store,
-    snapshotter: await openOverlaySnapshotter(directory, native, sharing),
+    snapshotter: await openOverlaySnapshotter(directory, native, {
+      ...sharing,
+      copies: copiesSnapshots(directory, options.environment),
+    }),
     pin,
     secrets,
     agents,
@@ -142,6 +145,20 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
       ...(agentSocket === undefined ? {} : { agentSocket }),
     })
   }
+}
+
+/** File systems on which overlayfs keeps no upper directory: itself, NFS, FUSE, 9p, by their numbers (statfs(2)). */
+const withoutOverlay = [0x794c7630, 0x6969, 0x65735546, 0x01021997]
+
+/** Whether steps get copies of their root file systems; SLIPWAY_SNAPSHOTTER=copy or overlay decides it, too. */
+export function copiesSnapshots(directory: string, environment: HostOptions['environment']): boolean {
+  const asked = environment.SLIPWAY_SNAPSHOTTER || undefined
+  if (asked === undefined) return withoutOverlay.includes(statfsSync(directory).type)
+  if (asked === 'copy' || asked === 'overlay') return asked === 'copy'
+  throw new SlipwayError({
+    code: 'ERR_ENVIRONMENT',
+    message: `SLIPWAY_SNAPSHOTTER: ${JSON.stringify(asked)} is neither copy nor overlay`,
+  })
 }
 
 /** A host that is opened by who first needs it, and closed with this. */

@@ -6,6 +6,7 @@ import { isolatedSandbox, openNetworkPool } from '../sandbox/network-pool.ts'
 import { findNetworkProgram } from '../sandbox/network-program.ts'
 import { ociSandbox } from '../sandbox/oci-runtime.ts'
 import type { NetworkNamespace, Sandbox } from '../sandbox/types.ts'
+import { withCopiedMounts } from './copied-mounts.ts'
 import type { Host } from './host.ts'
 import { cgroupNotes } from './limits.ts'
 
@@ -25,10 +26,11 @@ export function openStepSandbox(host: Host, { runtime, networkNamespace }: StepS
   const { native, directory, options } = host
   const own = { native, cgroupNotes: cgroupNotes(directory) }
   const path = options.environment.PATH ?? ''
-  const plain =
+  const mounting =
     runtime === undefined
       ? nativeSandbox(own)
       : ociSandbox({ ...own, runtime, path, directory: join(directory, 'runtime-cgroups') })
+  const plain = host.snapshotter.copies ? withCopiedMounts(mounting, native) : mounting
   if (networkNamespace !== undefined) return withoutPool(joining(plain, networkNamespace))
   const program = findNetworkProgram(path)
   if (typeof program === 'string') return withoutPool(onHostNetwork(plain, program))

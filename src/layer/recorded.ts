@@ -48,9 +48,15 @@ export function recordOf(
   xattrs: () => Xattrs,
 ): Recorded | undefined {
   const mayBeDevice = type === 'file' && size === 0 && uid === 0 && (mode & 0o7077) === 0
-  const mayHaveOwner = recordsOwners && (type === 'file' || type === 'directory')
-  if (isInitial || (!mayBeDevice && !mayHaveOwner)) return undefined
+  const mayHaveOwner = !isInitial && recordsOwners && (type === 'file' || type === 'directory')
+  if (!mayBeDevice && !mayHaveOwner) return undefined
   const recorded = recordedIn(xattrs())
-  const counts = recorded?.device === undefined ? mayHaveOwner : mayBeDevice
-  return counts ? recorded : undefined
+  if (recorded?.device === undefined) return mayHaveOwner ? recorded : undefined
+  // The machine's root makes its devices, but for whiteouts where the kernel has none.
+  return mayBeDevice && (!isInitial || isWhiteout(recorded)) ? recorded : undefined
+}
+
+/** Whether a file that this is recorded of hides what has its name in the layers below. */
+export function isWhiteout({ device }: Pick<Recorded, 'device'>): boolean {
+  return device?.type === 'char' && device.major === 0 && device.minor === 0
 }

@@ -47,8 +47,8 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
       const root = rootLayers(op, inputs)
       const parents = await layers.snapshots(root, cx)
       await using active = await snapshotter.prepare(parents)
-      const { lower, upper, work } = active
-      await using prepared = await prepareMounts(dependencies, { op, inputs, lower, work, cx })
+      const { parents: below, lower, upper, work } = active
+      await using prepared = await prepareMounts(dependencies, { op, inputs, below, work, cx })
       for (const value of prepared.secrets) secrets.add(value)
       using log = openStepLog(`${work}/log`)
       const output = openOutput({ step: digestOfJson(op), secrets, log }, cx)

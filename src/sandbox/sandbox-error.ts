@@ -1,6 +1,7 @@
 // How a failure reported by `slipway-helper run` reads to people and programs.
 import { textOf } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
+import { overlayHint } from '../sys/files-error.ts'
 import type { HelperEnd, HelperFailure } from '../sys/helper-process.ts'
 
 const codesByKind: Readonly<Record<string, string>> = {
@@ -29,6 +30,7 @@ export function sandboxError(end: HelperEnd): SlipwayError {
   return new SlipwayError({
     code: codesByKind[failure.kind ?? ''] ?? 'ERR_SANDBOX_FAILED',
     message: `${act}${text}`,
+    ...(failure.stage === 'mount overlay' ? { hint: overlayHint } : {}),
     data: { stage: failure.stage, errno: failure.errno, path: failure.path, reason: text },
   })
 }

@@ -17,7 +17,7 @@ import { bytesOf, fsPath, quoted } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
 import { baseOf, joinPath, parentOf } from '../core/path.ts'
 import { isOpaqueMark } from '../layer/layer-xattrs.ts'
-import { recordOf } from '../layer/recorded.ts'
+import { isWhiteout, type Recorded, recordOf } from '../layer/recorded.ts'
 import type { Xattrs } from '../sys/file-operation.ts'
 import type { Native } from '../sys/native.ts'
 import { type EntryType, readXattrs, splitDevice, typeOfMode } from '../sys/scan.ts'
@@ -201,7 +201,7 @@ class LayerStack implements MergedTree {
       const host = `${directory}/${name}`
       const stat = lstatSync(fsPath(host), { bigint: true, throwIfNoEntry: false })
       if (stat === undefined) continue
-      if (this.#overlay && stat.isCharacterDevice() && stat.rdev === 0n) break
+      if (this.#overlay && this.#isWhiteout(host, stat)) break
       if (top === undefined) top = { host, stat }
       if (!stat.isDirectory()) break
       // Asked only when there is something below to hide: most directories exist in one layer.
@@ -240,16 +240,25 @@ class LayerStack implements MergedTree {
     return this.#directories.get(joinPath(parent, name))
   }
 
+  #isWhiteout(host: string, stat: BigIntStats): boolean {
+    if (!stat.isFile()) return stat.isCharacterDevice() && stat.rdev === 0n
+    return stat.size === 0n && isWhiteout(this.#recordOf(describe('', host, stat)) ?? {})
+  }
+
   /** The entry as it should be, where this user's files may record more than they can be. */
   #withRecord(entry: MergedEntry): MergedEntry {
     if (!this.#overlay) return entry
-    const xattrs = (): Xattrs => readXattrs(fsPath(entry.hostPath), this.#native)
-    const recorded = recordOf(entry, this.#native.userNamespace(), xattrs)
+    const recorded = this.#recordOf(entry)
     if (recorded === undefined) return entry
     const { uid, gid, device } = recorded
     if (device === undefined) return { ...entry, uid, gid }
     const { type, mode, major, minor } = device
     return { ...entry, uid, gid, type, mode, device: { major, minor } }
+  }
+
+  #recordOf(entry: MergedEntry): Recorded | undefined {
+    const xattrs = (): Xattrs => readXattrs(fsPath(entry.hostPath), this.#native)
+    return recordOf(entry, this.#native.userNamespace(), xattrs)
   }
 
   #isOpaque(host: string): boolean {

@@ -11,6 +11,7 @@ import { onDisk, storageFailure } from '../store/storage-failure.ts'
 import { acquireLock, type Lock, tryLock } from '../sys/lock.ts'
 import type { Native } from '../sys/native.ts'
 import { syncFileSystem } from '../sys/sync.ts'
+import { type CopiedRoot, copyRoot } from './copied-root.ts'
 import { durabilityOf, isOfThisBoot, markDurable, markUnsynced, noteBoot } from './durability.ts'
 import { removeTree } from './remove-tree.ts'
 import type { Active, SnapshotId, Snapshotter } from './types.ts'
@@ -29,13 +30,15 @@ export interface SnapshotterOptions {
   readonly pin?: Pin
   /** Nothing is made: for state directories on read-only or full disks. */
   readonly readOnly?: boolean
+  /** See Snapshotter. */
+  readonly copies?: boolean
 }
 
 /** The snapshots below `root` (made with mode 0700 when missing; one file system). */
 export async function openOverlaySnapshotter(
   root: string,
   native: Native,
-  { pin, readOnly = false }: SnapshotterOptions = {},
+  { pin, readOnly = false, copies = false }: SnapshotterOptions = {},
 ): Promise<OverlaySnapshotter> {
   const directories: Directories = {
     root,
@@ -46,7 +49,7 @@ export async function openOverlaySnapshotter(
   for (const path of readOnly ? [] : [directories.snapshots, directories.active, directories.locks]) {
     await onDisk('create', path, async () => mkdirSync(path, { recursive: true, mode: 0o700 }))
   }
-  return new Overlay(directories, native, pin)
+  return new Overlay(directories, native, { pin, copies })
 }
 
 interface Directories {
@@ -60,19 +63,29 @@ class Overlay implements OverlaySnapshotter {
   readonly #directories: Directories
   readonly #native: Native
   readonly #pin: Pin | undefined
+  readonly copies: boolean
   /** Snapshots that this process made or relies on and that are not known to be on disk. */
   readonly #unsynced = new Set<SnapshotId>()
   /** One per id in this process; the file lock is for the other processes. */
   readonly #making = new Map<SnapshotId, Promise<void>>()
   #swept: Promise<void> | undefined
 
-  constructor(directories: Directories, native: Native, pin: Pin | undefined) {
+  constructor(
+    directories: Directories,
+    native: Native,
+    { pin, copies }: { readonly pin: Pin | undefined; readonly copies: boolean },
+  ) {
     this.#directories = directories
     this.#native = native
     this.#pin = pin
+    this.copies = copies
   }
 
-  async prepare(parents: readonly SnapshotId[]): Promise<Active> {
+  prepare(parents: readonly SnapshotId[]): Promise<Active> {
+    return this.#prepare(parents, this.copies && parents.length > 0)
+  }
+
+  async #prepare(parents: readonly SnapshotId[], copies: boolean): Promise<Active> {
     this.#swept ??= this.#sweepWhatIsDue()
     await this.#swept
     const workspace = await this.#workspace()
@@ -87,17 +100,34 @@ class Overlay implements OverlaySnapshotter {
         if (below === undefined) chmodSync(`${path}/fs`, 0o755)
         else copyMetadata(lstatSync(below), `${path}/fs`)
       })
+      const copied = copies ? await this.#copyOf(lower, path) : undefined
       return {
-        lower,
-        upper: `${path}/fs`,
+        parents: lower,
+        lower: copied === undefined ? lower : [],
+        upper: copied === undefined ? `${path}/fs` : copied.directory,
         work: `${path}/work`,
-        commit: (id = randomBytes(16).toString('hex')) => this.#commit(workspace, id),
+        commit: async (id = randomBytes(16).toString('hex')) => {
+          if (copied !== undefined) {
+            await copied.takeChanges(`${path}/fs`)
+            await onDisk('remove', copied.directory, () => removeTree(copied.directory))
+          }
+          return await this.#commit(workspace, id)
+        },
         [Symbol.asyncDispose]: () => this.#discard(workspace),
       }
     } catch (thrown) {
       await this.#discard(workspace)
       throw thrown
     }
+  }
+
+  async #copyOf(lower: readonly string[], path: string): Promise<CopiedRoot> {
+    const directory = `${path}/copy`
+    await onDisk('create', directory, async () => {
+      mkdirSync(directory, { mode: 0o755 })
+      copyMetadata(lstatSync(`${path}/fs`), directory)
+    })
+    return await copyRoot(lower, directory, this.#native)
   }
 
   async has(id: SnapshotId): Promise<boolean> {
@@ -214,7 +244,8 @@ class Overlay implements OverlaySnapshotter {
     const path = `${this.#directories.locks}/snapshot-${id}`
     await using _lock = await acquireLock(path, { native: this.#native, signal: task.signal })
     if (await this.has(id)) return
-    await using active = await this.prepare(task.parents)
+    // What is unpacked is a layer already, and written as one.
+    await using active = await this.#prepare(task.parents, false)
     await task.body(active)
     task.signal.throwIfAborted()
     await active.commit(id)

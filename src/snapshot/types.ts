@@ -7,6 +7,8 @@ export type SnapshotId = string
 
 export interface Active {
   /** Directories of the parents, bottom first. */
+  readonly parents: readonly string[]
+  /** Those that the upper one has to be mounted on: the parents, or none when it begins as a copy of all of them. */
   readonly lower: readonly string[]
   readonly upper: string
   readonly work: string
@@ -17,6 +19,8 @@ export interface Active {
 }
 
 export interface Snapshotter {
+  /** Whether overlayfs cannot be mounted on its directories: what is to be written on others begins as a copy of them. */
+  readonly copies: boolean
   /** A new writable layer on top of committed ones (bottom first). */
   prepare(parents: readonly SnapshotId[]): Promise<Active>
   has(id: SnapshotId): Promise<boolean>

@@ -30,6 +30,10 @@ const codesByErrno: Readonly<Record<string, readonly [code: string, hint?: strin
 const unmappedHint =
   'more ids than /etc/subuid and /etc/subgid grant: use a smaller one, or add a line there; slipway doctor shows them'
 
+/** What can be done where the kernel mounts no overlay on the state directory. */
+export const overlayHint =
+  'SLIPWAY_SNAPSHOTTER=copy does without overlayfs; faster is a state directory (SLIPWAY_ROOT) on ext4, xfs, btrfs or tmpfs'
+
 /** The error of a helper that ended without reporting success. `data.path` is a byte string. */
 export function filesError(end: HelperEnd, stderr: string): SlipwayError {
   const { failure } = end
@@ -56,7 +60,7 @@ function codeOf(failure: HelperFailure): readonly [code: string, hint?: string] 
   if (byKind === 'ERR_FILES_OWNER_UNMAPPED') return [byKind, unmappedHint]
   if (byKind !== undefined) return [byKind]
   if (/^(mount|bind|attach|create mount namespace|make mounts private)/.test(failure.stage))
-    return ['ERR_FILES_MOUNT']
+    return failure.stage === 'mount overlay' ? ['ERR_FILES_MOUNT', overlayHint] : ['ERR_FILES_MOUNT']
   if (failure.stage === 'open' && failure.errno === 'ENOENT') return ['ERR_FILES_SOURCE_MISSING']
   return codesByErrno[failure.errno ?? ''] ?? ['ERR_FILES_FAILED']
 }

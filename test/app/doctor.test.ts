@@ -16,7 +16,7 @@ const ranges: Facts = {
   ids: { users: 65_537, groups: 65_537 },
   subordinate: { users: 65_536, groups: 65_536, free: 165_536, newuidmap: 'ready', newgidmap: 'ready' },
   state: '/home/ann/.local/share/slipway',
-  trial: { failure: undefined },
+  trial: { failure: undefined, copies: false },
   cgroups: 'delegated',
   programs: { pasta: true, slirp4netns: false },
 }
@@ -38,7 +38,11 @@ describe('the level', () => {
     ['one id', one, 'single'],
     ['no namespace', untried, 'none'],
     ['a kernel of long ago', { ...ranges, kernel: '5.11.22' }, 'none'],
-    ['a trial that fails', { ...ranges, trial: { failure: 'mount overlay: Invalid argument' } }, 'none'],
+    [
+      'a trial that fails',
+      { ...ranges, trial: { failure: 'mount overlay: Invalid argument', copies: false } },
+      'none',
+    ],
   ])('%s', (_title, facts, level) => {
     expect(judge(facts).level).toBe(level)
   })
@@ -80,10 +84,14 @@ describe('the exact thing that is missing', () => {
     ['users', subordinate({ users: 0 }), /\| echo ann:165536:65536 >> \/etc\/subuid$/],
     ['groups', subordinate({ groups: 0 }), /\| echo ann:165536:65536 >> \/etc\/subgid$/],
     ['a refusal', one, /newuidmap PID 0 1000/],
-    ['overlay', { ...ranges, trial: { failure: 'mount overlay /x: No such device' } }, /modprobe overlay/],
+    [
+      'overlay',
+      { ...ranges, trial: { failure: 'mount overlay /x: No such device', copies: false } },
+      /modprobe overlay/,
+    ],
     [
       'all of /proc',
-      { ...ranges, container: 'docker', trial: { failure: 'mount proc: hidden' } },
+      { ...ranges, container: 'docker', trial: { failure: 'mount proc: hidden', copies: false } },
       /systempaths=unconfined/,
     ],
     [

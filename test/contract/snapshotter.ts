@@ -44,7 +44,7 @@ export function describeSnapshotter(name: string, open: () => Promise<Snapshotte
       const ids: string[] = []
       for (const id of ['a', 'b', 'c']) {
         await using active = await snapshotter.prepare(ids)
-        expect(active.lower).toEqual(ids.map((parent) => snapshotter.path(parent)))
+        expect(active.parents).toEqual(ids.map((parent) => snapshotter.path(parent)))
         expect(readdirSync(active.upper)).toEqual([])
         expect(readdirSync(active.work)).toEqual([])
         ids.push(await active.commit(id))

@@ -62,6 +62,13 @@ describe('a record counts only', () => {
     ])
   })
 
+  it('or of a whiteout, which the root of a machine may be unable to make, too', () => {
+    const whiteout = '0:0:c:0:0:0'
+    for (const isInitial of [true, false])
+      expect(of(whiteout, 'file', 0, false, isInitial)).toMatchObject({ device: { major: 0, minor: 0 } })
+    expect(of(whiteout, 'file', 1, false, true)).toBeUndefined()
+  })
+
   it('of a device in an empty file', () => {
     expect(of(device, 'file', 0, false)).toMatchObject({ device: { major: 8, minor: 1 } })
     const forged = [

@@ -43,6 +43,7 @@ function setup(
   const calls: string[] = []
   const specs: ProcessSpec[] = []
   const active: Active = {
+    parents: [],
     lower: ['/snapshots/base'],
     upper: '/active/fs',
     work: '/active/work',

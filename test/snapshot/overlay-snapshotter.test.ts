@@ -33,15 +33,14 @@ afterEach(() => rmSync(base, { recursive: true, force: true }))
 
 const leftovers = (): string[] => readdirSync(join(root, 'active'))
 
-describeSnapshotter('the overlay snapshotter', async () => {
-  const snapshotter = await openOverlaySnapshotter(root, native)
-  return {
-    snapshotter,
-    again: () => openOverlaySnapshotter(root, native),
+for (const copies of [false, true]) {
+  describeSnapshotter(`the overlay snapshotter${copies ? ' that copies' : ''}`, async () => ({
+    snapshotter: await openOverlaySnapshotter(root, native, { copies }),
+    again: () => openOverlaySnapshotter(root, native, { copies }),
     leftovers,
     close: async () => undefined,
-  }
-})
+  }))
+}
 
 describe('other processes', () => {
   let program: string

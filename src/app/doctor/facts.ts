@@ -32,8 +32,8 @@ export interface Facts {
   }
   /** The state directory. */
   readonly state: string
-  /** How a trial container ended there: undefined is well. Absent when it was not tried. */
-  readonly trial?: { readonly failure: string | undefined }
+  /** How a trial container ended there (undefined is well), and whether steps get copies there. Absent when it was not tried. */
+  readonly trial?: { readonly failure: string | undefined; readonly copies: boolean }
   readonly cgroups: 'delegated' | 'not delegated' | 'version 1' | 'none'
   /** Whether these are on PATH. */
   readonly programs: Readonly<Record<'pasta' | 'slirp4netns', boolean>>

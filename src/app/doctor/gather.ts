@@ -9,7 +9,7 @@ import { nativeSandbox } from '../../sandbox/native-sandbox.ts'
 import { type Native, openNative } from '../../sys/native.ts'
 import { readXattrs } from '../../sys/scan.ts'
 import { idsIn } from '../../sys/user-namespace.ts'
-import { type HostOptions, makeDirectories } from '../host.ts'
+import { copiesSnapshots, type HostOptions, makeDirectories } from '../host.ts'
 import { type Facts, type Program, type SysctlName, sysctlNames } from './facts.ts'
 import { firstFreeId, grantedIds, userName } from './subordinate-ids.ts'
 
@@ -42,24 +42,30 @@ export async function gatherFacts(options: HostOptions, cx: Context): Promise<Fa
       newgidmap: programState('newgidmap', native),
     },
     state: root,
-    ...(mayTry ? { trial: { failure: await tryContainer(root, native, cx) } } : {}),
+    ...(mayTry ? { trial: await tryContainer(options, native, cx) } : {}),
     cgroups: cgroupState(),
     programs: { pasta: isOnPath('pasta', environment), slirp4netns: isOnPath('slirp4netns', environment) },
   }
 }
 
-/** Runs the helper's own program, which is static, as a container's only file. Undefined, or what failed. */
-async function tryContainer(root: string, native: Native, cx: Context): Promise<string | undefined> {
+/** Runs the helper's own program, which is static, as a container's only file. */
+async function tryContainer(
+  { root, environment }: HostOptions,
+  native: Native,
+  cx: Context,
+): Promise<NonNullable<Facts['trial']>> {
   let place: string | undefined
+  let copies = false
   try {
     makeDirectories(root)
+    copies = copiesSnapshots(root, environment)
     place = await mkdtemp(join(root, 'doctor-'))
     const [lower, upper, work] = [join(place, 'lower'), join(place, 'upper'), join(place, 'work')]
     for (const directory of [lower, upper, work]) mkdirSync(directory)
-    await copyFile(native.helper, join(lower, 'program'))
+    await copyFile(native.helper, join(copies ? upper : lower, 'program'))
     const exit = await nativeSandbox({ native }).run(
       {
-        root: { lower: [lower], upper, work },
+        root: { lower: copies ? [] : [lower], upper, work },
         args: ['/program'],
         env: [],
         cwd: '/',
@@ -74,12 +80,15 @@ async function tryContainer(root: string, native: Native, cx: Context): Promise<
       cx,
     )
     // Without arguments it says that it is not run by hand.
-    return exit.code === 2 ? undefined : `a program in a container ended with ${exit.code}`
+    return {
+      copies,
+      failure: exit.code === 2 ? undefined : `a program in a container ended with ${exit.code}`,
+    }
   } catch (thrown) {
-    if (thrown instanceof SlipwayError) return thrown.message
+    if (thrown instanceof SlipwayError) return { copies, failure: thrown.message }
     const errno = errnoOf(thrown)
     if (errno === undefined) throw thrown
-    return `prepare a container in ${root}: ${errno}`
+    return { copies, failure: `prepare a container in ${root}: ${errno}` }
   } finally {
     if (place !== undefined) rmSync(place, { recursive: true, force: true })
   }

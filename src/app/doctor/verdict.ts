@@ -129,7 +129,16 @@ function idChecks({ ids, caller, subordinate, namespace }: Facts): Check[] {
 function trialCheck({ trial, state, container }: Facts): Check {
   const name = 'trial container'
   if (trial === undefined) return { name, status: 'missing', text: 'not tried: mend what is missing above' }
-  const { failure } = trial
+  const { failure, copies } = trial
+  if (failure === undefined && copies) {
+    const text = `started in ${state}, where overlayfs keeps no layers: every step copies its root file system`
+    return {
+      name,
+      status: 'limited',
+      text,
+      fix: 'a state directory on ext4, xfs, btrfs or tmpfs: SLIPWAY_ROOT',
+    }
+  }
   if (failure === undefined) return { name, status: 'ok', text: `started in ${state}` }
   const missing = (fix?: string): Check => ({
     name,
@@ -138,7 +147,9 @@ function trialCheck({ trial, state, container }: Facts): Check {
     ...(fix === undefined ? {} : { fix }),
   })
   if (/overlay/.test(failure))
-    return missing('modprobe overlay, or a state directory on ext4, xfs, btrfs or tmpfs: SLIPWAY_ROOT')
+    return missing(
+      'modprobe overlay, a state directory on ext4, xfs, btrfs or tmpfs (SLIPWAY_ROOT), or SLIPWAY_SNAPSHOTTER=copy',
+    )
   if (container !== undefined) return missing(`start the container with ${containerFlags}`)
   return missing()
 }

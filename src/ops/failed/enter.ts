@@ -25,13 +25,13 @@ export async function enterFailedStep(
   const { snapshotter, layers, sandbox, shmSizeBytes } = dependencies
   const parents = await layers.snapshots([...rootLayers(op, inputs), snapshotLayer(id, cx)], cx)
   await using active = await snapshotter.prepare(parents)
-  const { lower, upper, work } = active
+  const { parents: below, lower, upper, work } = active
   // What the step could not do without may be missing now: one looks at what is there.
   const lenient = {
     ...op,
     mounts: op.mounts.map((mount) => ('required' in mount ? { ...mount, required: false } : mount)),
   }
-  await using prepared = await prepareMounts(dependencies, { op: lenient, inputs, lower, work, cx })
+  await using prepared = await prepareMounts(dependencies, { op: lenient, inputs, below, work, cx })
   const spec = processSpec(op, note, { root: { lower, upper, work }, ...prepared })
   return await sandbox.run(
     {

@@ -23,7 +23,7 @@ export interface MountTask {
   readonly op: OpOf<'exec'>
   readonly inputs: readonly Result[]
   /** Directories of the root file system, bottom first. */
-  readonly lower: readonly string[]
+  readonly below: readonly string[]
   /** A directory of the step's own, gone with it. */
   readonly work: string
   readonly cx: Context
@@ -88,8 +88,8 @@ export async function prepareMounts(
 /** A user file longer than this is not read (CVE-2024-9676). */
 const maxUserFileBytes = 10 << 20
 
-async function userOf({ native }: MountDependencies, { op, lower }: MountTask): Promise<UserIds | undefined> {
-  const tree = mergedTree(lower, { native })
+async function userOf({ native }: MountDependencies, { op, below }: MountTask): Promise<UserIds | undefined> {
+  const tree = mergedTree(below, { native })
   return await resolveUser(op.user, async (path) => tree.readFile(path, maxUserFileBytes))
 }
 
