@@ -1,5 +1,6 @@
 // A build from request to report: every arrow of the picture in the README, in order. Nothing else happens here.
 
+import { collectAfterBuild, collectionBounds, watchCache } from './app/collect-after.ts'
 import { openDrivers } from './app/drivers.ts'
 import { hostFailedStates, keepFailures } from './app/failures.ts'
 import { type HostOptions, hostSlot } from './app/host.ts'
@@ -65,6 +66,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   }
 
   const host = await slot.open()
+  const bounds = collectionBounds(host)
   const limits = await announceLimits(host, request.limits, cx)
   const planned = await planWithPins(stages, planOptions, resolve, input.fetched?.pins).catch(
     (thrown: unknown) => {
@@ -102,14 +104,16 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
     ...(request.networkNamespace === undefined ? {} : { networkNamespace: request.networkNamespace }),
   })
   const { drivers, layers } = opened
-  const cache = await openLocalCache(host.directory, {
-    native: host.native,
-    buildName,
-    expect: (layers) => host.pin(partsOf(layers)),
-    hasSnapshot: (id) => host.snapshotter.has(id),
-    hasArchive: (descriptor) => host.store.has(descriptor),
-    sync: () => host.snapshotter.flush(),
-  })
+  const cache = watchCache(
+    await openLocalCache(host.directory, {
+      native: host.native,
+      buildName,
+      expect: (layers) => host.pin(partsOf(layers)),
+      hasSnapshot: (id) => host.snapshotter.has(id),
+      hasArchive: (descriptor) => host.store.has(descriptor),
+      sync: () => host.snapshotter.flush(),
+    }),
+  )
   try {
     const jobs = request.jobs ?? defaultJobs(options.cpus)
     const result = await solve(graph, target.root, {
@@ -126,6 +130,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   } finally {
     // Steps that ended well stay known although a later one failed.
     await cache.flush()
+    await collectAfterBuild(host, { hasGrown: cache.hasGrown, bounds }, cx)
   }
 }
 

@@ -5,6 +5,7 @@ import { type Collection, collectDisk } from '../disk/collect.ts'
 import { filterFrom } from '../disk/filter.ts'
 import { sizeOf, takeInventory } from '../disk/inventory.ts'
 import type { Bounds } from '../disk/policy.ts'
+import { policiesFor } from '../disk/settings.ts'
 import type { DiskHost, Inventory, Item, Look, Size } from '../disk/types.ts'
 import type { RecordStep } from '../solve/types.ts'
 import { hostFailedStates } from './failures.ts'
@@ -44,6 +45,12 @@ export async function prune(host: Host, request: PruneRequest, look: Look): Prom
   )
   invariant(collected !== undefined, 'a collection that waits did not happen')
   return collected
+}
+
+/** Takes away what the usual rules say, unless somebody else is doing so. */
+export async function collect(host: Host, bounds: Bounds, look: Look): Promise<Collection | undefined> {
+  const policies = policiesFor(bounds, look.nowMs)
+  return await collectDisk(diskHost(host), { policies, wait: false }, look)
 }
 
 /** What is half-made of dead builds goes first. */

@@ -1,19 +1,17 @@
 // One collection from end to end: alone, on what is there now.
-import { statfsSync } from 'node:fs'
 import { layoutPaths } from '../store/layout-paths.ts'
 import { dropDeadLeases } from '../store/leases.ts'
-import { storageFailure } from '../store/storage-failure.ts'
 import { acquireLock, type Lock, tryLock } from '../sys/lock.ts'
+import { writeTally } from './due.ts'
 import { takeInventory } from './inventory.ts'
-import { choose, type Free, type Policy } from './policy.ts'
+import { choose, countedSize, isCounted, type Policy } from './policy.ts'
 import { type Removed, removeItems, sweepAside } from './remove.ts'
+import { roomOf } from './room.ts'
 import { addSizes, type DiskHost, type Inventory, type Look, type Size } from './types.ts'
 
 export interface Collection {
   readonly freed: Size
   readonly items: number
-  /** Of what is left, as far as it was there when the collection began. */
-  readonly left: Size
 }
 
 export interface CollectOptions {
@@ -39,44 +37,29 @@ export async function collectDisk(
     await dropDeadLeases(layoutPaths(host.directory), native)
     await sweepAside(host)
     const inventory: Inventory = await takeInventory(host, look)
-    const choice = choose(inventory, policies, freeOf(host.directory))
+    const choice = choose(inventory, policies, roomOf(host.directory).free)
     const sizes: Size[] = []
+    const counted: Size[] = []
     for await (const removed of removeItems(host, inventory, choice, look)) {
       sizes.push(removed.size)
+      if (isCounted(removed.item)) counted.push(removed.size)
       onRemoved?.(removed)
     }
-    const freed = addSizes(sizes)
-    const { total } = inventory
-    const left = { bytes: total.bytes - freed.bytes, inodes: total.inodes - freed.inodes }
-    return { freed, items: sizes.length, left }
+    await writeTally(host.directory, {
+      version: 1,
+      counted: less(countedSize(inventory), addSizes(counted)),
+      used: roomOf(host.directory).used,
+      atMs: look.nowMs,
+    })
+    return { freed: addSizes(sizes), items: sizes.length }
   } finally {
     await lock[Symbol.asyncDispose]()
   }
 }
 
-/** What a file system has, and what of it can still be used; of inodes infinitely many where there is no limit. */
-export interface Room {
-  readonly total: Size
-  readonly free: Free
-  readonly used: Size
-}
-
-/** Of the file system of `directory`. */
-export function roomOf(directory: string): Room {
-  try {
-    const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(directory)
-    const isLimited = files > 0
-    const none = Number.POSITIVE_INFINITY
-    return {
-      total: { bytes: blocks * bsize, inodes: isLimited ? files : none },
-      free: { bytes: bavail * bsize, inodes: isLimited ? ffree : none },
-      used: { bytes: (blocks - bfree) * bsize, inodes: isLimited ? files - ffree : 0 },
-    }
-  } catch (thrown) {
-    throw storageFailure('look at', directory, thrown)
+function less(size: Size, gone: Size): Size {
+  return {
+    bytes: Math.max(0, size.bytes - gone.bytes),
+    inodes: Math.max(0, size.inodes - gone.inodes),
   }
-}
-
-function freeOf(directory: string): Free {
-  return roomOf(directory).free
 }

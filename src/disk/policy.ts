@@ -65,8 +65,13 @@ function kept(
 
 /** What counts against the bounds: not what images with names need anyway. */
 export function countedSize(inventory: Inventory): Size {
-  const counted = inventory.items.filter(({ isShared, names }) => !isShared && names.length === 0)
+  const counted = inventory.items.filter(isCounted)
   return addSizes(counted.map((item) => sizeOf(inventory, item)))
+}
+
+/** Whether an item counts against the bounds. */
+export function isCounted({ isShared, names }: Item): boolean {
+  return !isShared && names.length === 0
 }
 
 export interface Choice {

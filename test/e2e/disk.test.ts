@@ -1,6 +1,6 @@
 // What the state directory holds, told by lines of Dockerfiles, and taking it away.
 import { execFileSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { busyboxTar, imageFromTar } from './support/bases.ts'
@@ -190,4 +190,50 @@ RUN --mount=type=cache,target=/cache touch /cache/here; echo running; sleep 3; c
       expect(ws.ok('run', '--rm', 'slow', 'cat', '/first').stdout).toBe('first\n')
     })
   })
+
+  describe('the collection after a build', () => {
+    const make = (name: string, env: Readonly<Record<string, string>>) => {
+      using small = workspaceOn(ws, env)
+      return small.ok(
+        'build',
+        '--progress=plain',
+        ws.context(name, { Dockerfile: `FROM base\nRUN head -c 4000000 /dev/urandom > /${name}\n` }),
+      ).stderr
+    }
+    const left = (): string[] =>
+      rows('--filter', 'description~=4000000').map(({ Description }) => Description.split('/').at(-1) ?? '')
+
+    it('keeps within the bounds, and is not begun by builds that make nothing', () => {
+      ws.ok('prune', '--force', '--all')
+      const bounds = {
+        SLIPWAY_GC_MAX_USED_SPACE: '25mb',
+        SLIPWAY_GC_RESERVED_SPACE: '0',
+        SLIPWAY_GC_MIN_FREE_SPACE: '0',
+      }
+      for (const name of ['a', 'b', 'c', 'd']) {
+        // What else is written to this disk meanwhile counts as growth: without the note there is no question.
+        rmSync(join(ws.root, 'store-v1/usage.json'))
+        expect(make(name, bounds)).toContain('removing unused cache')
+      }
+      expect(left().sort()).toEqual(['b', 'c', 'd'])
+      rmSync(join(ws.root, 'store-v1/usage.json'))
+      expect(make('d', bounds)).not.toContain('removing')
+      const before = left().length
+      expect(make('e', { ...bounds, SLIPWAY_GC: 'off' })).not.toContain('removing')
+      expect(left()).toHaveLength(before + 1)
+      expect(ws.ok('store', 'verify').stdout).toMatch(/ 0 problems\n$/)
+    })
+
+    it('refuses bounds that are none before anything is built', () => {
+      using wrong = workspaceOn(ws, { SLIPWAY_GC_MAX_USED_SPACE: 'plenty' })
+      expect(wrong.slipway('build', ws.context('never', { Dockerfile: 'FROM base\n' })).stderr).toMatch(
+        /SLIPWAY_GC_MAX_USED_SPACE: "plenty" is no amount/,
+      )
+    })
+  })
 })
+
+/** Another workspace with the same state directory and more environment. */
+function workspaceOn(ws: Workspace, env: Readonly<Record<string, string>>): Workspace {
+  return workspace({ ...env, SLIPWAY_ROOT: ws.root })
+}
