@@ -2,7 +2,7 @@
 #include "request-mounts.h"
 #include "fail.h"
 #include "mount-fd.h"
-#include "userns.h"
+#include "record.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,10 +22,10 @@ static int write_all(int fd, const unsigned char *bytes, size_t length)
 	return 0;
 }
 
-// Where there is one id everybody has it.
+// Where there is one id everybody has it; before Linux 6.6 a tmpfs cannot even record another.
 static int give(int fd, uid_t uid, gid_t gid)
 {
-	return fchown(fd, uid, gid) < 0 && !(errno == EINVAL && userns_records_owners()) ? -1 : 0;
+	return record_set_owner(fd, uid, gid) == 0 || errno == ENOTSUP ? 0 : -1;
 }
 
 static int store_file(int store, const char *name, const struct request_mount *mount)

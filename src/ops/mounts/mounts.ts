@@ -58,7 +58,7 @@ export async function prepareMounts(
   const agents = await prepareSsh(
     dependencies.agent,
     op.mounts.filter((mount) => mount.kind === 'ssh'),
-    task.work,
+    { work: task.work, namespace: dependencies.native.userNamespace() },
   )
   try {
     // Last, so that a step waits for other things before it keeps others waiting.

@@ -1,10 +1,11 @@
 // SSH mounts: a socket in the step at which the caller's agent answers. No key comes into the step, and none of the
 // agent's can be changed from there.
 import { mkdirSync } from 'node:fs'
-import { SlipwayError } from '../../core/error.ts'
+import { errnoOf, SlipwayError } from '../../core/error.ts'
 import type { ExecMount } from '../../graph/op.ts'
 import type { Mount } from '../../sandbox/types.ts'
 import { type Agent, type ServedAgent, serveAgent } from '../../ssh/agent.ts'
+import type { UserNamespace } from '../../sys/user-namespace.ts'
 
 /** The agent the caller calls `id`, or undefined. Throws ERR_SSH_KEY. */
 export type FindAgent = (id: string) => Promise<Agent | undefined>
@@ -17,11 +18,17 @@ export interface PreparedSsh extends AsyncDisposable {
   readonly warnings: readonly string[]
 }
 
-/** Serves the agents of these mounts in the directory `work` until it is disposed of. Throws ERR_SSH_AGENT_MISSING. */
+export interface SshPlace {
+  /** A directory of the step's own. */
+  readonly work: string
+  readonly namespace: UserNamespace
+}
+
+/** Serves the agents of these mounts in the place until it is disposed of. Throws ERR_SSH_AGENT_MISSING, ERR_SSH_OWNER. */
 export async function prepareSsh(
   find: FindAgent,
   mounts: readonly SshMount[],
-  work: string,
+  { work, namespace }: SshPlace,
 ): Promise<PreparedSsh> {
   const served: ServedAgent[] = []
   const prepared = new Map<SshMount, Mount>()
@@ -33,13 +40,17 @@ export async function prepareSsh(
   if (mounts.length > 0) mkdirSync(directory, { mode: 0o700 })
   try {
     for (const [index, mount] of mounts.entries()) {
-      const { id, target, mode, uid, gid } = mount
+      const { id, target, mode } = mount
+      // Where there is one id, whoever a step's user is may use what that id may; a socket cannot be recorded as another's.
+      const { uid, gid } = namespace.recordsOwners ? { uid: 0, gid: 0 } : mount
       const agent = await find(id)
       if (agent === undefined) {
         warnings.push(missing(mount))
         continue
       }
-      const one = await serveAgent(agent, { directory, name: `agent-${index}`, mode, uid, gid })
+      const one = await serveAgent(agent, { directory, name: `agent-${index}`, mode, uid, gid }).catch(
+        ownerFailure(mount),
+      )
       served.push(one)
       prepared.set(mount, { kind: 'bind', source: one.path, target, readOnly: true })
     }
@@ -47,6 +58,19 @@ export async function prepareSsh(
   } catch (thrown) {
     await dispose()
     throw thrown
+  }
+}
+
+/** For a `catch`: chown(2) says EINVAL of an id that the user namespace does not have. */
+function ownerFailure({ id, uid, gid }: SshMount): (thrown: unknown) => never {
+  return (thrown) => {
+    if (errnoOf(thrown) !== 'EINVAL') throw thrown
+    throw new SlipwayError({
+      code: 'ERR_SSH_OWNER',
+      message: `serve SSH agent ${id}: no user ${uid} or no group ${gid} in this user namespace`,
+      hint: 'more ids than /etc/subuid and /etc/subgid grant: use a smaller one, or add a line there; slipway doctor shows them',
+      cause: thrown,
+    })
   }
 }
 
