@@ -147,13 +147,3 @@ export async function inspect(host: Host, text: string): Promise<Readonly<Record
 export async function history(host: Host, text: string): Promise<ReturnType<typeof historyRows>> {
   return historyRows(await findImage(host.store, text))
 }
-
-/** Everything that is wrong with the store, a line each, and how much was looked at. */
-export async function verify(
-  host: Host,
-  cx: Context,
-): Promise<{ readonly problems: readonly string[]; readonly images: number }> {
-  const { verifyStore } = await import('../store/verify.ts')
-  const problems = await verifyStore(host.directory, host.native, cx)
-  return { problems: problems.map((problem) => problem.message), images: (await host.store.list()).length }
-}

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Host } from '../app/host.ts'
 import type * as Images from '../app/images.ts'
 import type { Context } from '../core/context.ts'
+import { SlipwayError } from '../core/error.ts'
 import { type ProgressMode, progressModes } from '../progress/view.ts'
 import { oneOf } from './command.ts'
 import { printFailure } from './failure.ts'
@@ -25,8 +26,8 @@ export interface Printed {
 export async function transferCommand(
   flags: TransferFlags,
   act: (images: typeof Images, host: Host, cx: Context) => Promise<Printed>,
-  /** Commands that only look work on a disk that is full or read-only. */
-  options: { readonly readOnly?: true } = {},
+  /** Nothing is written to the state directory; `if-needed`: where nothing can be. */
+  options: { readonly readOnly?: true | 'if-needed' } = {},
 ): Promise<number> {
   const session = await openSession({
     progress: flags.quiet ? 'quiet' : progressMode(flags.progress ?? 'quiet'),
@@ -34,7 +35,13 @@ export async function transferCommand(
   })
   try {
     const [images, { openHost }] = await Promise.all([import('../app/images.ts'), import('../app/host.ts')])
-    await using host = await openHost({ ...hostOptions(), ...options }, session.cx)
+    await using host = await openHost(
+      { ...hostOptions(), readOnly: options.readOnly === true },
+      session.cx,
+    ).catch((thrown: unknown) => {
+      if (options.readOnly !== 'if-needed' || !cannotWrite(thrown)) throw thrown
+      return openHost({ ...hostOptions(), readOnly: true }, session.cx)
+    })
     const { text, status } = await act(images, host, session.cx)
     session.finish()
     process.stdout.write(text)
@@ -46,6 +53,16 @@ export async function transferCommand(
     process.stderr.write('ERROR: interrupted\n')
     return interruptedBy
   }
+}
+
+/** As `transferCommand` for a command that only looks: it works on a disk that is full or read-only. */
+export function lookCommand(act: Parameters<typeof transferCommand>[1]): Promise<number> {
+  return transferCommand({}, act, { readOnly: true })
+}
+
+function cannotWrite(thrown: unknown): boolean {
+  const codes = ['ERR_STORE_READ_ONLY', 'ERR_STORE_DENIED', 'ERR_STORE_FULL']
+  return thrown instanceof SlipwayError && codes.includes(thrown.code)
 }
 
 /** Runs `act` for every name although some fail: each failure is printed and makes the status 1, as docker's. */

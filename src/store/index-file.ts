@@ -1,5 +1,7 @@
 // A layout's index.json on disk: read whole, changed only under its lock, replaced atomically.
+import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { rename } from 'node:fs/promises'
 import type { Descriptor } from '../core/descriptor.ts'
 import { isDigest } from '../core/digest.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
@@ -32,6 +34,35 @@ export async function updateIndex(
   })
 }
 
+/** Puts an index of these entries in the place of one that cannot be read, which is moved to `damaged`; false when it can be read by now. */
+export async function replaceDamagedIndex(
+  paths: LayoutPaths,
+  native: Native,
+  entries: readonly Descriptor[],
+): Promise<boolean> {
+  return await withLock(native, { path: paths.indexLock }, async () => {
+    if (await isReadable(paths)) return false
+    const document: IndexDocument = { schemaVersion: 2, mediaType: mediaType.ociIndex, manifests: entries }
+    await withLock(native, { path: paths.ingestLock, shared: true }, () =>
+      onDisk('write', paths.index, async () => {
+        await rename(paths.index, `${paths.damaged}/index-${randomBytes(4).toString('hex')}.json`)
+        await replaceFile(paths.index, `${JSON.stringify(document)}\n`, paths.ingest)
+      }),
+    )
+    return true
+  })
+}
+
+async function isReadable(paths: LayoutPaths): Promise<boolean> {
+  try {
+    await readDocument(paths)
+    return true
+  } catch (thrown) {
+    if (thrown instanceof SlipwayError && thrown.code === 'ERR_STORE_DAMAGED') return false
+    throw thrown
+  }
+}
+
 interface IndexDocument {
   readonly schemaVersion: 2
   readonly mediaType?: string
@@ -54,7 +85,7 @@ function parse(text: string, path: string): IndexDocument {
     new SlipwayError({
       code: 'ERR_STORE_DAMAGED',
       message: `read ${path}: ${why}`,
-      hint: 'move the file away: the names of local images are lost, their content is not',
+      hint: 'slipway store verify --repair makes a new one: the names of images are lost, their content is not',
       ...(cause === undefined ? {} : { cause }),
     })
   let value: Partial<IndexDocument> | null

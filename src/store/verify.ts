@@ -1,4 +1,4 @@
-// Is everything in a store what it says it is: `slipway store verify`. Reports, never repairs.
+// Is everything in a store what it says it is: `slipway store verify`. Reports, never repairs; that is repair.ts.
 import { readdir, readFile, stat } from 'node:fs/promises'
 import type { Context } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
@@ -23,6 +23,8 @@ export interface StoreProblem {
   readonly message: string
   readonly path?: string
   readonly digest?: Digest
+  /** Of `missing` and `manifest`: the manifest in the index from which it was reached. */
+  readonly image?: Digest
 }
 
 /** Everything wrong with the store in `directory`, in a stable order; empty when it is sound. Re-hashes every blob. */
@@ -102,7 +104,8 @@ async function checkIndex(
   const problems: StoreProblem[] = []
   for (const entry of entries) {
     const image = nameOf(entry) ?? entry.digest
-    problems.push(...(await checkReachable(paths, sound, { descriptor: entry, depth: 0, image })))
+    const found = await checkReachable(paths, sound, { descriptor: entry, depth: 0, image })
+    problems.push(...found.map((problem) => ({ ...problem, image: entry.digest })))
   }
   return problems
 }

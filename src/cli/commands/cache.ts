@@ -3,7 +3,7 @@ import { SlipwayError } from '../../core/error.ts'
 import { collect, expectArguments, usageError } from '../command.ts'
 import type { CommandPage } from '../page.ts'
 import { formatAge, formatSize, formatTable } from '../table.ts'
-import { transferCommand } from '../transfer.ts'
+import { lookCommand, transferCommand } from '../transfer.ts'
 
 export const cacheCommand: CommandPage = {
   summary: 'List, export and import the caches of RUN --mount=type=cache',
@@ -35,7 +35,7 @@ export const cacheCommand: CommandPage = {
 }
 
 function list(json: boolean): Promise<number> {
-  return transferCommand({}, async (_images, host) => {
+  return lookCommand(async (_images, host) => {
     const { listCaches } = await import('../../app/caches.ts')
     const rows = await listCaches(host)
     if (json) return { text: rows.map((row) => `${JSON.stringify(row)}\n`).join('') }

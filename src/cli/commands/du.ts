@@ -2,7 +2,7 @@
 import { collect, expectArguments, usageError } from '../command.ts'
 import { imageTable, lines, stepTable, usageDetails, usageJson, usageTable } from '../disk-text.ts'
 import type { CommandPage } from '../page.ts'
-import { transferCommand } from '../transfer.ts'
+import { lookCommand } from '../transfer.ts'
 
 export const duCommand: CommandPage = {
   summary: 'Show what the cache and the images take',
@@ -20,27 +20,23 @@ export const duCommand: CommandPage = {
         if (flags.byStep && flags.byImage)
           throw usageError('--by-image', 'true', 'one of --by-step, --by-image')
         finish(
-          await transferCommand(
-            {},
-            async (_images, host, { signal }) => {
-              const disk = await import('../../app/disk.ts')
-              const nowMs = Date.now()
-              const all = await disk.usageOf(host, { nowMs, signal })
-              const matches = disk.filterFrom(flags.filter ?? [], nowMs)
-              const usage = { ...all, rows: all.rows.filter(({ item }) => matches(item)) }
-              if (flags.byStep) {
-                const rows = disk.usageBySteps(usage)
-                return { text: flags.json ? lines(rows) : stepTable(rows, nowMs) }
-              }
-              if (flags.byImage) {
-                const rows = disk.usageByImages(usage)
-                return { text: flags.json ? lines(rows) : imageTable(rows) }
-              }
-              if (flags.json) return { text: usageJson(usage.rows) }
-              return { text: flags.verbose ? usageDetails(usage.rows, nowMs) : usageTable(usage, nowMs) }
-            },
-            { readOnly: true },
-          ),
+          await lookCommand(async (_images, host, { signal }) => {
+            const disk = await import('../../app/disk.ts')
+            const nowMs = Date.now()
+            const all = await disk.usageOf(host, { nowMs, signal })
+            const matches = disk.filterFrom(flags.filter ?? [], nowMs)
+            const usage = { ...all, rows: all.rows.filter(({ item }) => matches(item)) }
+            if (flags.byStep) {
+              const rows = disk.usageBySteps(usage)
+              return { text: flags.json ? lines(rows) : stepTable(rows, nowMs) }
+            }
+            if (flags.byImage) {
+              const rows = disk.usageByImages(usage)
+              return { text: flags.json ? lines(rows) : imageTable(rows) }
+            }
+            if (flags.json) return { text: usageJson(usage.rows) }
+            return { text: flags.verbose ? usageDetails(usage.rows, nowMs) : usageTable(usage, nowMs) }
+          }),
         )
       })
   },

@@ -3,7 +3,7 @@ import { hexOf } from '../../core/digest.ts'
 import { expectArguments, usageError } from '../command.ts'
 import type { CommandPage } from '../page.ts'
 import { formatAge, formatSize, formatTable } from '../table.ts'
-import { transferCommand } from '../transfer.ts'
+import { lookCommand } from '../transfer.ts'
 
 export const imagesCommand: CommandPage = {
   summary: 'List the images of the local store',
@@ -22,7 +22,7 @@ export const imagesCommand: CommandPage = {
           throw usageError('--format', flags.format, 'table or json (templates are not supported)')
         }
         finish(
-          await transferCommand({}, async (images, host) => {
+          await lookCommand(async (images, host) => {
             const rows = await images.list(host, names[0])
             if (flags.format === 'json')
               return { text: rows.map((row) => `${JSON.stringify(row)}\n`).join('') }

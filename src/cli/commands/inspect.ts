@@ -1,7 +1,7 @@
 // `slipway inspect`: everything about images, as docker's JSON.
 import { expectArguments, unsupported } from '../command.ts'
 import type { CommandPage } from '../page.ts'
-import { eachName, transferCommand } from '../transfer.ts'
+import { eachName, lookCommand } from '../transfer.ts'
 
 export const inspectCommand: CommandPage = {
   summary: 'Show images as JSON',
@@ -17,7 +17,7 @@ export const inspectCommand: CommandPage = {
       .action(async (names: string[]) => {
         expectArguments(command, names, 1, Number.POSITIVE_INFINITY)
         finish(
-          await transferCommand({}, async (images, host) => {
+          await lookCommand(async (images, host) => {
             const { done, status } = await eachName(names, (name) => images.inspect(host, name))
             return { text: `${JSON.stringify(done, undefined, 4)}\n`, status }
           }),

@@ -1,0 +1,72 @@
+// Is what the cache has written down whole: the part of `slipway store verify` that is not about images. A record whose
+// layer is gone is none of its business: it is a miss, and goes with the next prune.
+import { decodeEntry, decodeKey } from '../cache/entry.ts'
+import { digestOfHex } from '../core/digest.ts'
+import { durabilityOf } from '../snapshot/durability.ts'
+import { lookAt, namesIn, readIfThere } from './stored-parts.ts'
+
+/** One thing that is wrong with the cache. */
+export type CacheProblem = {
+  /** One line naming the file and what is wrong with it. */
+  readonly message: string
+  readonly path: string
+} & ({ readonly kind: 'record' } | { readonly kind: 'snapshot'; readonly id: string })
+
+/** Everything wrong with the records and snapshots of a state directory, in a stable order. */
+export function checkCache(directory: string): readonly CacheProblem[] {
+  return [...recordProblems(directory), ...slotProblems(directory), ...snapshotProblems(directory)]
+}
+
+function* recordProblems(directory: string): Generator<CacheProblem> {
+  const top = `${directory}/records`
+  for (const bucket of namesIn(top).toSorted()) {
+    for (const name of namesIn(`${top}/${bucket}`).toSorted()) {
+      const path = `${top}/${bucket}/${name}`
+      const hex = /^([0-9a-f]{64})\.json$/.exec(name)?.[1]
+      if (hex === undefined) {
+        yield { kind: 'record', message: `${path}: its name is not a sha256 digest`, path }
+        continue
+      }
+      const text = readIfThere(path)
+      if (text === undefined || isOfOtherVersion(text)) continue
+      if (decodeEntry(text, digestOfHex(hex)) === undefined) {
+        yield { kind: 'record', message: `${path}: it is no cache record`, path }
+      }
+    }
+  }
+}
+
+function* slotProblems(directory: string): Generator<CacheProblem> {
+  for (const name of namesIn(`${directory}/slots`).toSorted()) {
+    const path = `${directory}/slots/${name}`
+    const text = readIfThere(path)
+    if (text === undefined || isOfOtherVersion(text) || decodeKey(text) !== undefined) continue
+    yield { kind: 'record', message: `${path}: it is no cache key`, path }
+  }
+}
+
+/** What another slipway understands is not damaged. */
+function isOfOtherVersion(text: string): boolean {
+  try {
+    const version = (JSON.parse(text) as Readonly<Record<string, unknown>> | null)?.version
+    return Number.isSafeInteger(version) && version !== 1
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) return false
+    throw thrown
+  }
+}
+
+function* snapshotProblems(directory: string): Generator<CacheProblem> {
+  for (const id of namesIn(`${directory}/snapshots`).toSorted()) {
+    if (!/^[A-Za-z0-9]{1,128}$/.test(id)) continue
+    const path = `${directory}/snapshots/${id}`
+    if (!lookAt(`${path}/fs`)?.isDirectory()) {
+      if (lookAt(path) !== undefined) {
+        yield { kind: 'snapshot', message: `${path}: it holds no layer`, path, id }
+      }
+    } else if (durabilityOf(path) === 'doubtful') {
+      const message = `${path}: the machine went down before it was known to be on disk`
+      yield { kind: 'snapshot', message, path, id }
+    }
+  }
+}
