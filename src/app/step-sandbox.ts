@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { Context } from '../core/context.ts'
 import { nativeSandbox } from '../sandbox/native-sandbox.ts'
-import { isolatedSandbox, openNetworkPool } from '../sandbox/network-pool.ts'
+import { isOffline, isolatedSandbox, openNetworkPool } from '../sandbox/network-pool.ts'
 import { findNetworkProgram } from '../sandbox/network-program.ts'
 import { ociSandbox } from '../sandbox/oci-runtime.ts'
 import type { NetworkNamespace, Sandbox } from '../sandbox/types.ts'
@@ -34,6 +34,8 @@ export function openStepSandbox(host: Host, { runtime, networkNamespace }: StepS
   if (networkNamespace !== undefined) return withoutPool(joining(plain, networkNamespace))
   const program = findNetworkProgram(path)
   if (typeof program === 'string') return withoutPool(onHostNetwork(plain, program))
+  // The programs fail where they find nothing to pass on.
+  if (isOffline()) return withoutPool(onNoNetwork(plain))
   const pool = openNetworkPool(native, program)
   return {
     sandbox: isolatedSandbox(plain, pool),
@@ -51,14 +53,26 @@ function joining(sandbox: Sandbox, networkNamespace: NetworkNamespace): Sandbox 
 
 /** Says at the first step that it concerns, and then no more, that steps are not kept off the host's network. */
 function onHostNetwork(sandbox: Sandbox, reason: string): Sandbox {
+  return withDefault(sandbox, 'default', `RUN uses the host's network: ${reason}`)
+}
+
+/** As before; a step that has none cannot tell it from one that leads nowhere. */
+function onNoNetwork(sandbox: Sandbox): Sandbox {
+  return withDefault(
+    sandbox,
+    'none',
+    'RUN has no network: this machine has none (--network=host for its loopback)',
+  )
+}
+
+function withDefault(sandbox: Sandbox, network: 'default' | 'none', title: string): Sandbox {
   let isSaid = false
   return {
     run(spec, io, cx) {
-      if (spec.network === 'default' && !isSaid) {
-        isSaid = true
-        say(`RUN uses the host's network: ${reason}`, cx)
-      }
-      return sandbox.run(spec, io, cx)
+      if (spec.network !== 'default') return sandbox.run(spec, io, cx)
+      if (!isSaid) say(title, cx)
+      isSaid = true
+      return sandbox.run({ ...spec, network }, io, cx)
     },
   }
 }

@@ -129,6 +129,17 @@ function networkError(program: NetworkProgram, reason: string, stderr: string): 
   })
 }
 
+/** Whether this machine has no network but its loopback. */
+export function isOffline(): boolean {
+  const v4 = readRoutes('/proc/self/net/route').filter(
+    ([device, destination]) => destination && device !== 'Iface',
+  )
+  const v6 = readRoutes('/proc/self/net/ipv6_route').filter(
+    (fields) => fields.length > 1 && fields.at(-1) !== 'lo',
+  )
+  return v4.length + v6.length === 0
+}
+
 function hasDefaultRoute(pid: number): boolean {
   // The helper starts in the namespace of this process, which has routes.
   const own = namespaceOf(pid)

@@ -30,9 +30,15 @@ export function sandboxError(end: HelperEnd): SlipwayError {
   return new SlipwayError({
     code: codesByKind[failure.kind ?? ''] ?? 'ERR_SANDBOX_FAILED',
     message: `${act}${text}`,
-    ...(failure.stage === 'mount overlay' ? { hint: overlayHint } : {}),
+    ...setupHint(failure),
     data: { stage: failure.stage, errno: failure.errno, path: failure.path, reason: text },
   })
+}
+
+function setupHint({ kind, stage, errno }: HelperFailure): { hint?: string } {
+  if (stage === 'mount overlay') return { hint: overlayHint }
+  const isRefused = ['', 'unsupported'].includes(kind ?? '') && (errno === 'EPERM' || errno === 'EACCES')
+  return isRefused ? { hint: 'slipway doctor says what is missing on this machine' } : {}
 }
 
 /** `data.exitCode` is what a shell would have made of it: 127 not found, 126 not executable. */

@@ -18,7 +18,7 @@ const ranges: Facts = {
   state: '/home/ann/.local/share/slipway',
   trial: { failure: undefined, copies: false },
   cgroups: 'delegated',
-  programs: { pasta: true, slirp4netns: false },
+  network: { program: 'pasta' },
 }
 const one: Facts = { ...ranges, ids: { users: 1, groups: 1 } }
 const refused: Facts = { ...ranges, namespace: 'create a user namespace: Operation not permitted' }
@@ -96,8 +96,28 @@ describe('the exact thing that is missing', () => {
     ],
     [
       'a network',
-      { ...ranges, programs: { pasta: false, slirp4netns: false } },
+      { ...ranges, network: { lacks: 'neither pasta nor slirp4netns is installed' } },
       /^optional \| network .*passt/,
+    ],
+    [
+      'a device for it',
+      { ...ranges, container: 'docker', network: { lacks: '/dev/net/tun cannot be opened' } },
+      /^optional \| network .*--device \/dev\/net\/tun/,
+    ],
+    [
+      'all of /proc, for podman',
+      { ...ranges, container: 'podman', trial: { failure: 'mount proc: hidden', copies: false } },
+      /unmask=ALL/,
+    ],
+    [
+      'all of /proc, for kubernetes',
+      { ...ranges, container: 'kubernetes', trial: { failure: 'mount proc: hidden', copies: false } },
+      /procMount: Unmasked/,
+    ],
+    [
+      'a state directory',
+      { ...ranges, container: 'docker', trial: { failure: 'make directory /x: EACCES', copies: false } },
+      /SLIPWAY_ROOT$/,
     ],
     ['delegation', { ...ranges, cgroups: 'not delegated' }, /^optional \| cgroups .*Delegate=yes/],
   ])('%s', (_title, facts, text) => {

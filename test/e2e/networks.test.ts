@@ -1,11 +1,11 @@
 // What the network of RUN is: kept off the host's where a program for that is installed, else the host's, said once.
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readlinkSync, symlinkSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { busyboxTar, imageFromTar } from './support/bases.ts'
-import { missing, until, type Workspace, workspace } from './support/slipway.ts'
+import { executable, missing, until, type Workspace, workspace } from './support/slipway.ts'
 
 const lacking = missing('busybox', 'unshare')
 
@@ -39,6 +39,22 @@ describe.skipIf(lacking !== undefined)(`networks of RUN (needs ${lacking ?? 'not
     ).toHaveLength(1)
     expect(build(without, 'RUN --network=none echo a > /a')).not.toContain('RUN uses')
     expect(build(without, 'RUN echo a > /a', '--network=host')).not.toContain('RUN uses')
+  })
+
+  it.skipIf(missing('pasta', 'unshare') !== undefined)('is none on a machine that has none', () => {
+    const context = ws.context('offline', {
+      Dockerfile: 'FROM base\nRUN ls /sys/class/net | wc -l\nRUN true\n',
+    })
+    const { status, stderr } = spawnSync(
+      'unshare',
+      ['-n', executable, 'build', '--progress=plain', context],
+      {
+        env: ws.env,
+        encoding: 'utf8',
+      },
+    )
+    expect(status, stderr).toBe(0)
+    expect(stderr.match(/RUN has no network: this machine has none/g)).toHaveLength(1)
   })
 
   const pasta = missing('pasta') === undefined ? undefined : missing('slirp4netns')

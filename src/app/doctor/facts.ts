@@ -35,8 +35,8 @@ export interface Facts {
   /** How a trial container ended there (undefined is well), and whether steps get copies there. Absent when it was not tried. */
   readonly trial?: { readonly failure: string | undefined; readonly copies: boolean }
   readonly cgroups: 'delegated' | 'not delegated' | 'version 1' | 'none'
-  /** Whether these are on PATH. */
-  readonly programs: Readonly<Record<'pasta' | 'slirp4netns', boolean>>
+  /** What gives RUN a network of its own: a program's name, or why there is none. */
+  readonly network: { readonly program: string } | { readonly lacks: string }
 }
 
 export const sysctlNames = [

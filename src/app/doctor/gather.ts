@@ -2,10 +2,11 @@
 import { accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { copyFile, mkdtemp } from 'node:fs/promises'
 import { release } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import type { Context } from '../../core/context.ts'
 import { errnoOf, SlipwayError } from '../../core/error.ts'
 import { nativeSandbox } from '../../sandbox/native-sandbox.ts'
+import { findNetworkProgram, type NetworkProgram } from '../../sandbox/network-program.ts'
 import { type Native, openNative } from '../../sys/native.ts'
 import { readXattrs } from '../../sys/scan.ts'
 import { idsIn } from '../../sys/user-namespace.ts'
@@ -44,7 +45,7 @@ export async function gatherFacts(options: HostOptions, cx: Context): Promise<Fa
     state: root,
     ...(mayTry ? { trial: await tryContainer(options, native, cx) } : {}),
     cgroups: cgroupState(),
-    programs: { pasta: isOnPath('pasta', environment), slirp4netns: isOnPath('slirp4netns', environment) },
+    network: networkOf(findNetworkProgram(environment.PATH ?? '')),
   }
 }
 
@@ -125,8 +126,8 @@ function programState(name: string, native: Native): Program {
   return readXattrs(path, native).some(([key]) => key === 'security.capability') ? 'ready' : 'powerless'
 }
 
-function isOnPath(name: string, { PATH = '' }: HostOptions['environment']): boolean {
-  return PATH.split(delimiter).some((directory) => directory !== '' && existsSync(join(directory, name)))
+function networkOf(found: NetworkProgram | string): Facts['network'] {
+  return typeof found === 'string' ? { lacks: found } : { program: found.name }
 }
 
 function cgroupState(): Facts['cgroups'] {

@@ -62,10 +62,7 @@ function namespaceCheck({ namespace, sysctls, container, caller }: Facts): Check
     )
   }
   if (container !== undefined) {
-    return missing(
-      `${container} does not let its programs make any: ${namespace}`,
-      `start the container with ${containerFlags}`,
-    )
+    return missing(`${container} does not let its programs make any: ${namespace}`, unconfined(container))
   }
   const who = caller.uid === 0 ? 'root without CAP_SYS_ADMIN' : 'an ordinary user'
   return missing(
@@ -75,8 +72,13 @@ function namespaceCheck({ namespace, sysctls, container, caller }: Facts): Check
 }
 
 /** Less than --privileged: no host device, no capability of the machine's. */
-const containerFlags =
-  '--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined'
+function unconfined(container: string): string {
+  if (container === 'kubernetes')
+    return 'give its securityContext procMount: Unmasked and an Unconfined seccompProfile and appArmorProfile'
+  const paths = container === 'podman' ? 'unmask=ALL' : 'systempaths=unconfined'
+  const options = ['seccomp=unconfined', 'apparmor=unconfined', paths]
+  return `start the container with ${options.map((option) => `--security-opt ${option}`).join(' ')}`
+}
 
 function idChecks({ ids, caller, subordinate, namespace }: Facts): Check[] {
   if (namespace !== 'ok') return []
@@ -150,8 +152,9 @@ function trialCheck({ trial, state, container }: Facts): Check {
     return missing(
       'modprobe overlay, a state directory on ext4, xfs, btrfs or tmpfs (SLIPWAY_ROOT), or SLIPWAY_SNAPSHOTTER=copy',
     )
-  if (container !== undefined) return missing(`start the container with ${containerFlags}`)
-  return missing()
+  if (/^(?:make directory|prepare a container in) /.test(failure))
+    return missing('choose another state directory with SLIPWAY_ROOT')
+  return missing(container === undefined ? undefined : unconfined(container))
 }
 
 function cgroupCheck({ cgroups }: Facts): Check {
@@ -163,14 +166,18 @@ function cgroupCheck({ cgroups }: Facts): Check {
   return { name, status: 'optional', text, ...(cgroups === 'not delegated' ? { fix } : {}) }
 }
 
-function networkCheck({ programs }: Facts): Check {
+function networkCheck({ network, container }: Facts): Check {
   const name = 'network'
-  const found = (['pasta', 'slirp4netns'] as const).filter((program) => programs[program])
-  if (found.length > 0) return { name, status: 'ok', text: found.join(', ') }
+  if ('program' in network) return { name, status: 'ok', text: network.program }
+  const isDevice = network.lacks.startsWith('/dev/')
+  const device =
+    container === undefined
+      ? 'modprobe tun, and rw for all'
+      : 'start the container with --device /dev/net/tun'
   return {
     name,
     status: 'optional',
-    text: 'neither pasta nor slirp4netns is installed',
-    fix: 'apt-get install passt',
+    text: `that of the machine: ${network.lacks}`,
+    fix: isDevice ? device : 'apt-get install passt',
   }
 }
