@@ -5,6 +5,7 @@ import { nativeSandbox } from '../sandbox/native-sandbox.ts'
 import { isOffline, isolatedSandbox, openNetworkPool } from '../sandbox/network-pool.ts'
 import { findNetworkProgram } from '../sandbox/network-program.ts'
 import { ociSandbox } from '../sandbox/oci-runtime.ts'
+import { openSpareHelpers } from '../sandbox/spare-helper.ts'
 import type { NetworkNamespace, Sandbox } from '../sandbox/types.ts'
 import { withCopiedMounts } from './copied-mounts.ts'
 import type { Host } from './host.ts'
@@ -24,13 +25,16 @@ export interface StepSandbox extends AsyncDisposable {
 /** The sandbox for the steps of one build. Throws ERR_RUNTIME_MISSING. */
 export function openStepSandbox(host: Host, { runtime, networkNamespace }: StepSandboxOptions): StepSandbox {
   const { native, directory, options } = host
-  const own = { native, cgroupNotes: cgroupNotes(directory) }
+  const spares = openSpareHelpers(native)
+  const own = { native, cgroupNotes: cgroupNotes(directory), spares }
   const path = options.environment.PATH ?? ''
   const mounting =
     runtime === undefined
       ? nativeSandbox(own)
       : ociSandbox({ ...own, runtime, path, directory: join(directory, 'runtime-cgroups') })
   const plain = host.snapshotter.copies ? withCopiedMounts(mounting, native) : mounting
+  const end = () => spares[Symbol.asyncDispose]()
+  const withoutPool = (sandbox: Sandbox): StepSandbox => ({ sandbox, [Symbol.asyncDispose]: end })
   if (networkNamespace !== undefined) return withoutPool(joining(plain, networkNamespace))
   const program = findNetworkProgram(path)
   if (typeof program === 'string') return withoutPool(onHostNetwork(plain, program))
@@ -39,12 +43,10 @@ export function openStepSandbox(host: Host, { runtime, networkNamespace }: StepS
   const pool = openNetworkPool(native, program)
   return {
     sandbox: isolatedSandbox(plain, pool),
-    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([end(), pool[Symbol.asyncDispose]()])
+    },
   }
-}
-
-function withoutPool(sandbox: Sandbox): StepSandbox {
-  return { sandbox, [Symbol.asyncDispose]: async () => undefined }
 }
 
 function joining(sandbox: Sandbox, networkNamespace: NetworkNamespace): Sandbox {

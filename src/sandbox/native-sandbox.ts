@@ -1,7 +1,7 @@
 // The build container that slipway brings itself: `slipway-helper run`, one short-lived process a step.
 import { textOf } from '../core/byte-string.ts'
 import type { Context } from '../core/context.ts'
-import { type HelperProcess, type StatusLine, spawnHelper } from '../sys/helper-process.ts'
+import type { HelperProcess, StatusLine } from '../sys/helper-process.ts'
 import type { Cgroup } from './cgroup/open.ts'
 import { type LimitOptions, limiter } from './limited.ts'
 import { networkFiles } from './network-files.ts'
@@ -12,11 +12,14 @@ import {
   type RuntimeCommands,
 } from './run-request.ts'
 import { sandboxError } from './sandbox-error.ts'
+import { type SpareHelpers, startHelper } from './spare-helper.ts'
 import type { Exit, ProcessIo, ProcessSpec, Sandbox } from './types.ts'
 
 export interface NativeSandboxOptions extends LimitOptions {
   /** How long a canceled process may take to end by itself after SIGTERM; 1 s if absent. */
   readonly graceMs?: number
+  /** Helpers of processes to come; without it each is started when it is needed. */
+  readonly spares?: SpareHelpers
 }
 
 /** A sandbox of Linux namespaces made by the native helper. Needs root (or CAP_SYS_ADMIN) and Linux 5.12. */
@@ -25,7 +28,7 @@ export function nativeSandbox(options: NativeSandboxOptions): Sandbox {
   return {
     async run(spec, io, cx) {
       cx.signal.throwIfAborted()
-      const mounts = [...(await networkFiles(spec)), ...spec.mounts]
+      const mounts = [...networkFiles(spec), ...spec.mounts]
       return await limited(spec, (cgroup) => runHelper({ ...spec, mounts }, io, { ...options, cx, cgroup }))
     },
   }
@@ -62,26 +65,24 @@ export async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun
   // Before anything runs: what cannot be encoded must leave no helper behind that waits for it.
   const options = { stdio, cgroups: run.cgroup?.paths ?? [], ...(await requestOptions(spec, run)) }
   const request = encodeRunRequest(spec, options)
-  const killed = new AbortController()
   const startedMs = performance.now()
   let exit: Exit | undefined
-  const helper = spawnHelper(run.native, 'run', {
-    signal: killed.signal,
-    stdio: stdio === 'inherit' ? ['inherit', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
-    onStatus(line) {
-      exit = exitOf(line, performance.now() - startedMs) ?? exit
-      if (line.prepared !== undefined && run.runtime !== undefined) {
-        const prepared = line.prepared as Prepared
-        helper.request.end(encodeConfig(run.runtime.config({ ...prepared, home: textOf(prepared.home) })))
-      }
-      if (line.started === true) run.runtime?.onStarted()
-    },
+  const ready = stdio === 'pipe' ? run.spares?.take() : undefined
+  const { helper, killed, listen } = ready ?? startHelper(run.native, stdio)
+  listen((line) => {
+    exit = exitOf(line, performance.now() - startedMs) ?? exit
+    if (line.prepared !== undefined && run.runtime !== undefined) {
+      const prepared = line.prepared as Prepared
+      helper.request.end(encodeConfig(run.runtime.config({ ...prepared, home: textOf(prepared.home) })))
+    }
+    if (line.started === true) run.runtime?.onStarted()
   })
   const stopCanceling = cancelWith(run, helper, killed)
   try {
     const drained = stdio === 'pipe' ? forwardOutput(helper, io, run.cx.signal) : Promise.resolve()
     if (run.runtime === undefined) helper.request.end(request)
     else helper.request.write(request)
+    run.spares?.prepare()
     const [end] = await Promise.all([helper.ended, drained])
     run.cx.signal.throwIfAborted()
     const outOfMemory = (run.cgroup?.oomKills() ?? 0) > 0

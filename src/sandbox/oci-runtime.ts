@@ -36,7 +36,7 @@ export function ociSandbox(options: OciSandboxOptions): Sandbox {
       const { isCrun, isRunc } = await asked
       const isRootless = isRunc && isInUserNamespace()
       const flags = isCrun ? ['--cgroup-manager=disabled'] : isRootless ? ['--rootless=true'] : []
-      const mounts = [...(await networkFiles(spec)), ...spec.mounts]
+      const mounts = [...networkFiles(spec), ...spec.mounts]
       const id = `slipway-${randomBytes(8).toString('hex')}`
       // crun can be told to leave cgroups alone; runc insists on one of its own, which then has to go, if it may make any.
       await using named = isCrun || isRootless ? undefined : await cgroups.name(id)

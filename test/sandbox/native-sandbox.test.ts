@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { afterAll } from 'vitest'
 import { nativeSandbox } from '../../src/sandbox/native-sandbox.ts'
+import { openSpareHelpers } from '../../src/sandbox/spare-helper.ts'
 import { openNative } from '../../src/sys/native.ts'
 import { describeSandbox } from '../contract/sandbox.ts'
 
@@ -15,5 +17,8 @@ for (const [name, built] of [
   const missing = existsSync(helper) ? undefined : `needs ${built}/slipway-helper`
   // The addon has no sanitized form: node itself would have to be built with them.
   const native = { ...openNative(join(repository, 'dist')), helper }
-  describeSandbox(name, { sandbox: () => nativeSandbox({ native }), missing })
+  // As builds run their steps: the helper of each was started while the one before ran.
+  const spares = openSpareHelpers(native)
+  afterAll(() => spares[Symbol.asyncDispose]())
+  describeSandbox(name, { sandbox: () => nativeSandbox({ native, spares }), missing })
 }

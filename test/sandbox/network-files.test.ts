@@ -52,10 +52,8 @@ test('a network of its own knows no address of the machine', async () => {
     mounts: [],
     hosts: [{ name: 'db', ip: 'host-gateway' }],
   }
-  expect(await networkFiles(spec)).toHaveLength(2)
+  expect(networkFiles(spec)).toHaveLength(2)
   const networkNamespace = { path: '/proc/self/ns/net' }
-  await expect(networkFiles({ ...spec, networkNamespace })).rejects.toThrow(
-    /^add host db: .* no way to this machine/,
-  )
-  expect(await networkFiles({ ...spec, networkNamespace, network: 'host' })).toHaveLength(2)
+  expect(() => networkFiles({ ...spec, networkNamespace })).toThrow(/^add host db: .* no way to this machine/)
+  expect(networkFiles({ ...spec, networkNamespace, network: 'host' })).toHaveLength(2)
 })
