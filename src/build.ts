@@ -1,5 +1,6 @@
 // A build from request to report: every arrow of the picture in the README, in order. Nothing else happens here.
 
+import { readCacheFlags } from './app/cache-flags.ts'
 import { collectAfterBuild, collectionBounds, watchCache } from './app/collect-after.ts'
 import { openDrivers } from './app/drivers.ts'
 import { hostFailedStates, keepFailures } from './app/failures.ts'
@@ -15,6 +16,7 @@ import { readInput } from './app/read-input.ts'
 import { readStages } from './app/read-stages.ts'
 import { type BuildRequest, planOptionsFrom } from './app/request.ts'
 import { stepsOf } from './app/steps.ts'
+import { trustedOnly, withTrustedLayers } from './app/trusted-layers.ts'
 import { openLocalCache } from './cache/local-cache.ts'
 import { partsOf } from './cache/parts.ts'
 import type { Context } from './core/context.ts'
@@ -43,6 +45,7 @@ export interface BuildReport {
 /** Builds. Mistakes in the Dockerfile come back in a failed report, all of them; what the world does wrong is thrown. */
 export async function build(asked: BuildRequest, options: HostOptions, cx: Context): Promise<BuildReport> {
   const outputs = await openOutputs(asked)
+  const wishes = await readCacheFlags(asked)
   const { value: contexts, diagnostics: doubts } = await namedContexts(asked.contexts)
   const { secrets, agents } = asked
   await using slot = hostSlot({ ...options, secrets, agents, layouts: contexts.layouts }, cx)
@@ -103,7 +106,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
     ...(runtime === undefined ? {} : { runtime }),
     ...(request.networkNamespace === undefined ? {} : { networkNamespace: request.networkNamespace }),
   })
-  const { drivers, layers } = opened
+  const { drivers, layers, exec } = opened
   const cache = watchCache(
     await openLocalCache(host.directory, {
       native: host.native,
@@ -116,15 +119,29 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   )
   try {
     const jobs = request.jobs ?? defaultJobs(options.cpus)
-    const result = await solve(graph, target.root, {
-      cache,
-      drivers,
-      cx,
-      jobs,
-      build: buildName,
-      keepGoing: request.keepGoing,
+    const { root } = target
+    await using remotes =
+      wishes && root !== null
+        ? (await import('./app/remote-caches.ts')).openRemoteCaches(
+            host,
+            { ...wishes, ...exec, ...own, graph, root, platform, cache },
+            cx,
+          )
+        : undefined
+    const made = await withTrustedLayers(cx, async (isTrusted) => {
+      const result = await solve(graph, root, {
+        cache: trustedOnly(cache, isTrusted),
+        drivers,
+        cx,
+        jobs,
+        build: buildName,
+        keepGoing: request.keepGoing,
+        ...(remotes && { remote: remotes.remote(isTrusted) }),
+      })
+      const decorate = remotes && { decorate: remotes.decorate }
+      return exportBuild({ outputs, target, result, layers, host, epoch: target.epoch, ...decorate }, cx)
     })
-    const made = await exportBuild({ outputs, target, result, layers, host, epoch: target.epoch }, cx)
+    await remotes?.finish()
     await hostFailedStates(host).forget(buildName)
     return { ...report, diagnostics: all, ...made }
   } finally {

@@ -12,6 +12,7 @@ const allowed: Record<string, readonly string[]> = {
   dockerfile: ['core', 'grammar'],
   image: ['core'],
   graph: ['core'],
+  buildkit: ['core', 'graph'],
   plan: ['core', 'dockerfile', 'image', 'graph'],
   solve: ['core', 'graph'],
   sys: ['core'],
@@ -26,7 +27,21 @@ const allowed: Record<string, readonly string[]> = {
   disk: ['core', 'graph', 'solve', 'sys', 'store', 'snapshot', 'cache', 'cache-mounts'],
   ssh: ['core'],
   'cache-mounts': ['core', 'sys', 'store', 'compression', 'layer', 'snapshot'],
+  'remote-cache': [
+    'core',
+    'graph',
+    'buildkit',
+    'solve',
+    'image',
+    'store',
+    'registry',
+    'export',
+    'compression',
+    'cache-mounts',
+    'sys',
+  ],
   ops: [
+    'buildkit',
     'cache-mounts',
     'ssh',
     'core',
@@ -47,6 +62,8 @@ const allowed: Record<string, readonly string[]> = {
   progress: ['core'],
   cli: ['core', 'graph', 'progress', 'app', 'root'],
   app: [
+    'buildkit',
+    'remote-cache',
     'cache-mounts',
     'disk',
     'ssh',
@@ -70,7 +87,7 @@ const allowed: Record<string, readonly string[]> = {
   ],
   root: ['core', 'graph', 'plan', 'solve', 'cache', 'app'],
 }
-const pure = ['grammar', 'core', 'dockerfile', 'image', 'graph', 'plan', 'solve']
+const pure = ['grammar', 'core', 'dockerfile', 'image', 'graph', 'buildkit', 'plan', 'solve']
 const ambient = ['cli', 'progress']
 
 const files = ['src', 'grammar'].flatMap((top) =>

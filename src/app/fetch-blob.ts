@@ -2,9 +2,10 @@
 import { type Context, task } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { limit } from '../core/limit.ts'
-import type { BlobRef } from '../ops/layers.ts'
+import type { BlobRef } from '../ops/cached-layers.ts'
 import { copyBlobs } from '../store/copy.ts'
 import { openForeignLayout } from '../store/foreign-layout.ts'
+import type { ContentReader } from '../store/types.ts'
 import type { Host } from './host.ts'
 
 /** Postcondition: the layer's blob is in the local store. Progress is reported as a task of its own. */
@@ -13,10 +14,9 @@ export async function fetchBlob(host: Host, layer: BlobRef, cx: Context): Promis
   if (await host.store.has(descriptor)) return
   const step = `fetch ${source} ${descriptor.digest}`
   const directory = host.options.layouts?.[source]
-  if (directory !== undefined) {
-    await task(cx, step, `[internal] copy a layer of ${source}`, () =>
-      copyFromLayout(host, directory, descriptor, cx),
-    )
+  const reader = directory === undefined ? host.blobSources.get(source) : openForeignLayout(directory)
+  if (reader !== undefined) {
+    await task(cx, step, `[internal] copy a layer of ${source}`, () => copyFrom(host, reader, descriptor, cx))
     return
   }
   const { pullLayers } = await import('../registry/pull.ts')
@@ -26,8 +26,8 @@ export async function fetchBlob(host: Host, layer: BlobRef, cx: Context): Promis
   )
 }
 
-async function copyFromLayout(host: Host, directory: string, layer: Descriptor, cx: Context): Promise<void> {
-  await copyBlobs(openForeignLayout(directory), host.store, [layer], {
+async function copyFrom(host: Host, reader: ContentReader, layer: Descriptor, cx: Context): Promise<void> {
+  await copyBlobs(reader, host.store, [layer], {
     limit: limit(1),
     signal: cx.signal,
     exclusive: host.store.exclusive,

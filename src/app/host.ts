@@ -14,7 +14,7 @@ import { hintWriter } from '../store/hints.ts'
 import { layoutPaths } from '../store/layout-paths.ts'
 import { openContentStore } from '../store/layout-store.ts'
 import { openLease, type Pin } from '../store/leases.ts'
-import type { ContentStore } from '../store/types.ts'
+import type { ContentReader, ContentStore } from '../store/types.ts'
 import { type Native, openNative } from '../sys/native.ts'
 import { openSecrets, type SecretSource, type Secrets } from './secrets.ts'
 import { type AgentSource, openAgents, type SshAgents } from './ssh-agents.ts'
@@ -55,6 +55,10 @@ export interface Host {
   readonly agents: SshAgents
   /** The registry client; made when it is first asked for, because most commands never need it. */
   registry(): Promise<Registry>
+  /** A client that lets this registry (`host[:port]`) speak plain HTTP and show any certificate. */
+  insecureRegistry(name: string): Promise<Registry>
+  /** Where layers can be read that are in no registry's image, by `LayerRef.source`. */
+  readonly blobSources: Map<string, ContentReader>
   /** The client for files of the web, likewise. */
   http(): Promise<HttpFetcher>
   /** What fetches git repositories, likewise. */
@@ -74,6 +78,7 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
   const store = await openContentStore(top, native, sharing)
   const directory = realpathSync.native(top)
   let registry: Promise<Registry> | undefined
+  const insecure = new Map<string, Promise<Registry>>()
   let http: Promise<HttpFetcher> | undefined
   let git: Promise<GitFetcher> | undefined
   let exchange: Exchange | undefined
@@ -102,6 +107,16 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
       registry ??= import('../registry/registry.ts').then(({ openRegistry }) => openRegistry(network))
       return registry
     },
+    blobSources: new Map(),
+    insecureRegistry(name) {
+      const opened =
+        insecure.get(name) ??
+        import('../registry/registry.ts').then(({ openRegistry }) =>
+          openRegistry({ ...network, insecure: [name] }),
+        )
+      insecure.set(name, opened)
+      return opened
+    },
     http() {
       http ??= openHttp()
       return http
@@ -112,8 +127,10 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
     },
     async [Symbol.asyncDispose]() {
       // Whoever asked for a client that could not be opened has had the failure.
-      const opened = await registry?.catch(() => undefined)
-      await opened?.close()
+      for (const client of [registry, ...insecure.values()]) {
+        const opened = await client?.catch(() => undefined)
+        await opened?.close()
+      }
       await exchange?.close()
       await agents[Symbol.asyncDispose]()
       await lease[Symbol.asyncDispose]()

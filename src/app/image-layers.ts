@@ -10,10 +10,12 @@ import { limit } from '../core/limit.ts'
 import { ociLayerType } from '../core/media-type.ts'
 import type { ImageLayer } from '../image/types.ts'
 import { writeLayer } from '../layer/write-layer.ts'
+import { type BlobRef, usingLayers } from '../ops/cached-layers.ts'
 import type { LayerSource } from '../ops/layers.ts'
 import type { LayerRef, Result } from '../solve/types.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import type { Host } from './host.ts'
+import { proveLayer } from './prove-layer.ts'
 
 type SnapshotRef = Extract<LayerRef, { kind: 'snapshot' }>
 
@@ -33,22 +35,34 @@ export async function imageLayers(
     layers.map(async (layer, index) => {
       invariant(layer.kind !== 'directory', 'a local directory became a layer of an image')
       if (layer.kind === 'blob') {
-        await slots(() => fetchBlob(host, layer, cx), cx.signal)
-        return { diffId: layer.diffId, descriptor: layer.descriptor }
+        await slots(() => usingLayers([layer], cx, () => bring(host, layer, cx)), cx.signal)
       }
-      if (layer.kind === 'archive') {
-        const { diffId, descriptor, created } = layer
-        return { diffId, descriptor, created }
-      }
-      return (
-        (await recall(host, layer)) ??
-        (await slots(
-          () => make(host, layer, () => source.directories(layers.slice(0, index), cx), cx),
-          cx.signal,
-        ))
-      )
+      return slots(() => builtLayer(host, layers, index, source, cx), cx.signal)
     }),
   )
+}
+
+async function bring(host: Host, layer: BlobRef, cx: Context): Promise<void> {
+  await fetchBlob(host, layer, cx)
+  if (layer.created !== undefined) await proveLayer(host, layer, cx)
+}
+
+/** The layer at `index` of a result; a base image's blob need not be here. */
+export async function builtLayer(
+  host: Host,
+  layers: readonly LayerRef[],
+  index: number,
+  source: LayerSource,
+  cx: Context,
+): Promise<ImageLayer> {
+  const layer = layers[index]
+  invariant(layer !== undefined && layer.kind !== 'directory', 'a result has no such layer')
+  if (layer.kind !== 'snapshot') {
+    const { diffId, descriptor, created } = layer
+    return { diffId, descriptor, ...(created === undefined ? {} : { created }) }
+  }
+  const below = () => source.directories(layers.slice(0, index), cx)
+  return (await recall(host, layer)) ?? (await make(host, layer, below, cx))
 }
 
 async function make(

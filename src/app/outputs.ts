@@ -12,7 +12,7 @@ import { storeExporter } from '../export/store-image.ts'
 import { treeExporter } from '../export/tree.ts'
 import type { Exported } from '../export/types.ts'
 import { assemble } from '../image/assemble.ts'
-import type { Image } from '../image/types.ts'
+import type { Image, ImageConfig } from '../image/types.ts'
 import type { LayerSource } from '../ops/layers.ts'
 import type { Target } from '../plan/types.ts'
 import type { Result } from '../solve/types.ts'
@@ -89,6 +89,8 @@ export interface ExportRequest {
   readonly layers: LayerSource
   readonly host: Host
   readonly epoch: string | undefined
+  /** What the image's config has beside what the plan says. */
+  decorate?(config: ImageConfig): Promise<ImageConfig>
 }
 
 export interface Made {
@@ -101,9 +103,10 @@ export async function exportBuild(request: ExportRequest, cx: Context): Promise<
   const { outputs, host, result, target, epoch } = request
   let assembled: Promise<Image> | undefined
   const image = (): Promise<Image> => {
-    assembled ??= imageLayers(host, result, request.layers, cx).then((layers) =>
-      assemble(target, layers, epoch === undefined ? {} : { epoch }),
-    )
+    assembled ??= imageLayers(host, result, request.layers, cx).then(async (layers) => {
+      const image = assemble(target, layers, epoch === undefined ? {} : { epoch })
+      return { ...image, config: (await request.decorate?.(image.config)) ?? image.config }
+    })
     return assembled
   }
   let made: Made = { metadata: {} }

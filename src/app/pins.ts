@@ -97,6 +97,7 @@ async function resolveImagePin(
         return {
           kind: 'image',
           manifest: found.descriptor.digest,
+          ...(found.index === undefined ? {} : { index: found.index.digest }),
           config: found.config,
           layers: found.manifest.layers.length,
         }

@@ -17,6 +17,9 @@ export interface BuildRequest extends InputRequest {
   readonly outputs: readonly string[]
   /** `--output-on-failure` values. */
   readonly outputsOnFailure: readonly string[]
+  /** `--cache-from` and `--cache-to` values. */
+  readonly cacheFrom: readonly string[]
+  readonly cacheTo: readonly string[]
   readonly target?: string
   readonly platforms: readonly string[]
   readonly buildArgs: Readonly<Record<string, string>>

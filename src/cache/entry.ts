@@ -59,6 +59,7 @@ function isRecord(value: unknown): value is CacheRecord {
   // Older records have neither.
   if (value.tookMs !== undefined && !isCount(value.tookMs)) return false
   if (value.step !== undefined && !isStep(value.step)) return false
+  if (value.imported !== undefined && value.imported !== true) return false
   const { layers } = value.result
   return Array.isArray(layers) && layers.every(isLayer)
 }
@@ -83,6 +84,7 @@ function isLayer(value: unknown): value is LayerRef {
   if (value.kind === 'snapshot') return typeof value.id === 'string' && /^[A-Za-z0-9]+$/.test(value.id)
   if ((value.kind !== 'blob' && value.kind !== 'archive') || !isObject(value.descriptor))
     return value.kind === 'directory'
+  if (value.created !== undefined && typeof value.created !== 'string') return false
   return isDigest(value.descriptor.digest) && isDigest(value.diffId)
 }
 

@@ -10,12 +10,13 @@ const mostAliases = 4
 /** Whether a layer is still on this machine. */
 export interface LayerPresence {
   hasSnapshot(id: string): Promise<boolean>
+  /** Also of a remote cache's layer, which need not stay where it could be fetched from. */
   hasArchive(descriptor: Descriptor): Promise<boolean>
   /** Told of all layers before each is looked for. */
   expect?(layers: readonly LayerRef[]): void
 }
 
-/** The record that `id` leads to; undefined when the chain breaks or a layer made here is gone. Blobs count as there: they can be fetched. */
+/** The record that `id` leads to; undefined when the chain breaks or a layer made here is gone. Blobs of base images count as there: they can be fetched. */
 export async function findRecord(
   id: Digest,
   read: (id: Digest) => Promise<Entry | undefined>,
@@ -31,7 +32,8 @@ export async function findRecord(
   const present = await Promise.all(
     record.result.layers.map((layer) => {
       if (layer.kind === 'snapshot') return presence.hasSnapshot(layer.id)
-      return layer.kind === 'archive' ? presence.hasArchive(layer.descriptor) : true
+      const isHeld = layer.kind === 'archive' || (layer.kind === 'blob' && layer.created !== undefined)
+      return isHeld ? presence.hasArchive(layer.descriptor) : true
     }),
   )
   return present.every(Boolean) ? record : undefined

@@ -28,7 +28,13 @@ export type BuildEvent =
   | { readonly type: 'graph'; readonly steps: readonly StepInfo[]; readonly files: readonly SourceFile[] }
   | { readonly type: 'op-started'; readonly step: StepId }
   | { readonly type: 'op-finished'; readonly step: StepId }
-  | { readonly type: 'op-cached'; readonly step: StepId; readonly by: 'definition' | 'content' | 'implied' }
+  | {
+      readonly type: 'op-cached'
+      readonly step: StepId
+      readonly by: 'definition' | 'content' | 'implied'
+      /** Absent: a record of this machine. */
+      readonly from?: 'remote'
+    }
   | { readonly type: 'op-missed'; readonly step: StepId; readonly reasons: readonly MissReason[] }
   | { readonly type: 'op-failed'; readonly step: StepId; readonly error: ErrorJson }
   | {

@@ -161,7 +161,9 @@ async function discard(path: string): Promise<void> {
 function forgetNotes(directory: string, part: Part): void {
   const name = part.slice(part.indexOf(':') + 1)
   if (part.startsWith('snapshot:')) {
-    removeFile(`${directory}/layers/${name}.json`)
+    for (const file of namesIn(`${directory}/layers`)) {
+      if (file.startsWith(`${name}.`)) removeFile(`${directory}/layers/${file}`)
+    }
     return
   }
   removeFile(`${directory}/origins/${name}`)

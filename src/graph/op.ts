@@ -240,8 +240,9 @@ export interface OpNote {
   readonly force?: true
   /** For an exec op: what its programs are made for, where that is not the machine that builds. */
   readonly platform?: Platform
-  /** For an image op: the reference it was asked by. */
+  /** For an image op: the reference it was asked by, and the index that stands for. */
   readonly reference?: string
+  readonly index?: Digest
   /** Where the content of an http or git op can be had: as written, credentials and all; `ref` is where the commit was found. */
   readonly remote?: { readonly url: string; readonly ref?: string; readonly fetchByCommit?: true }
   /** Reaches the process without being part of its key (proxies, --add-host). */

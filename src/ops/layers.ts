@@ -10,9 +10,7 @@ import { chainIds, unpackLayers, unpackOnto } from '../snapshot/unpack.ts'
 import type { LayerRef } from '../solve/types.ts'
 import type { ContentStore } from '../store/types.ts'
 import type { Native } from '../sys/native.ts'
-
-/** A layer of a base image. */
-export type BlobRef = Extract<LayerRef, { kind: 'blob' }>
+import { type BlobRef, usingLayers } from './cached-layers.ts'
 
 /** The name of a layer made now. */
 export function snapshotLayer(id: SnapshotId, cx: Context): LayerRef {
@@ -46,7 +44,7 @@ export function openLayerSource(options: LayerSourceOptions): LayerSource {
         const { signal } = cx
         const unpacking = { native, snapshotter, content: store, signal, limit: slots }
         ids.push(await unpackOnto(ids, run, unpacking))
-      } else ids.push(...(await unpack(run.blobs, cx)))
+      } else ids.push(...(await usingLayers(run.blobs, cx, () => unpack(run.blobs, cx))))
     }
     return ids
   }

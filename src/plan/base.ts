@@ -1,7 +1,7 @@
 // The state a stage begins with: nothing, an image, a named context, or what another stage has become.
 import type { Platform } from '../core/platform.ts'
 import { checkBasePlatform } from '../dockerfile/lint/planned/invalid-base-image-platform.ts'
-import type { FileOp, ImageOp } from '../graph/op.ts'
+import type { FileOp, ImageOp, OpNote } from '../graph/op.ts'
 import type { ContainerConfig, ImageConfig } from '../image/types.ts'
 import { addContext } from './context.ts'
 import type { PinnedImage } from './reach.ts'
@@ -69,7 +69,12 @@ export function imageState(image: PinnedImage, info: StageInfo, cx: LowerContext
   const op: ImageOp = { kind: 'image', inputs: [], manifest: image.pin.manifest, platform: image.platform }
   const note = noteOf(state, `FROM ${pinnedName(image)}`, info.stage.from.span, cx)
   const { force, ...unforced } = note
-  return withStep(state, op, { ...unforced, reference: image.reference }, cx)
+  return withStep(state, op, { ...unforced, ...originOf(image) }, cx)
+}
+
+/** What the note of an image says of where it is from. */
+export function originOf({ reference, pin }: PinnedImage): Pick<OpNote, 'reference' | 'index'> {
+  return { reference, ...(pin.index === undefined ? {} : { index: pin.index }) }
 }
 
 /** `docker.io/library/debian:12@sha256:…`, the digest once. */

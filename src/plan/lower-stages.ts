@@ -6,7 +6,15 @@ import { ignoredSourceCheck } from '../dockerfile/lint/planned/copy-ignored-file
 import { checkMultiple } from '../dockerfile/lint/planned/multiple-instructions-disallowed.ts'
 import type { GraphBuilder } from '../graph/builder.ts'
 import type { OpRef } from '../graph/op.ts'
-import { childState, contextState, emptyState, imageState, pinnedName, unknownState } from './base.ts'
+import {
+  childState,
+  contextState,
+  emptyState,
+  imageState,
+  originOf,
+  pinnedName,
+  unknownState,
+} from './base.ts'
 import { checkInstruction } from './check-instruction.ts'
 import { addContext } from './context.ts'
 import type { FindElsewhere } from './declarations.ts'
@@ -145,7 +153,7 @@ export function lowerStages(
             label: '',
             title: `FROM ${pinnedName(image)}`,
             span: from.span,
-            reference: image.reference,
+            ...originOf(image),
           },
         )
       }

@@ -116,6 +116,8 @@ export interface ImagePin {
   readonly kind: 'image'
   /** The digest of the single-platform manifest. */
   readonly manifest: Digest
+  /** Of the index that lists it, where the name stands for one. */
+  readonly index?: Digest
   readonly config: ImageConfig
   readonly layers: number
 }

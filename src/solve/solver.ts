@@ -11,8 +11,9 @@ import { type Definition, definitions, lookUpOp } from './definition.ts'
 import { explain } from './explain.ts'
 import { consumersOf, impliedHits, lastOps } from './implied.ts'
 import { recordStep } from './record-step.ts'
+import { importedRecord } from './remote-record.ts'
 import { type Steps, steps } from './steps.ts'
-import type { Cache, CacheKey, CacheRecord, Drivers, Result } from './types.ts'
+import type { Cache, CacheKey, CacheRecord, Drivers, LayerRef, RemoteCache, Result } from './types.ts'
 
 export interface SolveOptions {
   readonly cache: Cache
@@ -24,6 +25,8 @@ export interface SolveOptions {
   readonly build: string
   /** When an op fails, those that do not need it go on. */
   readonly keepGoing?: boolean
+  /** Asked for what the cache has no record of. */
+  readonly remote?: RemoteCache
 }
 
 /** The result of `root` (null for an empty one). The first failure aborts the other ops, unless they are to go on; all have settled when this returns or throws. The error's `data.step` is the op that failed; of several it is ERR_STEPS_FAILED, whose `data.failures` has each. */
@@ -39,7 +42,7 @@ export async function solve(graph: Graph, root: OpRef | null, options: SolveOpti
 }
 
 function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps) {
-  const { cache, drivers } = options
+  const { cache, drivers, remote } = options
   const { cx } = steps
   const slots = limit(options.jobs)
   const nonce = randomBytes(16).toString('hex')
@@ -50,11 +53,15 @@ function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps
   })
 
   const opOf = (ref: OpRef) => lookUpOp(graph, drivers, ref)
+  const learned = (ref: OpRef, made: Result, inputs?: readonly Result[]): Result => {
+    remote?.learn(ref, made, inputs)
+    return made
+  }
   const result = steps.once(async (ref: OpRef): Promise<Result> => {
     cx.signal.throwIfAborted()
     implied.touch(ref)
     const { op, driver } = opOf(ref)
-    if (driver.uncached) return uncached(ref, await Promise.all(op.inputs.map(result)))
+    if (driver.uncached) return learned(ref, await uncached(ref, await Promise.all(op.inputs.map(result))))
     // What cannot be defined fails where it is defined, and may still stand on much that can be made.
     const defined = definitionOf(ref)
     const definition = await (options.keepGoing ? defined.catch(() => undefined) : defined)
@@ -62,16 +69,23 @@ function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps
       const hit = await steps.of(ref, () => cache.get(definition.id))
       if (hit !== undefined) {
         implied.hit(ref)
-        return found(ref, hit, 'definition')
+        return learned(ref, await found(ref, hit, 'definition'))
+      }
+      const layers = await remote?.find(ref)
+      if (layers !== undefined) {
+        implied.hit(ref)
+        return learned(ref, await imported(ref, layers, definition))
       }
     }
     const inputs = await Promise.all(op.inputs.map(result))
     const ids = inputs.map(async (input, i) => (await contentOf(ref, i, input)) ?? input.id)
     const key = cacheKey(op, await Promise.all(ids))
-    return steps.of(ref, () => byContent(ref, key, inputs, definition))
+    const made = await steps.of(ref, () => byContent(ref, key, inputs, definition))
+    return learned(ref, made, inputs)
   })
 
   const { definitionOf, contentOf } = definitions(opOf, result, steps)
+  remote?.attach({ graph, drivers, cx, definitionOf, contentOf, result })
 
   const uncached = (ref: OpRef, inputs: readonly Result[]): Promise<Result> =>
     steps.of(ref, async () => {
@@ -106,14 +120,28 @@ function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps
     return found(ref, record, 'content')
   }
 
+  const imported = async (ref: OpRef, layers: readonly LayerRef[], definition: Definition) => {
+    const record = importedRecord(opOf(ref).op, layers, { definition: definition.id, now: cx.now() })
+    await cache.put(record, [definition.id])
+    return found(ref, record, 'definition', 'remote')
+  }
+
   const make = async (ref: OpRef, key: CacheKey, inputs: readonly Result[], definition?: Definition) => {
     const { note } = opOf(ref)
+    const layers = note.force ? undefined : await remote?.find(ref, inputs)
+    if (layers !== undefined) {
+      const id = keyId(key)
+      const record: CacheRecord = { id, key, result: { id, layers }, created: cx.now() }
+      await cache.put(record, definition ? [definition.id] : [])
+      await found(ref, record, 'content', 'remote')
+      return record
+    }
     const reasons = note.force ? [{ kind: 'forced' } as const] : explain(await cache.last(note.slot), key)
     cx.emit({ type: 'op-missed', step: ref, reasons })
-    const { layers, tookMs } = await execute(ref, inputs)
+    const { layers: own, tookMs } = await execute(ref, inputs)
     const id = note.force ? forcedId(key, nonce) : keyId(key)
     const step = recordStep(options.build, note, graph.files)
-    const record: CacheRecord = { id, key, result: { id, layers }, created: cx.now(), tookMs, step }
+    const record: CacheRecord = { id, key, result: { id, layers: own }, created: cx.now(), tookMs, step }
     // A forced result replaces the older one for later builds, under its key and its definition.
     await cache.put(record, [...(note.force ? [keyId(key)] : []), ...(definition ? [definition.id] : [])])
     await cache.remember(note.slot, key)
@@ -131,9 +159,14 @@ function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps
       })
     })
 
-  const found = async (ref: OpRef, record: CacheRecord, by: 'definition' | 'content'): Promise<Result> => {
-    cx.emit({ type: 'op-cached', step: ref, by })
-    await cache.remember(opOf(ref).note.slot, record.key)
+  const found = async (
+    ref: OpRef,
+    record: CacheRecord,
+    by: 'definition' | 'content',
+    from?: 'remote',
+  ): Promise<Result> => {
+    cx.emit({ type: 'op-cached', step: ref, by, ...(from === undefined ? {} : { from }) })
+    if (!record.imported) await cache.remember(opOf(ref).note.slot, record.key)
     return record.result
   }
 

@@ -35,7 +35,7 @@ export function steps(outer: Context, keepGoing = false): Steps {
 
   const fail = (step: StepId, thrown: unknown): unknown => {
     // A bug is nothing to go on from.
-    if (keepGoing && thrown instanceof SlipwayError && !cx.signal.aborted) {
+    if (keepGoing && thrown instanceof SlipwayError && !cx.signal.aborted && !isAnothersFault(thrown)) {
       const error = failures.get(thrown) ?? withStep(thrown, step)
       failures.set(thrown, error)
       report(step, error)
@@ -51,7 +51,7 @@ export function steps(outer: Context, keepGoing = false): Steps {
     return first.error
   }
   const report = (step: StepId, error: unknown): void => {
-    if (reported.has(step)) return
+    if (reported.has(step) || isAnothersFault(error)) return
     reported.add(step)
     cx.emit({ type: 'op-failed', step, error: errorJson(error) })
   }
@@ -123,4 +123,9 @@ function withStep(thrown: unknown, step: StepId): unknown {
     data: { ...thrown.data, step },
     cause: thrown,
   })
+}
+
+/** A layer that a remote cache promised is not there or not right: the solve is done again without it, and nobody's step has failed. */
+function isAnothersFault(error: unknown): boolean {
+  return error instanceof SlipwayError && error.code === 'ERR_CACHE_LAYER'
 }

@@ -2,7 +2,7 @@
 import type { Context } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
-import type { Op, OpNote, Slot } from '../graph/op.ts'
+import type { Graph, Op, OpNote, OpRef, Slot } from '../graph/op.ts'
 
 /** A layer a result is made of, bottom first; a name only: nothing is pulled, unpacked or opened by having one. */
 export type LayerRef =
@@ -18,6 +18,8 @@ export type LayerRef =
       readonly descriptor: Descriptor
       readonly diffId: Digest
       readonly source: string
+      /** Of a step's layer that a remote cache has: when it was made. Such a cache may forget it at any time. */
+      readonly created?: string
     }
   | {
       /** A layer made here that is in the store as its plain archive and was never a directory. */
@@ -53,6 +55,8 @@ export interface CacheRecord {
   readonly tookMs?: number
   /** Who made it. */
   readonly step?: RecordStep
+  /** Found in a remote cache by how it is defined: `key` has no inputs, because nobody looked at them. */
+  readonly imported?: true
 }
 
 /** Which line of which build made a record, for people: no key depends on it. */
@@ -81,6 +85,29 @@ export interface Cache {
   exclusive<T>(id: Digest, signal: AbortSignal, body: () => Promise<T>): Promise<T>
   /** Everything put so far survives a power cut. */
   flush(): Promise<void>
+}
+
+/** What a remote cache may ask of the solve that asks it. */
+export interface SolveView {
+  readonly graph: Graph
+  readonly drivers: Drivers
+  readonly cx: Context
+  /** What is known of an op before anything runs; undefined where only its inputs' results can tell. */
+  definitionOf(ref: OpRef): Promise<{ readonly id: Digest; readonly forced: boolean } | undefined>
+  /** As the driver's, each asked for once. */
+  contentOf(ref: OpRef, index: number, input: Result): Promise<Digest | undefined>
+  /** The result of an op, which is made if need be. */
+  result(ref: OpRef): Promise<Result>
+}
+
+/** Results that are elsewhere. */
+export interface RemoteCache {
+  /** Called once, before anything else. */
+  attach(view: SolveView): void
+  /** The layers of an op's result, none of which need be here; `inputs` once they are known. What cannot be read or trusted is not there. */
+  find(ref: OpRef, inputs?: readonly Result[]): Promise<readonly LayerRef[] | undefined>
+  /** Hears the result of every op that has one, as soon as it has; with its inputs' where it took those to find out. */
+  learn(ref: OpRef, result: Result, inputs?: readonly Result[]): void
 }
 
 /** What a driver is told beside the op itself. */

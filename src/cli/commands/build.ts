@@ -36,6 +36,8 @@ interface Flags extends LimitFlags {
   readonly tag?: readonly string[]
   readonly output?: readonly string[]
   readonly outputOnFailure?: readonly string[]
+  readonly cacheFrom?: readonly string[]
+  readonly cacheTo?: readonly string[]
   readonly onError?: string
   readonly buildArg?: readonly string[]
   readonly buildContext?: readonly string[]
@@ -132,8 +134,12 @@ function defineFlags(command: DockerCommand): void {
     .option('--provenance <off>', 'only false', offOnly('--provenance'))
     .option('--attest <spec>', 'not supported yet', unsupported('--attest', later))
     .option('--annotation <spec>', 'not supported yet', unsupported('--annotation', 'use --label'))
-    .option('--cache-from <spec>', 'not supported yet', unsupported('--cache-from', later))
-    .option('--cache-to <spec>', 'not supported yet', unsupported('--cache-to', later))
+    .option('--cache-from <spec>', 'cache to read: an image or type=registry|local,… (repeatable)', collect)
+    .option(
+      '--cache-to <spec>',
+      'cache to write: type=registry|local|inline,…,mode=min|max (repeatable)',
+      collect,
+    )
     .option('--ulimit <name=soft[:hard]>', 'resource limit of RUN, such as nofile=1024:4096', collect)
     .option('--builder <name>', 'not supported', unsupported('--builder', 'slipway has no builder instances'))
     .option('--call <method>', 'build, check, outline or targets; ,format=json for programs', 'build')
@@ -275,6 +281,8 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     tags: flags.tag ?? [],
     outputs: [...(flags.output ?? []), ...(flags.push ? ['type=registry'] : [])],
     outputsOnFailure: flags.outputOnFailure ?? [],
+    cacheFrom: flags.cacheFrom ?? [],
+    cacheTo: flags.cacheTo ?? [],
     ...(flags.target === undefined ? {} : { target: flags.target }),
     platforms,
     // As buildx does: an ARG of that name sees the environment's.

@@ -15,6 +15,8 @@ export interface HashOptions {
   readonly signal: AbortSignal
   /** Spares reading what did not change. */
   readonly cache?: StatCache | undefined
+  /** What is hashed before a file's own bytes. */
+  headOf?(entry: SourceEntry): string
 }
 
 const batchBytes = 1 << 20
@@ -30,7 +32,7 @@ const ahead = 3
  */
 export async function hashFiles(
   entries: readonly SourceEntry[],
-  { native, signal, cache }: HashOptions,
+  { native, signal, cache, headOf }: HashOptions,
 ): Promise<(string | undefined)[]> {
   const digests: (string | undefined)[] = new Array(entries.length).fill(undefined)
   const note = (index: number, entry: SourceEntry, digest: string): void => {
@@ -40,7 +42,7 @@ export async function hashFiles(
   const running: Promise<void>[] = []
   // Used again and again: left to the garbage collector, they would pile up.
   const buffers: Buffer[] = []
-  let batch = new HashBatch(native, note)
+  let batch = new HashBatch(native, note, headOf)
   const launch = async (): Promise<void> => {
     if (batch.isEmpty) return
     const buffer = buffers.pop() ?? Buffer.allocUnsafeSlow(batchBytes)
@@ -50,7 +52,7 @@ export async function hashFiles(
     // Met when its turn comes, or not at all when an earlier one failed.
     flight.catch(() => undefined)
     running.push(flight)
-    batch = new HashBatch(native, note)
+    batch = new HashBatch(native, note, headOf)
     if (running.length >= ahead) await running.shift()
   }
   for (const [index, entry] of entries.entries()) {
@@ -62,7 +64,7 @@ export async function hashFiles(
     }
     cache?.startReading()
     if (entry.size > smallBytes) {
-      note(index, entry, await hashLarge(entry, signal))
+      note(index, entry, await hashLarge(entry, signal, headOf?.(entry)))
       continue
     }
     if (!batch.takes(entry)) await launch()
@@ -80,12 +82,14 @@ type Note = (index: number, entry: SourceEntry, digest: string) => void
 class HashBatch {
   readonly #files: FileBatch
   readonly #note: Note
+  readonly #headOf: HashOptions['headOf']
   readonly #entries: { readonly index: number; readonly entry: SourceEntry; readonly start: number }[] = []
   #bytes = 0
 
-  constructor(native: Native, note: Note) {
+  constructor(native: Native, note: Note, headOf: HashOptions['headOf']) {
     this.#files = new FileBatch(native)
     this.#note = note
+    this.#headOf = headOf
   }
 
   get isEmpty(): boolean {
@@ -112,12 +116,20 @@ class HashBatch {
     if (failed !== undefined)
       throw failure?.code === 'CHANGED' ? changed(failed) : unreadable(failed, failure)
     for (const { index, entry, start } of this.#entries) {
-      this.#note(index, entry, hash('sha256', bytes.subarray(start, start + entry.size), 'hex'))
+      const content = bytes.subarray(start, start + entry.size)
+      const head = this.#headOf?.(entry)
+      this.#note(
+        index,
+        entry,
+        head === undefined
+          ? hash('sha256', content, 'hex')
+          : createHash('sha256').update(head, 'latin1').update(content).digest('hex'),
+      )
     }
   }
 }
 
-async function hashLarge(entry: SourceEntry, signal: AbortSignal): Promise<string> {
+async function hashLarge(entry: SourceEntry, signal: AbortSignal, head = ''): Promise<string> {
   // Neither a link nor a FIFO put in the file's place since the listing may be followed or waited for.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
   let handle: FileHandle | undefined
@@ -125,7 +137,7 @@ async function hashLarge(entry: SourceEntry, signal: AbortSignal): Promise<strin
     handle = await open(fsPath(entry.hostPath), flags)
     const before = await handle.stat({ bigint: true })
     if (!before.isFile() || !isListed(entry, before)) throw changed(entry)
-    const digest = await hashHandle(handle, entry, signal)
+    const digest = await hashHandle(handle, entry, signal, head)
     const after = await handle.stat({ bigint: true })
     if (after.mtimeNs !== before.mtimeNs || after.ctimeNs !== before.ctimeNs) throw changed(entry)
     return digest
@@ -136,8 +148,13 @@ async function hashLarge(entry: SourceEntry, signal: AbortSignal): Promise<strin
   }
 }
 
-async function hashHandle(handle: FileHandle, entry: SourceEntry, signal: AbortSignal): Promise<string> {
-  const sum = createHash('sha256')
+async function hashHandle(
+  handle: FileHandle,
+  entry: SourceEntry,
+  signal: AbortSignal,
+  head: string,
+): Promise<string> {
+  const sum = createHash('sha256').update(head, 'latin1')
   // Two by turns: while one is hashed the other is filled.
   const buffers = [Buffer.allocUnsafeSlow(batchBytes), Buffer.allocUnsafeSlow(batchBytes)] as const
   const readNext = (turn: number) => {

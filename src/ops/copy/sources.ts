@@ -1,6 +1,7 @@
 // Finds the source tree behind an op's input, one per build, and remembers what was selected from it: the
 // copy works on the very listing that was digested.
 import { realpath } from 'node:fs/promises'
+import type { Selector } from '../../buildkit/vertex.ts'
 import { bytesOf } from '../../core/byte-string.ts'
 import type { Context } from '../../core/context.ts'
 import type { Digest } from '../../core/digest.ts'
@@ -11,6 +12,7 @@ import type { LayerRef, Result } from '../../solve/types.ts'
 import type { WriteHint } from '../../store/hints.ts'
 import type { Native } from '../../sys/native.ts'
 import type { LayerSource } from '../layers.ts'
+import { buildkitDigest } from './buildkit-digest.ts'
 import { entriesOf } from './content-digest.ts'
 import { confirmSelection, digestSelection, type Selection } from './digest-selection.ts'
 import { type FreshFiles, freshFiles } from './fresh-files.ts'
@@ -39,6 +41,8 @@ export interface SourcesOptions {
 export interface Source {
   readonly tree: SourceTree
   select(action: CopyAction): Promise<readonly Selected[]>
+  /** By what BuildKit knows the files that `selectors` select; undefined when one of them is not there. */
+  buildkitDigest(selectors: readonly Selector[], signal: AbortSignal): Promise<Digest | undefined>
   /** The digest of the content that `action` selects. */
   digest(action: CopyAction, signal: AbortSignal): Promise<Digest>
   /** Throws ERR_CONTEXT_CHANGED unless `select` gives what `digest` stood for; for local directories, where that may differ. */
@@ -100,6 +104,7 @@ async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<
   const memory = { write: options.writeHint, remembered: watchRemembered(statCacheDirectory, now) }
   return source(options.native, tree, {
     statCache: openStatCache(statCacheDirectory, path, memory),
+    tarsums: openStatCache(statCacheDirectory, `${path}\0tarsum`, memory),
     treeCache: openTreeCache(statCacheDirectory, [path, local.ignore], memory),
     fresh,
   })
@@ -115,6 +120,8 @@ function emptyTree(description: string, native: Native): SourceTree {
 interface Caches {
   readonly fresh: FreshFiles
   readonly statCache: StatCache
+  /** Of what BuildKit calls a file's digest. */
+  readonly tarsums: StatCache
   readonly treeCache: TreeCache
 }
 
@@ -142,6 +149,8 @@ function source(native: Native, tree: SourceTree, caches?: Caches): Source {
   return {
     tree,
     select: selectOnce,
+    buildkitDigest: (selectors, signal) =>
+      buildkitDigest(tree, selectors, { native, signal, cache: caches?.tarsums }),
     async digest(action, signal) {
       const selection = selectionOf(action)
       const { digest, isRecalled } = await digestSelection(selection, signal)

@@ -1,0 +1,31 @@
+// `--cache-from` and `--cache-to` as typed, understood before anything is built. Without them none of what they need is loaded.
+import { SlipwayError } from '../core/error.ts'
+import type { CacheSource, CacheTarget } from '../remote-cache/spec.ts'
+
+export interface CacheFlags {
+  readonly cacheFrom: readonly string[]
+  readonly cacheTo: readonly string[]
+}
+
+/** The remote caches of a build. */
+export interface CacheWishes {
+  readonly from: readonly CacheSource[]
+  readonly to: readonly CacheTarget[]
+}
+
+/** What the flags ask for; undefined when they are not given. Throws ERR_CACHE_OPTION, ERR_REFERENCE_INVALID. */
+export async function readCacheFlags({ cacheFrom, cacheTo }: CacheFlags): Promise<CacheWishes | undefined> {
+  if (cacheFrom.length === 0 && cacheTo.length === 0) return undefined
+  const { nameOfPlace, parseCacheSource, parseCacheTarget } = await import('../remote-cache/spec.ts')
+  const to = cacheTo.map(parseCacheTarget)
+  const names = to.map(({ place }) => nameOfPlace(place))
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined) {
+    throw new SlipwayError({
+      code: 'ERR_CACHE_OPTION',
+      message: `export caches: ${twice} is given twice`,
+      hint: 'write each cache once',
+    })
+  }
+  return { from: cacheFrom.map(parseCacheSource), to }
+}

@@ -1,0 +1,58 @@
+// BuildKit's digests of files in the layers of steps, remembered: to have them a step's files must be read.
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Selector } from '../buildkit/vertex.ts'
+import { digestOfJson } from '../core/canonical-json.ts'
+import { type Digest, hexOf, isDigest } from '../core/digest.ts'
+import { errnoOf } from '../core/error.ts'
+import type { Result } from '../solve/types.ts'
+import type { Host } from './host.ts'
+
+/** Reads files, which are here. */
+export type ReadDigest = (selectors: readonly Selector[]) => Promise<Digest | undefined>
+
+/** The memory of a state directory; local directories are remembered elsewhere, file by file. */
+export function rememberDigests(host: Host) {
+  const directory = join(host.directory, 'layers')
+  return {
+    /** The digest of what is selected of a result, read if it is not known and `read` is given. */
+    async digest(
+      input: Result | undefined,
+      selectors: readonly Selector[],
+      read: ReadDigest | undefined,
+    ): Promise<Digest | undefined> {
+      const layers = input?.layers ?? []
+      if (input === undefined || layers.some(({ kind }) => kind === 'directory')) return read?.(selectors)
+      const names = layers.map((layer) => {
+        if (layer.kind === 'snapshot') return layer.id
+        return layer.kind === 'directory' ? layer.name : layer.diffId
+      })
+      // With the top layer goes what was noted of it.
+      const path = join(
+        directory,
+        `${hexIn(names.at(-1))}.content-${hexOf(digestOfJson({ names, selectors }))}`,
+      )
+      const known = await readIfThere(path)
+      if (isDigest(known)) return known
+      const digest = await read?.(selectors)
+      if (digest === undefined) return undefined
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+      // Need not survive a power cut: without it the files are read once more.
+      await writeFile(path, digest, { mode: 0o600 })
+      return digest
+    },
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return undefined
+    throw thrown
+  }
+}
+
+function hexIn(name = ''): string {
+  return name.slice(name.indexOf(':') + 1)
+}

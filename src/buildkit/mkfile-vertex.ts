@@ -1,0 +1,46 @@
+// Files and directories that BuildKit makes on an empty root before something uses them: here-documents, the start
+// of a cache mount.
+import { digestOf } from '../core/digest.ts'
+import { filled, goJson } from './go-json.ts'
+import { ownerJson } from './owner.ts'
+import type { Vertex } from './vertex.ts'
+
+/** A file alone at `path` of an empty root. */
+export function fileAlone(path: string, mode: number, content: string): Vertex {
+  const data = Buffer.from(content).toString('base64')
+  return alone(filled({ path, mode: mode & 0o777, data, timestamp: -1 }))
+}
+
+/** A directory alone at `path` of an empty root. */
+export function directoryAlone(path: string, mode: number, owner: string): Vertex {
+  const members = filled({ path, mode: mode & 0o777 })
+  return alone({ ...members, owner: ownerJson(owner, -1), timestamp: -1 })
+}
+
+function alone(action: Readonly<Record<string, unknown>>): Vertex {
+  return { digests: [fileOpDigest([goJson(action)], [[-1, -1, 0]])], inputs: [] }
+}
+
+/** The digest of a file op: its actions' JSON, and how they are chained where that is not the usual way. */
+export function fileOpDigest(actions: readonly string[], indexes: readonly (readonly number[])[]) {
+  const value = {
+    Type: 'buildkit.file.v0',
+    Actions: actions.map((action) => Buffer.from(action).toString('base64')),
+    ...(isUsual(indexes) ? {} : { indexes }),
+  }
+  return digestOf(goJson(value))
+}
+
+/** Each action on what the one before made, the first on input 0, copying from input 1; only the last is the result. */
+function isUsual(indexes: readonly (readonly number[])[]): boolean {
+  const last = indexes.length - 1
+  return (
+    indexes.length > 0 &&
+    indexes.every(
+      ([base, from, output], i) =>
+        base === (i === 0 ? 0 : indexes.length + i - 1) &&
+        (from === -1 || from === 1) &&
+        output === (i === last ? 0 : -1),
+    )
+  )
+}
