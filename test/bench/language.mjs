@@ -7,17 +7,25 @@ import { run } from './peers.mjs'
 
 const root = new URL('../..', import.meta.url).pathname
 
+const real = {
+  base: 'debian:12',
+  file: '/etc/hostname',
+  command:
+    'set -eux; \\\n    apt-get update; \\\n    apt-get install -y --no-install-recommends curl=${VERSION:-1}',
+  script: (i) => `RUN <<EOF\necho ${i} > /done\nEOF`,
+}
+
 /** 50 stages, 500 instructions, of every kind that people use; each stage needs the one before. */
-export function largeDockerfile() {
+export function largeDockerfile({ base, file, command, script } = real) {
   const stage = (i) => [
-    `FROM ${i === 0 ? 'debian:12' : `stage${i - 1}`} AS stage${i}`,
+    `FROM ${i === 0 ? base : `stage${i - 1}`} AS stage${i}`,
     `ARG VERSION=1.${i}`,
     `ENV APP_HOME=/srv/app${i} PATH="/srv/app${i}/bin:\${PATH}"`,
     `WORKDIR \${APP_HOME}`,
-    `RUN --mount=type=cache,target=/var/cache/apt set -eux; \\\n    apt-get update; \\\n    apt-get install -y --no-install-recommends curl=\${VERSION:-1}`,
+    `RUN --mount=type=cache,target=/var/cache/apt ${command}`,
     `COPY --chown=1000:1000 package.json lib/*.js ./`,
-    `COPY --from=${i === 0 ? 'debian:12' : `stage${i - 1}`} /etc/hostname "/h\${VERSION#1.}"`,
-    `RUN <<EOF\necho ${i} > /done\nEOF`,
+    `COPY --from=${i === 0 ? base : `stage${i - 1}`} ${file} "/h\${VERSION#1.}"`,
+    script(i),
     `LABEL org.example.stage="${i}" org.example.version=$VERSION`,
     i === 49 ? `CMD ["node", "main.js"]` : `EXPOSE ${8000 + i}/tcp`,
   ]

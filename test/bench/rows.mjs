@@ -1,9 +1,16 @@
 // What is measured against the peers. `setup` prepares once; `turn` prepares one run of one peer, untimed, and
 // returns the command line that is timed. `yardstick` is a plain command that does the least such work can be.
-import { appendFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { context, manyFiles, variant } from './contexts.mjs'
+import { largeDockerfile } from './language.mjs'
 import { run } from './peers.mjs'
+
+/** The large file with commands that end at once, and without what old daemons do not know. */
+function quickDockerfile(base) {
+  const script = (i) => `RUN echo ${i} > /done`
+  return largeDockerfile({ base, file: '/bin/busybox', command: 'echo built > /built', script })
+}
 
 /** The rows; `base` is the reference of a small busybox image in `registry`, which every peer has pulled. */
 export function rows({ work, base, registry, slipway }) {
@@ -35,6 +42,31 @@ export function rows({ work, base, registry, slipway }) {
         manyFiles(small, 200, 4096)
       },
       turn: (peer) => peer.build(at('small'), ['-t', 'small']),
+    },
+    {
+      name: 'cached rebuild of 10 steps',
+      goal: 0.9,
+      runs: 21,
+      discard: 2,
+      setup: () => {
+        const steps = Array.from({ length: 4 }, (_, i) => `COPY d${i} /d${i}/\nRUN echo ${i} > /step-${i}\n`)
+        const ten = context(at('ten'), `FROM ${base}\nWORKDIR /app\n${steps.join('')}COPY . .\nCMD ["sh"]\n`)
+        manyFiles(ten, 400, 4096)
+      },
+      yardstick: { name: '`node -e 0`', goal: 3, turn: () => [process.execPath, '-e', '0'] },
+      turn: (peer) => peer.build(at('ten'), ['-t', 'ten']),
+    },
+    {
+      name: 'cached rebuild of 500 instructions in 50 stages',
+      goal: 0.6,
+      runs: 11,
+      discard: 1,
+      setup: () => {
+        const stages = context(at('stages'), quickDockerfile(base))
+        mkdirSync(join(stages, 'lib'))
+        for (const name of ['package.json', 'lib/a.js', 'lib/b.js']) writeFileSync(join(stages, name), name)
+      },
+      turn: (peer) => peer.build(at('stages'), ['-t', 'stages']),
     },
     {
       name: '40 RUN steps',

@@ -10,7 +10,7 @@ import { largeLayer } from './memory.mjs'
 import { buildah, docker, registry, run, slipway } from './peers.mjs'
 import { rootless } from './rootless.mjs'
 import { rows } from './rows.mjs'
-import { logThroughput, overlap, stepOverhead } from './steps.mjs'
+import { concurrentBuilds, logThroughput, overlap, stepOverhead } from './steps.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -136,13 +136,20 @@ async function steps(surroundings) {
     const name = `one more RUN true by ${other}`
     lines.push(`${name}: ${ratio.toFixed(2)} × (${judge(name, ratio, goal, ' ×')})`)
   }
-  const { waiting, computing } = overlap({ ...surroundings, cpus: availableParallelism() })
+  const cpus = availableParallelism()
+  const { waiting, computing, computingSix } = overlap({ ...surroundings, cpus })
+  const concurrent = await concurrentBuilds({ ...surroundings, cpus })
   for (const [what, ratio, goal] of [
     ['8 stages that wait', waiting, 1.3],
     ['8 stages that compute', computing, 1.3],
+    ['6 stages that compute', computingSix, 1.1],
+    ['8 builds at the same time', concurrent.ratio, 1.11],
   ]) {
     lines.push(`${what}: ${ratio.toFixed(2)} × the ideal (${judge(what, ratio, goal, ' ×')})`)
   }
+  lines.push(
+    `Memory of each of 8 builds: ${concurrent.memory} MB (${judge('memory of a build', concurrent.memory, 150, ' MB')})`,
+  )
   const { speed, lost, memory } = await logThroughput(surroundings)
   lines.push(
     `Output of a step: ${speed.toFixed(0)} MB/s (${judge('time of a step with 100 MB of output', 100 / speed, 1, ' s')}), ${lost} lines lost (${judge('lines lost', lost, 0, '')}), peak memory ${memory} MB (${judge('memory of output', memory, 200, ' MB')})`,
