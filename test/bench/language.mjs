@@ -9,16 +9,17 @@ const root = new URL('../..', import.meta.url).pathname
 
 const real = {
   base: 'debian:12',
+  parent: (i) => `stage${i - 1}`,
   file: '/etc/hostname',
   command:
     'set -eux; \\\n    apt-get update; \\\n    apt-get install -y --no-install-recommends curl=${VERSION:-1}',
   script: (i) => `RUN <<EOF\necho ${i} > /done\nEOF`,
 }
 
-/** 50 stages, 500 instructions, of every kind that people use; each stage needs the one before. */
-export function largeDockerfile({ base, file, command, script } = real) {
+/** 50 stages, 500 instructions, of every kind that people use; each stage needs the one before, and stands on its `parent`. */
+export function largeDockerfile({ base, parent, file, command, script } = real) {
   const stage = (i) => [
-    `FROM ${i === 0 ? base : `stage${i - 1}`} AS stage${i}`,
+    `FROM ${i === 0 ? base : parent(i)} AS stage${i}`,
     `ARG VERSION=1.${i}`,
     `ENV APP_HOME=/srv/app${i} PATH="/srv/app${i}/bin:\${PATH}"`,
     `WORKDIR \${APP_HOME}`,

@@ -6,10 +6,16 @@ import { context, manyFiles, variant } from './contexts.mjs'
 import { largeDockerfile } from './language.mjs'
 import { run } from './peers.mjs'
 
-/** The large file with commands that end at once, and without what old daemons do not know. */
+/** The large file with commands that end at once, without what old daemons do not know and more layers than they can stack. */
 function quickDockerfile(base) {
   const script = (i) => `RUN echo ${i} > /done`
-  return largeDockerfile({ base, file: '/bin/busybox', command: 'echo built > /built', script })
+  return largeDockerfile({
+    base,
+    parent: () => base,
+    file: '/bin/busybox',
+    command: 'echo built > /built',
+    script,
+  })
 }
 
 /** The rows; `base` is the reference of a small busybox image in `registry`, which every peer has pulled. */
