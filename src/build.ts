@@ -15,6 +15,7 @@ import { withProxyArgs } from './app/proxy-args.ts'
 import { readInput } from './app/read-input.ts'
 import { readStages } from './app/read-stages.ts'
 import { type BuildRequest, planOptionsFrom } from './app/request.ts'
+import { watchUsage } from './app/step-usage.ts'
 import { stepsOf } from './app/steps.ts'
 import { trustedOnly, withTrustedLayers } from './app/trusted-layers.ts'
 import { openLocalCache } from './cache/local-cache.ts'
@@ -91,20 +92,30 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: graph.files })
 
   const buildName = `${nameOfContext(request, input)}\n${request.file ?? ''}`
-  const { shmSizeBytes, runtime } = request
+  const { shmSizeBytes, runtime, networkNamespace } = request
+  const { timeoutMs: _, ...lasting } = limits
+  const size = shmSizeBytes === undefined ? {} : { shmSizeBytes }
   const own = {
     directoryOf: (name: string) => contexts.directories[name] ?? request.context,
-    ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
+    ...size,
   }
-  const failures = keepFailures(host, { ...own, build: buildName, outputs: outputs.onFailure })
+  const place = {
+    ...(runtime === undefined ? {} : { runtime }),
+    ...(networkNamespace === undefined ? {} : { networkNamespace }),
+  }
+  const failures = keepFailures(host, {
+    ...own,
+    conditions: { ...size, ...place, ...lasting },
+    build: buildName,
+    outputs: outputs.onFailure,
+  })
   await using opened = openDrivers(host, {
     ...own,
+    ...place,
     ignoreFileOf: (name) => (name in contexts.directories ? contexts.ignoreFiles[name] : input.ignoreFile),
     archives: areImages(outputs),
     limits,
     failures,
-    ...(runtime === undefined ? {} : { runtime }),
-    ...(request.networkNamespace === undefined ? {} : { networkNamespace: request.networkNamespace }),
   })
   const { drivers, layers, exec } = opened
   const cache = watchCache(
@@ -128,11 +139,12 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
             cx,
           )
         : undefined
+    const usage = watchUsage(cx)
     const made = await withTrustedLayers(cx, async (isTrusted) => {
       const result = await solve(graph, root, {
         cache: trustedOnly(cache, isTrusted),
         drivers,
-        cx,
+        cx: usage.cx,
         jobs,
         build: buildName,
         keepGoing: request.keepGoing,
@@ -143,7 +155,8 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
     })
     await remotes?.finish()
     await hostFailedStates(host).forget(buildName)
-    return { ...report, diagnostics: all, ...made }
+    const metadata = { ...made.metadata, ...usage.metadata(stepsOf(graph)) }
+    return { ...report, diagnostics: all, ...made, metadata }
   } finally {
     // Steps that ended well stay known although a later one failed.
     await cache.flush()

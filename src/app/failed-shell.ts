@@ -27,9 +27,11 @@ export async function runInFailedStep(
   if (opened === undefined) throw noFailedState()
   await using _inUse = opened
   const { state } = opened
+  const { resources = {}, cgroupParent, rlimits = [], ...others } = state.conditions ?? {}
   await using drivers = openDrivers(host, {
     directoryOf: (name) => state.directories[name],
-    ...(state.shmSizeBytes === undefined ? {} : { shmSizeBytes: state.shmSizeBytes }),
+    ...others,
+    limits: { resources, ...(cgroupParent === undefined ? {} : { cgroupParent }), rlimits },
   })
   const env = terminal ? [`TERM=${options.environment.TERM ?? 'xterm'}`] : []
   return await enterFailedStep(drivers.exec, state, { args, env }, cx)

@@ -6,7 +6,12 @@ import { errnoOf, errorJson, redact, SlipwayError } from '../core/error.ts'
 import type { FailureOutput } from '../export/failure-output.ts'
 import { treeExporter } from '../export/tree.ts'
 import { keptLogs } from '../ops/failed/kept-logs.ts'
-import { type FailedState, type FailedStates, failedStates } from '../ops/failed/states.ts'
+import {
+  type FailedState,
+  type FailedStates,
+  failedStates,
+  type StepConditions,
+} from '../ops/failed/states.ts'
 import type { FailedStep, FailureKeeper } from '../ops/failed/types.ts'
 import type { Result } from '../solve/types.ts'
 import type { Host } from './host.ts'
@@ -18,7 +23,7 @@ export interface FailureOptions {
   /** Names the build: a success of the same ends what is kept. */
   readonly build: string
   directoryOf(name: string): string | undefined
-  readonly shmSizeBytes?: number
+  readonly conditions: StepConditions
   /** `--output-on-failure`. */
   readonly outputs: readonly FailureOutput[]
 }
@@ -32,9 +37,12 @@ export function hostFailedStates({ directory, native, snapshotter }: FailureHost
 export function keepFailures(host: FailureHost, options: FailureOptions): FailureKeeper {
   const logs = keptLogs(join(host.directory, 'logs'))
   const states = hostFailedStates(host)
+  const keepLog: FailureKeeper['keepLog'] = ({ log, note }, cx) =>
+    attempt('log', cx, async () => logs.keep(log, note.slot))
   return {
+    keepLog,
     async keep(failed, cx) {
-      const log = await attempt('log', cx, async () => logs.keep(failed.log, failed.note.slot))
+      const log = await keepLog(failed, cx)
       const state = await attempt('state', cx, () => states.keep(stateOf(failed, options), failed.active))
       if (state !== undefined) {
         const directories = [...failed.active.parents, host.snapshotter.path(state)]
@@ -77,7 +85,7 @@ async function save(
 
 function stateOf(
   { op, inputs, note, error }: FailedStep,
-  { build, directoryOf, shmSizeBytes }: FailureOptions,
+  { build, directoryOf, conditions }: FailureOptions,
 ): Omit<FailedState, 'version' | 'id'> {
   const { slot, label, title, unkeyed } = note
   return {
@@ -97,7 +105,7 @@ function stateOf(
         return path === undefined ? [] : [[name, path]]
       }),
     ),
-    ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
+    conditions,
   }
 }
 

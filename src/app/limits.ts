@@ -2,6 +2,7 @@
 import type { Context } from '../core/context.ts'
 import { formatDuration } from '../core/duration.ts'
 import { SlipwayError } from '../core/error.ts'
+import type { BuildEvent } from '../core/event.ts'
 import { cgroupFor } from '../sandbox/limited.ts'
 import { controllersOf, describeResources, type Resources } from '../sandbox/resources.ts'
 import type { Rlimit } from '../sandbox/types.ts'
@@ -58,7 +59,7 @@ function withoutCgroup({ resources, cgroupParent, ...others }: StepLimits): Step
   return { ...others, resources: {}, rlimits }
 }
 
-/** A context whose signal is aborted when the time of the build is over; `error` then says so. */
+/** A context whose signal is aborted when the time of the build is over; `error` then says so, its `data.logs` are those of the steps that ran. */
 export interface Deadline extends Disposable {
   readonly cx: Context
   error(): SlipwayError | undefined
@@ -68,11 +69,17 @@ export interface Deadline extends Disposable {
 export function deadline(cx: Context, timeoutMs: number): Deadline {
   const controller = new AbortController()
   const message = `the time of the build (${formatDuration(timeoutMs)}) is over`
-  const over = new SlipwayError({ code: 'ERR_BUILD_TIMEOUT', message, data: { timeoutMs } })
-  const timer = setTimeout(() => controller.abort(over), timeoutMs)
+  const over = (more: Readonly<Record<string, unknown>> = {}): SlipwayError =>
+    new SlipwayError({ code: 'ERR_BUILD_TIMEOUT', message, data: { timeoutMs, ...more } })
+  const logs: string[] = []
+  const emit = (event: BuildEvent): void => {
+    if (event.type === 'log-kept') logs.push(event.path)
+    cx.emit(event)
+  }
+  const timer = setTimeout(() => controller.abort(over()), timeoutMs)
   return {
-    cx: { ...cx, signal: AbortSignal.any([cx.signal, controller.signal]) },
-    error: () => (controller.signal.aborted && !cx.signal.aborted ? over : undefined),
+    cx: { ...cx, emit, signal: AbortSignal.any([cx.signal, controller.signal]) },
+    error: () => (controller.signal.aborted && !cx.signal.aborted ? over({ logs }) : undefined),
     [Symbol.dispose]: () => clearTimeout(timer),
   }
 }

@@ -4,11 +4,11 @@ import { SlipwayError } from '../core/error.ts'
 import { limit } from '../core/limit.ts'
 import { normalisePlatform } from '../core/platform.ts'
 import { explainForeign } from '../sandbox/emulation.ts'
-import { nativeSandbox } from '../sandbox/native-sandbox.ts'
 import type { Exit } from '../sandbox/types.ts'
 import { unpackLayers } from '../snapshot/unpack.ts'
 import type { Host } from './host.ts'
 import { findImage } from './local-images.ts'
+import { openSandbox } from './step-sandbox.ts'
 
 export interface RunRequest {
   readonly image: string
@@ -22,6 +22,8 @@ export interface RunRequest {
   readonly entrypoint?: string
   /** Whether standard input is a terminal: TERM is passed on. */
   readonly terminal: boolean
+  /** The name or path of an OCI runtime; absent: slipway's own sandbox. */
+  readonly runtime?: string
 }
 
 /** Runs the image with the caller's standard streams; its changes are thrown away. */
@@ -58,7 +60,7 @@ export async function runImage(host: Host, request: RunRequest, cx: Context): Pr
     limit: limit(host.options.cpus),
   })
   await using active = await host.snapshotter.prepare(ids)
-  const sandbox = nativeSandbox({ native: host.native })
+  const sandbox = openSandbox(host, { runtime: request.runtime })
   const { os, architecture, variant } = image.config
   const platform = normalisePlatform({ os, architecture, ...(variant === undefined ? {} : { variant }) })
   const running = sandbox.run(

@@ -5,7 +5,7 @@ import { nativeSandbox } from '../sandbox/native-sandbox.ts'
 import { isOffline, isolatedSandbox, openNetworkPool } from '../sandbox/network-pool.ts'
 import { findNetworkProgram } from '../sandbox/network-program.ts'
 import { ociSandbox } from '../sandbox/oci-runtime.ts'
-import { openSpareHelpers } from '../sandbox/spare-helper.ts'
+import { openSpareHelpers, type SpareHelpers } from '../sandbox/spare-helper.ts'
 import type { NetworkNamespace, Sandbox } from '../sandbox/types.ts'
 import { withCopiedMounts } from './copied-mounts.ts'
 import type { Host } from './host.ts'
@@ -22,21 +22,30 @@ export interface StepSandbox extends AsyncDisposable {
   readonly sandbox: Sandbox
 }
 
-/** The sandbox for the steps of one build. Throws ERR_RUNTIME_MISSING. */
-export function openStepSandbox(host: Host, { runtime, networkNamespace }: StepSandboxOptions): StepSandbox {
+/** Slipway's own sandbox or that of an OCI runtime, which know no default network but the host's. Throws ERR_RUNTIME_MISSING. */
+export function openSandbox(
+  host: Host,
+  { runtime, spares }: { readonly runtime?: string | undefined; readonly spares?: SpareHelpers },
+): Sandbox {
   const { native, directory, options } = host
-  const spares = openSpareHelpers(native)
-  const own = { native, cgroupNotes: cgroupNotes(directory), spares }
+  const own = { native, cgroupNotes: cgroupNotes(directory), ...(spares === undefined ? {} : { spares }) }
   const path = options.environment.PATH ?? ''
   const mounting =
     runtime === undefined
       ? nativeSandbox(own)
       : ociSandbox({ ...own, runtime, path, directory: join(directory, 'runtime-cgroups') })
-  const plain = host.snapshotter.copies ? withCopiedMounts(mounting, native) : mounting
+  return host.snapshotter.copies ? withCopiedMounts(mounting, native) : mounting
+}
+
+/** The sandbox for the steps of one build. Throws ERR_RUNTIME_MISSING. */
+export function openStepSandbox(host: Host, { runtime, networkNamespace }: StepSandboxOptions): StepSandbox {
+  const { native, options } = host
+  const spares = openSpareHelpers(native)
+  const plain = openSandbox(host, { runtime, spares })
   const end = () => spares[Symbol.asyncDispose]()
   const withoutPool = (sandbox: Sandbox): StepSandbox => ({ sandbox, [Symbol.asyncDispose]: end })
   if (networkNamespace !== undefined) return withoutPool(joining(plain, networkNamespace))
-  const program = findNetworkProgram(path)
+  const program = findNetworkProgram(options.environment.PATH ?? '')
   if (typeof program === 'string') return withoutPool(onHostNetwork(plain, program))
   // The programs fail where they find nothing to pass on.
   if (isOffline()) return withoutPool(onNoNetwork(plain))

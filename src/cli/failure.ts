@@ -9,7 +9,7 @@ export function printFailure(thrown: unknown): number {
       process.stderr.write(`  ${message}\n`)
       if (typeof data?.log === 'string') process.stderr.write(`    log: ${data.log}\n`)
     }
-    if (typeof thrown.data?.log === 'string') process.stderr.write(`  log: ${thrown.data.log}\n`)
+    for (const log of logsOf(thrown)) process.stderr.write(`  log: ${log}\n`)
     if (typeof thrown.data?.failed === 'string' && thrown.hint === undefined)
       process.stderr.write('  help: slipway shell --last-failed opens a shell where it failed\n')
     if (thrown.hint) process.stderr.write(`  help: ${thrown.hint}\n`)
@@ -24,6 +24,12 @@ export function printFailure(thrown: unknown): number {
     )
   }
   return 1
+}
+
+/** The whole logs of what failed or was ended. */
+function logsOf({ data }: SlipwayError): readonly string[] {
+  if (typeof data?.log === 'string') return [data.log]
+  return Array.isArray(data?.logs) ? data.logs : []
 }
 
 /** Of a build that went on after a step had failed: each step's failure. */

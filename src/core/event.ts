@@ -45,6 +45,12 @@ export type BuildEvent =
       readonly cpuMs: number
       readonly peakMemoryBytes: number
     }
+  | {
+      /** Where the log is of a step that was ended with its build. */
+      readonly type: 'log-kept'
+      readonly step: StepId
+      readonly path: string
+    }
   | { readonly type: 'task-started'; readonly step: StepId; readonly title: string }
   | { readonly type: 'task-finished'; readonly step: StepId }
   | { readonly type: 'task-failed'; readonly step: StepId; readonly error: ErrorJson }

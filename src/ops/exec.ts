@@ -55,7 +55,14 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
       for (const warning of prepared.warnings) output.warn(warning)
       const process = processSpec(op, note, { root: { lower, upper, work }, ...prepared })
       const spec = { ...process, ...limitsOf(dependencies, process) }
-      const error = await runStep(dependencies, { op, spec, platform: note.platform, output }, cx)
+      const running = runStep(dependencies, { op, spec, platform: note.platform, output }, cx)
+      const error = await running.catch(async (thrown: unknown) => {
+        // The step did nothing wrong, but what it was about when time was up is what one wants to know.
+        if (!(thrown instanceof SlipwayError) || thrown.code !== 'ERR_BUILD_TIMEOUT') throw thrown
+        const path = await failures?.keepLog({ note, log }, cx)
+        if (path !== undefined) cx.emit({ type: 'log-kept', step: digestOfJson(op), path })
+        throw thrown
+      })
       if (error !== undefined) {
         const kept = await failures?.keep({ op, inputs, note, active, log, error }, cx)
         throw kept === undefined ? error : withData(error, kept)
@@ -65,8 +72,8 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
   }
 }
 
-/** What the user wrote for a step wins over what holds for all. */
-function limitsOf(
+/** What holds for the processes of all steps, but for what the user wrote for this one. */
+export function limitsOf(
   { shmSizeBytes, resources, cgroupParent, rlimits = [] }: ExecDependencies,
   { rlimits: own = [] }: ProcessSpec,
 ): Partial<ProcessSpec> {

@@ -158,11 +158,39 @@ describe.skipIf(lacking !== undefined)(`limits (needs ${lacking ?? 'nothing more
   })
 
   it('--build-timeout: ends the build and says so', () => {
-    const { status, stderr } = build('sleep 300', '--build-timeout=1s')
+    const { status, stderr } = build('echo before; sleep 300', '--build-timeout=1s')
     expect(status).toBe(1)
-    expect(stderr).toMatch(/ERROR: failed to build: the time of the build \(1s\) is over\n$/)
+    const told = /ERROR: failed to build: the time of the build \(1s\) is over\n {2}log: (.*)\n$/
+    expect(stderr).toMatch(told)
+    expect(readFileSync(told.exec(stderr)?.[1] ?? '', 'utf8')).toBe('before\n')
     expect(readdirSync(join(ws.root, 'store-v1/active'))).toEqual([])
     expect(build('echo in time', '--build-timeout=10m').status).toBe(0)
+  })
+
+  it('holds for the shell of a step that failed, too, and so does its runtime', () => {
+    for (const flags of [[], missing('crun') === undefined ? ['--runtime=crun'] : []]) {
+      const failed = build(`echo ${flags.length}; exit 3`, '--memory=64m', '--pids=50', ...flags)
+      expect(failed.status).toBe(1)
+      const shell = (script: string): Finished => ws.slipway('shell', '--last-failed', 'sh', '-c', script)
+      expect(shell('exec tail -c 100m /dev/zero').status).toBe(137)
+      expect(shell('head -c 10m /dev/zero | tail -c 10m | wc -c').stdout).toBe('10485760\n')
+      expect(shell('for i in $(seq 100); do sleep 5 & done').stderr).toMatch(/fork/)
+    }
+    expect(left()).toEqual([])
+  })
+
+  it('usage: the metadata file has that of each step that ran', () => {
+    const file = join(ws.directory, 'metadata.json')
+    const app = context('head -c 41m /dev/zero | tail -c 41m | wc -c')
+    const steps = () => {
+      ws.ok('build', '-q', '--metadata-file', file, app)
+      return JSON.parse(readFileSync(file, 'utf8'))['slipway.steps']
+    }
+    const [step] = steps()
+    expect(step.name).toMatch(/2\/2\] RUN head -c 41m/)
+    expect(step.peakMemoryBytes).toBeGreaterThan(40 << 20)
+    expect([step.wallMs, step.cpuMs].every(Number.isInteger)).toBe(true)
+    expect(steps()).toBeUndefined()
   })
 
   it('usage: an event of each step', () => {

@@ -1,10 +1,11 @@
 // Builds whose steps an OCI runtime runs: the same result, and nothing left of one that is killed.
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { busyboxTar, imageFromTar } from './support/bases.ts'
 import { ordinaryUser, whyNoUser } from './support/ordinary-user.ts'
-import { missing, until, type Workspace, workspace } from './support/slipway.ts'
+import { executable, missing, until, type Workspace, workspace } from './support/slipway.ts'
 
 const dockerfile = `FROM base
 WORKDIR /srv/app
@@ -42,6 +43,21 @@ for (const runtime of ['runc', 'crun']) {
       }
       expect(files('--runtime', runtime)).toBe(files())
       expect(readFileSync(join(ws.directory, 'out-2/srv/app/mine'), 'utf8')).toBe('1000\n')
+    })
+
+    it('runs an image as slipway does by itself', () => {
+      const context = ws.context('run', { Dockerfile: 'FROM base\nENV A=b\nUSER 5:6\nWORKDIR /tmp\n' })
+      ws.ok('build', '-q', '-t', 'run', context)
+      const script = 'id -u; id -g; pwd; echo $A $C; cat; echo told >&2; touch /tmp/x; exit 7'
+      const run = (...flags: readonly string[]) =>
+        spawnSync(executable, ['run', ...flags, '-e', 'C=d', '--network=none', 'run', 'sh', '-c', script], {
+          env: ws.env,
+          input: 'typed\n',
+          encoding: 'utf8',
+        })
+      const [own, other] = [run(), run('--runtime', runtime)]
+      expect(own).toMatchObject({ status: 7, stdout: '5\n6\n/tmp\nb d\ntyped\n' })
+      expect([other.status, other.stdout, other.stderr]).toEqual([7, own.stdout, own.stderr])
     })
 
     it('reports how a step ended', () => {

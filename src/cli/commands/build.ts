@@ -26,6 +26,7 @@ import { openFailedShell, wantsShell } from '../on-error.ts'
 import type { CommandPage } from '../page.ts'
 import { hostOptions, requireRoot, stateRoot } from '../paths.ts'
 import { prepareResultFiles, writeResultFiles } from '../result-files.ts'
+import { runtimeFlag } from '../runtime-flag.ts'
 import { secretFlag } from '../secret-flag.ts'
 import { openSession } from '../session.ts'
 import { sshFlag } from '../ssh-flag.ts'
@@ -301,7 +302,7 @@ function requestFrom(path: string, flags: Flags): BuildRequest {
     ulimits: ulimits(flags.ulimit ?? []),
     ...networkFlag(flags.network ?? 'default'),
     ...(flags.shmSize === undefined ? {} : { shmSizeBytes: bytes('--shm-size', flags.shmSize) }),
-    ...(flags.runtime === undefined ? {} : { runtime: runtimeName(flags.runtime) }),
+    ...(flags.runtime === undefined ? {} : { runtime: runtimeFlag(flags.runtime) }),
     ...(flags.jobs === undefined ? {} : { jobs: positive('--jobs', flags.jobs) }),
   }
 }
@@ -338,11 +339,6 @@ function bytes(flag: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)([bkmgt]?)b?$/i.exec(text)
   if (!match?.[1]) throw usageError(flag, text, 'a size such as 64m')
   return Math.floor(Number(match[1]) * 1024 ** 'bkmgt'.indexOf((match[2] || 'b').toLowerCase()))
-}
-
-function runtimeName(text: string): string {
-  if (text === '') throw usageError('--runtime', text, 'crun, runc or a path')
-  return text.includes('/') ? resolve(text) : text
 }
 
 function positive(flag: string, text: string): number {

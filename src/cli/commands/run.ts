@@ -5,6 +5,7 @@ import { collect, expectArguments, oneOf, unsupported } from '../command.ts'
 import type { CommandPage } from '../page.ts'
 import { hostOptions, requireRoot } from '../paths.ts'
 import { programStatus } from '../program-status.ts'
+import { runtimeFlag } from '../runtime-flag.ts'
 
 export const runCommand: CommandPage = {
   summary: 'Start an image of the local store and wait for it',
@@ -22,6 +23,7 @@ export const runCommand: CommandPage = {
       .option('-w, --workdir <path>', 'working directory')
       .option('-u, --user <user>', 'user[:group]')
       .option('--entrypoint <program>', 'replaces the image ENTRYPOINT')
+      .option('--runtime <runtime>', 'OCI runtime that runs it: crun, runc or a path', runtimeFlag)
       .option('--network <mode>', 'host (default) or none', 'host')
       .option(
         '-v, --volume <spec>',
@@ -51,6 +53,7 @@ interface Flags {
   readonly workdir?: string
   readonly user?: string
   readonly entrypoint?: string
+  readonly runtime?: string
 }
 
 function requestFrom(image: string, args: readonly string[], flags: Flags): RunRequest {
@@ -63,6 +66,7 @@ function requestFrom(image: string, args: readonly string[], flags: Flags): RunR
     ...(flags.workdir === undefined ? {} : { cwd: flags.workdir }),
     ...(flags.user === undefined ? {} : { user: flags.user }),
     ...(flags.entrypoint === undefined ? {} : { entrypoint: flags.entrypoint }),
+    ...(flags.runtime === undefined ? {} : { runtime: flags.runtime }),
   }
 }
 

@@ -3,7 +3,7 @@
 import { posix } from 'node:path'
 import type { Context } from '../../core/context.ts'
 import type { Exit } from '../../sandbox/types.ts'
-import { type ExecDependencies, processSpec, rootLayers } from '../exec.ts'
+import { type ExecDependencies, limitsOf, processSpec, rootLayers } from '../exec.ts'
 import { snapshotLayer } from '../layers.ts'
 import { prepareMounts } from '../mounts/mounts.ts'
 import type { FailedState } from './states.ts'
@@ -22,7 +22,7 @@ export async function enterFailedStep(
   { args, env }: EnterOptions,
   cx: Context,
 ): Promise<Exit> {
-  const { snapshotter, layers, sandbox, shmSizeBytes } = dependencies
+  const { snapshotter, layers, sandbox } = dependencies
   const parents = await layers.snapshots([...rootLayers(op, inputs), snapshotLayer(id, cx)], cx)
   await using active = await snapshotter.prepare(parents)
   const { parents: below, lower, upper, work } = active
@@ -38,7 +38,7 @@ export async function enterFailedStep(
       ...spec,
       args: args.length > 0 ? args : [shellOf(op.args)],
       env: withVariables(spec.env, env),
-      ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
+      ...limitsOf(dependencies, spec),
     },
     { output: () => undefined, stdio: 'inherit' },
     cx,

@@ -5,10 +5,22 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, wr
 import { join } from 'node:path'
 import { errnoOf, SlipwayError } from '../../core/error.ts'
 import type { OpNote, OpOf } from '../../graph/op.ts'
+import type { Resources } from '../../sandbox/resources.ts'
+import type { NetworkNamespace, Rlimit } from '../../sandbox/types.ts'
 import type { Active, SnapshotId, Snapshotter } from '../../snapshot/types.ts'
 import type { Result } from '../../solve/types.ts'
 import { acquireLock, tryLock } from '../../sys/lock.ts'
 import type { Native } from '../../sys/native.ts'
+
+/** What a build runs its steps with that is part of no step. */
+export interface StepConditions {
+  readonly shmSizeBytes?: number
+  readonly resources?: Resources
+  readonly cgroupParent?: string
+  readonly rlimits?: readonly Rlimit[]
+  readonly runtime?: string
+  readonly networkNamespace?: NetworkNamespace
+}
 
 /** A failed step as it is written down; JSON, without the value of any secret. */
 export interface FailedState {
@@ -23,7 +35,8 @@ export interface FailedState {
   readonly note: Pick<OpNote, 'slot' | 'label' | 'title' | 'unkeyed'>
   /** Where the local directories among the inputs are. */
   readonly directories: Readonly<Record<string, string>>
-  readonly shmSizeBytes?: number
+  /** Absent: the usual ones. */
+  readonly conditions?: StepConditions
 }
 
 /** A state that is not removed until this is disposed of. */
