@@ -6,6 +6,7 @@ import { openDrivers } from './app/drivers.ts'
 import { hostFailedStates, keepFailures } from './app/failures.ts'
 import { type HostOptions, hostSlot } from './app/host.ts'
 import type { BuildInput } from './app/input.ts'
+import { journaled } from './app/journaled.ts'
 import { announceLimits } from './app/limits.ts'
 import { namedContexts } from './app/named-contexts.ts'
 import { otherMistakes } from './app/other-mistakes.ts'
@@ -20,6 +21,7 @@ import { stepsOf } from './app/steps.ts'
 import { trustedOnly, withTrustedLayers } from './app/trusted-layers.ts'
 import { openLocalCache } from './cache/local-cache.ts'
 import { partsOf } from './cache/parts.ts'
+import { openPastBuilds } from './cache/past-builds.ts'
 import type { Context } from './core/context.ts'
 import { type Diagnostic, hasErrors } from './core/diagnostic.ts'
 import type { Digest } from './core/digest.ts'
@@ -31,6 +33,7 @@ import { keyOfRequest } from './plan/pin-key.ts'
 import { planWithPins } from './plan/plan-with-pins.ts'
 import type { Pin, PinRequest } from './plan/types.ts'
 import { solve } from './solve/solver.ts'
+import { hintWriter } from './store/hints.ts'
 
 export interface BuildReport {
   readonly failed: boolean
@@ -121,7 +124,6 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   const cache = watchCache(
     await openLocalCache(host.directory, {
       native: host.native,
-      buildName,
       expect: (layers) => host.pin(partsOf(layers)),
       hasSnapshot: (id) => host.snapshotter.has(id),
       hasArchive: (descriptor) => host.store.has(descriptor),
@@ -131,6 +133,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   try {
     const jobs = request.jobs ?? defaultJobs(options.cpus)
     const { root } = target
+    const store = openPastBuilds(host.directory, hintWriter(host.directory, host.native))
     await using remotes =
       wishes && root !== null
         ? (await import('./app/remote-caches.ts')).openRemoteCaches(
@@ -141,15 +144,17 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
         : undefined
     const usage = watchUsage(cx)
     const made = await withTrustedLayers(cx, async (isTrusted) => {
-      const result = await solve(graph, root, {
-        cache: trustedOnly(cache, isTrusted),
-        drivers,
-        cx: usage.cx,
-        jobs,
-        build: buildName,
-        keepGoing: request.keepGoing,
-        ...(remotes && { remote: remotes.remote(isTrusted) }),
-      })
+      const result = await journaled({ build: buildName, store, cx: usage.cx }, (explained) =>
+        solve(graph, root, {
+          cache: trustedOnly(cache, isTrusted),
+          drivers,
+          jobs,
+          build: buildName,
+          keepGoing: request.keepGoing,
+          ...(remotes && { remote: remotes.remote(isTrusted) }),
+          ...explained,
+        }),
+      )
       const decorate = remotes && { decorate: remotes.decorate }
       return exportBuild({ outputs, target, result, layers, host, epoch: target.epoch, ...decorate }, cx)
     })

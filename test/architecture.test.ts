@@ -15,6 +15,7 @@ const allowed: Record<string, readonly string[]> = {
   buildkit: ['core', 'graph'],
   plan: ['core', 'dockerfile', 'image', 'graph'],
   solve: ['core', 'graph'],
+  explain: ['core', 'graph', 'solve'],
   sys: ['core'],
   store: ['core', 'sys'],
   sandbox: ['core', 'sys'],
@@ -23,7 +24,7 @@ const allowed: Record<string, readonly string[]> = {
   snapshot: ['core', 'sys', 'store', 'layer'],
   registry: ['core', 'image', 'store', 'sys'],
   fetch: ['core', 'store', 'sys', 'registry', 'compression'],
-  cache: ['core', 'graph', 'solve', 'store', 'registry', 'sys'],
+  cache: ['core', 'graph', 'solve', 'explain', 'store', 'registry', 'sys'],
   disk: ['core', 'graph', 'solve', 'sys', 'store', 'snapshot', 'cache', 'cache-mounts'],
   ssh: ['core'],
   'cache-mounts': ['core', 'sys', 'store', 'compression', 'layer', 'snapshot'],
@@ -73,6 +74,7 @@ const allowed: Record<string, readonly string[]> = {
     'graph',
     'plan',
     'solve',
+    'explain',
     'sys',
     'store',
     'sandbox',
@@ -85,9 +87,9 @@ const allowed: Record<string, readonly string[]> = {
     'ops',
     'export',
   ],
-  root: ['core', 'graph', 'plan', 'solve', 'cache', 'app'],
+  root: ['core', 'graph', 'plan', 'solve', 'explain', 'store', 'cache', 'app'],
 }
-const pure = ['grammar', 'core', 'dockerfile', 'image', 'graph', 'buildkit', 'plan', 'solve']
+const pure = ['grammar', 'core', 'dockerfile', 'image', 'graph', 'buildkit', 'plan', 'solve', 'explain']
 const ambient = ['cli', 'progress']
 
 const files = ['src', 'grammar'].flatMap((top) =>

@@ -150,7 +150,6 @@ async function load(graph: Graph, root: OpRef, name: string, host: Host, cx: Con
   const build = `context ${name}`
   const cache = await openLocalCache(host.directory, {
     native: host.native,
-    buildName: build,
     hasSnapshot: (id) => host.snapshotter.has(id),
     hasArchive: (descriptor) => host.store.has(descriptor),
     sync: () => host.snapshotter.flush(),

@@ -1,5 +1,4 @@
 // What a file under `records/` says: a record, or the id of one. Anything else is damage, and damage is a miss.
-import { digestOfJson } from '../core/canonical-json.ts'
 import { type Digest, isDigest } from '../core/digest.ts'
 import type { CacheKey, CacheRecord, LayerRef, RecordStep } from '../solve/types.ts'
 
@@ -16,17 +15,6 @@ export function decodeEntry(text: string, id: Digest): Entry | undefined {
   if (value?.version !== 1) return undefined
   if (isDigest(value.alias)) return { alias: value.alias }
   return isRecord(value.record) && value.record.id === id ? { record: value.record } : undefined
-}
-
-/** The text of a slot's file. */
-export function encodeKey(key: CacheKey): string {
-  return JSON.stringify(key)
-}
-
-/** The key in a slot's file; undefined when it is damaged or of another version. */
-export function decodeKey(text: string): CacheKey | undefined {
-  const value: unknown = parse(text)
-  return isKey(value) ? value : undefined
 }
 
 function parse(text: string): Readonly<Record<string, unknown>> | undefined {
@@ -92,9 +80,4 @@ function isLayer(value: unknown): value is LayerRef {
 export function decodeLayers(value: unknown): readonly LayerRef[] {
   const layers = isObject(value) ? value.layers : undefined
   return Array.isArray(layers) && layers.every(isLayer) ? layers : []
-}
-
-/** Names the file of a step's last key: steps of different builds never share one. */
-export function slotName(build: string, slot: { readonly stage: string; readonly ordinal: number }): Digest {
-  return digestOfJson({ build, stage: slot.stage, ordinal: slot.ordinal })
 }

@@ -1,26 +1,22 @@
-// The cache of a state directory: one immutable JSON file per record and alias, one small file per slot,
-// shared by any number of processes. Files appear by rename; a damaged one is a miss.
+// The cache of a state directory: one immutable JSON file per record and alias, shared by any number of processes. Files appear by rename; a damaged one is a miss.
 import { mkdirSync, readFileSync } from 'node:fs'
 import { mkdir, utimes } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
 import { type Digest, hexOf } from '../core/digest.ts'
 import { errnoOf } from '../core/error.ts'
-import type { Slot } from '../graph/op.ts'
-import type { Cache, CacheKey, CacheRecord } from '../solve/types.ts'
+import type { Cache, CacheRecord } from '../solve/types.ts'
 import { layoutPaths } from '../store/layout-paths.ts'
 import { withLock } from '../store/locks.ts'
 import { writeUnsynced } from '../store/replace-file.ts'
 import { onDisk } from '../store/storage-failure.ts'
 import type { Native } from '../sys/native.ts'
 import { syncFileSystem } from '../sys/sync.ts'
-import { decodeEntry, decodeKey, type Entry, encodeEntry, encodeKey, slotName } from './entry.ts'
+import { decodeEntry, type Entry, encodeEntry } from './entry.ts'
 import { findRecord, type LayerPresence } from './find-record.ts'
 import { publisher } from './publisher.ts'
 
 export interface LocalCacheOptions extends LayerPresence {
   readonly native: Native
-  /** Keeps the slots of different builds apart: the Dockerfile's and context's names. */
-  readonly buildName: string
   /** After it resolves, every snapshot committed before survives a power cut. */
   sync(): Promise<void>
   /** At least this long between two syncs while a build runs. */
@@ -29,17 +25,15 @@ export interface LocalCacheOptions extends LayerPresence {
 
 const defaultIntervalMs = 1000
 
-/** The cache under `root` (`records/`, `slots/`, `locks/`), made when missing. What is put reaches the disk only behind a `sync`. */
+/** The cache under `root` (`records/`, `locks/`), made when missing. What is put reaches the disk only behind a `sync`. */
 export async function openLocalCache(root: string, options: LocalCacheOptions): Promise<Cache> {
   const { native } = options
   const paths = layoutPaths(root)
   const own = new Map<Digest, Entry>()
-  const keys = new Map<Digest, CacheKey>()
   const background = new Set<Promise<void>>()
   const recordPath = (id: Digest): string => `${root}/records/${hexOf(id).slice(0, 2)}/${hexOf(id)}.json`
-  const slotPath = (name: Digest): string => `${root}/slots/${hexOf(name)}.json`
   await onDisk('open cache', root, async () => {
-    for (const directory of [`${root}/records`, `${root}/slots`, paths.locks, paths.ingest]) {
+    for (const directory of [`${root}/records`, paths.locks, paths.ingest]) {
       mkdirSync(directory, { recursive: true, mode: 0o700 })
     }
   })
@@ -69,13 +63,6 @@ export async function openLocalCache(root: string, options: LocalCacheOptions): 
     const text = await readText(recordPath(id))
     return text === undefined ? undefined : decodeEntry(text, id)
   }
-  const last = async (slot: Slot): Promise<CacheKey | undefined> => {
-    const name = slotName(options.buildName, slot)
-    const known = keys.get(name)
-    if (known !== undefined) return known
-    const text = await readText(slotPath(name))
-    return text === undefined ? undefined : decodeKey(text)
-  }
 
   return {
     get: async (id) => {
@@ -91,17 +78,6 @@ export async function openLocalCache(root: string, options: LocalCacheOptions): 
       const known = own.get(id)
       const isKnown = known !== undefined && 'alias' in known && known.alias === record.id
       if (id !== record.id && !isKnown) publish(id, { alias: record.id })
-    },
-    last,
-    remember: async (slot, key) => {
-      const text = encodeKey(key)
-      const before = await last(slot)
-      const name = slotName(options.buildName, slot)
-      keys.set(name, key)
-      // A warm build writes nothing.
-      if (before === undefined || encodeKey(before) !== text) {
-        files.add(slotPath(name), text, { needsBarrier: false })
-      }
     },
     exclusive: (id, signal, body) =>
       new Promise((resolve, reject) => {

@@ -1,7 +1,7 @@
 // A cache that lives as long as its process: for tests, and for builds that must not leave records.
 import type { Digest } from '../core/digest.ts'
-import type { Cache, CacheKey } from '../solve/types.ts'
-import { type Entry, slotName } from './entry.ts'
+import type { Cache } from '../solve/types.ts'
+import type { Entry } from './entry.ts'
 import { findRecord } from './find-record.ts'
 
 /** An empty cache. `hasSnapshot` decides whether a record's layers are still there. */
@@ -9,7 +9,6 @@ export function openMemoryCache(
   hasSnapshot: (id: string) => Promise<boolean> = () => Promise.resolve(true),
 ): Cache {
   const entries = new Map<Digest, Entry>()
-  const slots = new Map<Digest, CacheKey>()
   const locks = new Map<Digest, Promise<unknown>>()
   return {
     get: (id) =>
@@ -23,10 +22,6 @@ export function openMemoryCache(
     },
     alias: async (id, record) => {
       if (id !== record.id) entries.set(id, { alias: record.id })
-    },
-    last: async (slot) => slots.get(slotName('', slot)),
-    remember: async (slot, key) => {
-      slots.set(slotName('', slot), key)
     },
     exclusive: async (id, signal, body) => {
       const before = locks.get(id) ?? Promise.resolve()

@@ -18,6 +18,8 @@ export interface SessionOptions {
   readonly progress: ProgressMode
   /** Where `--debug` writes; `SLIPWAY_LOG` names a file of the user's own. */
   readonly logDirectory?: string
+  /** `--explain`. */
+  readonly explain?: boolean
   /** SOURCE_DATE_EPOCH, seconds. */
   readonly epoch?: number
 }
@@ -44,7 +46,7 @@ export function terminal(): Output {
 
 /** Opens a command's session; signal handlers stay until the process ends. */
 export async function openSession(options: SessionOptions): Promise<Session> {
-  const view: View = openView(options.progress, terminal())
+  const view: View = openView(options.progress, terminal(), { explain: options.explain === true })
   const debug = await openDebugLog(options.logDirectory)
   const controller = new AbortController()
   let interruptedBy: number | undefined

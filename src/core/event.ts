@@ -7,13 +7,44 @@ import type { SourceFile, Span } from './span.ts'
 /** An op's digest, or the name of one of the builder's own tasks (`resolve docker.io/library/debian:12`). */
 export type StepId = string
 
-/** Why an op had to run. Produced where the decision is taken (solve/explain.ts). */
+/** Why an op had to run, compared with the last build of the same name. Produced where the decision is taken (explain/journal.ts). */
 export type MissReason =
+  /** There was no such build. */
   | { readonly kind: 'first' }
+  /** It had no such step. */
+  | { readonly kind: 'new' }
+  /** `--no-cache`. */
   | { readonly kind: 'forced' }
+  /** Nothing changed, but the record or a layer is gone. */
   | { readonly kind: 'evicted' }
+  /** Nothing changed, but the step was not done then. */
+  | { readonly kind: 'unfinished' }
+  /** The instruction as such (`field: 'instruction'`, was and now its text), or a part of the op. */
   | { readonly kind: 'op'; readonly field: string; readonly was?: unknown; readonly now?: unknown }
-  | { readonly kind: 'input'; readonly input: number; readonly was?: Digest; readonly now?: Digest }
+  /** An ARG or ENV; `isMasked` where the name says that the value is a secret. */
+  | {
+      readonly kind: 'variable'
+      readonly name: string
+      readonly from: 'ARG' | 'ENV'
+      readonly was?: string
+      readonly now?: string
+      readonly isMasked?: true
+    }
+  /** The name of a base image stands for another image. */
+  | { readonly kind: 'image'; readonly reference: string; readonly was: Digest; readonly now: Digest }
+  /** Files of a build context; `more` others are not named. */
+  | {
+      readonly kind: 'files'
+      readonly input: number
+      readonly changed: readonly string[]
+      readonly added: readonly string[]
+      readonly removed: readonly string[]
+      readonly more: number
+    }
+  /** Files of a build context of which it is not known any more what they were. */
+  | { readonly kind: 'content'; readonly input: number }
+  /** Not a first cause: another step did not give what it gave then. */
+  | { readonly kind: 'input'; readonly input: number; readonly step: StepId }
 
 /** One op as the views name it; `label` is BuildKit's `[stage 2/5]`, `title` the instruction. */
 export interface StepInfo {
@@ -34,8 +65,13 @@ export type BuildEvent =
       readonly by: 'definition' | 'content' | 'implied'
       /** Absent: a record of this machine. */
       readonly from?: 'remote'
+      /** How long the step ran when it did. */
+      readonly savedMs?: number
     }
+  /** Reasons are given where earlier builds are known. */
   | { readonly type: 'op-missed'; readonly step: StepId; readonly reasons: readonly MissReason[] }
+  /** What is different about a step that was not run (a FROM, one that was found), before the event of who missed for it. */
+  | { readonly type: 'op-changed'; readonly step: StepId; readonly reasons: readonly MissReason[] }
   | { readonly type: 'op-failed'; readonly step: StepId; readonly error: ErrorJson }
   | {
       /** What the process of a step used, all that it started included; before the step's end. */

@@ -1,6 +1,7 @@
 // Is what the cache has written down whole: the part of `slipway store verify` that is not about images. A record whose
 // layer is gone is none of its business: it is a miss, and goes with the next prune.
-import { decodeEntry, decodeKey } from '../cache/entry.ts'
+import { decodeEntry } from '../cache/entry.ts'
+import { isSoundFileList, isSoundPast } from '../cache/past-builds.ts'
 import { digestOfHex } from '../core/digest.ts'
 import { durabilityOf } from '../snapshot/durability.ts'
 import { lookAt, namesIn, readIfThere } from './stored-parts.ts'
@@ -14,7 +15,7 @@ export type CacheProblem = {
 
 /** Everything wrong with the records and snapshots of a state directory, in a stable order. */
 export function checkCache(directory: string): readonly CacheProblem[] {
-  return [...recordProblems(directory), ...slotProblems(directory), ...snapshotProblems(directory)]
+  return [...recordProblems(directory), ...pastProblems(directory), ...snapshotProblems(directory)]
 }
 
 function* recordProblems(directory: string): Generator<CacheProblem> {
@@ -36,12 +37,18 @@ function* recordProblems(directory: string): Generator<CacheProblem> {
   }
 }
 
-function* slotProblems(directory: string): Generator<CacheProblem> {
-  for (const name of namesIn(`${directory}/slots`).toSorted()) {
-    const path = `${directory}/slots/${name}`
-    const text = readIfThere(path)
-    if (text === undefined || isOfOtherVersion(text) || decodeKey(text) !== undefined) continue
-    yield { kind: 'record', message: `${path}: it is no cache key`, path }
+function* pastProblems(directory: string): Generator<CacheProblem> {
+  const checks = [
+    { top: `${directory}/builds`, isSound: isSoundPast, what: 'no past build' },
+    { top: `${directory}/files`, isSound: isSoundFileList, what: 'no list of files' },
+  ]
+  for (const { top, isSound, what } of checks) {
+    for (const name of namesIn(top).toSorted()) {
+      const path = `${top}/${name}`
+      const text = readIfThere(path)
+      if (text === undefined || isSound(text)) continue
+      yield { kind: 'record', message: `${path}: it is ${what}`, path }
+    }
   }
 }
 

@@ -21,6 +21,8 @@ export async function otherDrafts(host: DiskHost, madeOf: MadeOf): Promise<reado
     ...(await repositoryDrafts(host)),
     ...httpDrafts(`${directory}/http`),
     ...fileDrafts(remembered, 'source.local', 'what a context looked like'),
+    ...fileDrafts(`${directory}/files`, 'internal', 'the files that a step copied'),
+    ...fileDrafts(`${directory}/builds`, 'internal', 'what the last build of a name did'),
     ...logs.flatMap((place) => fileDrafts(place, 'internal', 'log')),
     ...failedDrafts(`${directory}/failed`, madeOf),
     ...fileDrafts(layoutPaths(directory).damaged, 'internal', 'damaged blob'),

@@ -13,12 +13,14 @@ import { formatMemory, type Resources } from '../sandbox/resources.ts'
 import type { Exit, ProcessSpec, Rlimit, Sandbox } from '../sandbox/types.ts'
 import type { Snapshotter } from '../snapshot/types.ts'
 import type { LayerRef, OpDriver, Result } from '../solve/types.ts'
+import { listAll } from './copy/list-all.ts'
 import { openStepLog, type StepLog } from './failed/step-log.ts'
 import type { FailureKeeper } from './failed/types.ts'
 import { snapshotLayer } from './layers.ts'
 import { openMask } from './mask.ts'
 import { mountedContent } from './mounts/content.ts'
 import { type MountDependencies, prepareMounts } from './mounts/mounts.ts'
+import { copyOf, sourcesOf } from './mounts/source.ts'
 
 export interface ExecDependencies extends MountDependencies {
   readonly snapshotter: Pick<Snapshotter, 'prepare'>
@@ -43,6 +45,10 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
   const secrets = new Set<Buffer>()
   return {
     contentOf: (op, index, input, cx) => mountedContent(dependencies.sources, op, index, input, cx),
+    filesOf: async (op, index, input, cx) => {
+      const actions = sourcesOf(op, index).map((path) => copyOf(path, 0))
+      return listAll(await dependencies.sources(input, cx), actions, cx)
+    },
     async run(op, inputs, note, cx) {
       const root = rootLayers(op, inputs)
       const parents = await layers.snapshots(root, cx)

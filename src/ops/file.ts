@@ -20,6 +20,7 @@ import type { Native } from '../sys/native.ts'
 import { entriesOf } from './copy/content-digest.ts'
 import { asContextChange, changed, unreadable } from './copy/hash-files.ts'
 import { LayerPlan } from './copy/layer-plan.ts'
+import { listAll } from './copy/list-all.ts'
 import { type OnUnknownName, resolveOwner } from './copy/owner.ts'
 import { type CopyStyle, planCopy } from './copy/plan-copy.ts'
 import { planMkdir, planMkfile } from './copy/plan-make.ts'
@@ -51,6 +52,7 @@ export function fileDriver(
 ): OpDriver<OpOf<'file'>> {
   return {
     contentOf: (op, index, input, cx) => contentOf(sources, op, index, input, cx),
+    filesOf: async (op, index, input, cx) => listAll(await sources(input, cx), copiesFrom(op, index), cx),
     run: (op, inputs, note, cx) => run(dependencies, sources, { op, inputs, note, cx }),
   }
 }
@@ -65,12 +67,13 @@ async function contentOf(
   if (index === op.base) return undefined
   const { digest } = await sources(input, cx)
   const digests: Digest[] = []
-  for (const action of op.actions) {
-    if (action.kind !== 'copy' || action.from !== index) continue
-    digests.push(await digest(action, cx.signal))
-  }
+  for (const action of copiesFrom(op, index)) digests.push(await digest(action, cx.signal))
   const [only] = digests
   return digests.length === 1 ? only : digestOfJson(digests)
+}
+
+function copiesFrom(op: OpOf<'file'>, index: number): CopyAction[] {
+  return op.actions.flatMap((action) => (action.kind === 'copy' && action.from === index ? [action] : []))
 }
 
 interface Task {

@@ -215,6 +215,25 @@ export function epochOf({ options: { epoch } }: LowerContext): { epoch?: string 
   return epoch === undefined ? {} : { epoch }
 }
 
+/** `NAME=value` of the ARGs that have their say here: an ENV of the same name may have taken it. */
+export function argEntries({ args, env }: StageState): readonly string[] {
+  if (args === undefined) return []
+  const entries = new Set<string>()
+  for (const { key, value } of argsSince(args)) {
+    if (value !== undefined && env.get(key) === value) entries.add(`${key}=${value}`)
+  }
+  return [...entries]
+}
+
+/** Those that the text of an instruction names. */
+function argsIn(title: string, state: StageState): readonly string[] {
+  if (!title.includes('$')) return []
+  return argEntries(state).filter((entry) => {
+    const name = entry.slice(0, entry.indexOf('='))
+    return new RegExp(`\\$\\{?${name.replace(/\W/g, '\\$&')}(?!\\w)`).test(title)
+  })
+}
+
 /** The note of the stage's next step. */
 export function noteOf(state: StageState, title: string, span: Span, cx: LowerContext): OpNote {
   const note: OpNote = {
@@ -223,7 +242,9 @@ export function noteOf(state: StageState, title: string, span: Span, cx: LowerCo
     title: cx.isTrigger ? `ONBUILD ${title}` : title,
     span,
   }
-  return cx.stage.isForced ? { ...note, force: true } : note
+  const forced: OpNote = cx.stage.isForced ? { ...note, force: true } : note
+  const args = argsIn(title, state)
+  return args.length === 0 ? forced : { ...forced, args }
 }
 
 function labelOf(state: StageState, cx: LowerContext): string {

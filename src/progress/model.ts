@@ -33,6 +33,8 @@ export interface StepState {
   readonly lines: LogLine[]
   /** Of a process, once it has ended. */
   usage?: { readonly cpuMs: number; readonly peakMemoryBytes: number }
+  /** Why it was run or not, when that is asked for. */
+  said?: string
   /** The line that is still being written, as far as it has come; empty when there is none. */
   unfinished: string
 }
@@ -82,6 +84,7 @@ export class Model {
         this.diagnostics = event.diagnostics
         return undefined
       case 'op-missed':
+      case 'op-changed':
         return undefined
       case 'task-started':
       case 'op-started':
@@ -119,6 +122,11 @@ export class Model {
         return { state, lines: [] }
       }
     }
+  }
+
+  /** The state of a step of the graph, as if it began now if nothing is known of it. */
+  open(step: StepId): StepState {
+    return this.#open(step, this.lastMs)
   }
 
   #open(step: StepId, ms: number, event?: BuildEvent): StepState {

@@ -1,5 +1,6 @@
 // The line-by-line view for logs and CI: BuildKit's `#n` format, every line of output kept.
-import type { TimedEvent } from '../core/event.ts'
+import type { StepId, TimedEvent } from '../core/event.ts'
+import type { Explained } from './explained.ts'
 import { formatFindings } from './findings.ts'
 import { formatBytes, formatDuration, formatGauge } from './format.ts'
 import { type Gauge, Model, printable, type StepState } from './model.ts'
@@ -9,10 +10,13 @@ import type { Output, View } from './types.ts'
 /** A running gauge is printed at most this often. */
 const gaugeIntervalMs = 3000
 
-export function plainView(output: Output): View {
+/** `why` tells what is said about hits and misses. */
+export function plainView(output: Output, why?: Explained): View {
   const model = new Model()
   const headed = new Set<string>()
   const gaugePrintedMs = new Map<string, number>()
+  /** What is said of a step as soon as it starts. */
+  const waiting = new Map<StepId, string>()
   let current: StepState | undefined
 
   // A terminal must not be driven by what a step prints; in a file the bytes are the user's own.
@@ -45,17 +49,20 @@ export function plainView(output: Output): View {
   }
 
   const print = (event: TimedEvent): void => {
+    const said = why?.text(event)
     const change = model.apply(event)
+    if (said !== undefined && event.type === 'op-missed') waiting.set(event.step, said)
+    if (said !== undefined && event.type === 'op-changed') line(model.open(event.step), said)
     if (change === undefined) return
     const { state, lines } = change
     for (const l of lines) line(state, `${l.seconds.toFixed(3)} ${visible(l.text)}`)
     switch (event.type) {
       case 'op-started':
       case 'task-started':
-        line(state, '')
+        line(state, waiting.get(event.step) ?? '')
         break
       case 'op-cached':
-        line(state, 'CACHED')
+        line(state, said === undefined ? 'CACHED' : `CACHED ${said}`)
         break
       case 'op-finished':
       case 'task-finished':
@@ -81,7 +88,8 @@ export function plainView(output: Output): View {
       flush()
     },
     finish: () => {
-      const left = `${formatFindings(model, { warnings: true, colours: output.colours })}${formatRecap(model)}`
+      const causes = why?.summary(output.colours) ?? ''
+      const left = `${causes === '' ? '' : `\n${causes}`}${formatFindings(model, { warnings: true, colours: output.colours })}${formatRecap(model)}`
       if (left) output.write(left)
     },
   }

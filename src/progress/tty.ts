@@ -2,6 +2,7 @@
 // redrawn in place; the final frame stays on the screen.
 import stringWidth from 'fast-string-width'
 import type { TimedEvent } from '../core/event.ts'
+import type { Explained } from './explained.ts'
 import { formatFindings } from './findings.ts'
 import { formatDuration, formatGauge } from './format.ts'
 import { type Gauge, Model, printable, type StepState } from './model.ts'
@@ -18,7 +19,8 @@ interface Row {
   readonly tone: Tone
 }
 
-export function ttyView(output: Output): View {
+/** `why` tells what is said about hits and misses. */
+export function ttyView(output: Output, why?: Explained): View {
   const model = new Model()
   let drawnRows = 0
   let offsetMs = 0
@@ -42,12 +44,16 @@ export function ttyView(output: Output): View {
   return {
     apply: (event: TimedEvent) => {
       offsetMs = Date.now() - Date.parse(event.time)
-      model.apply(event)
+      const said = why?.text(event)
+      const change = model.apply(event)
+      if (said === undefined || !('step' in event)) return
+      const state = change?.state ?? model.open(event.step)
+      state.said = said
     },
     finish: () => {
       clearInterval(timer)
       draw(true)
-      const left = `${formatFindings(model, { warnings: true, colours: output.colours })}${formatRecap(model)}`
+      const left = `${why?.summary(output.colours) ?? ''}${formatFindings(model, { warnings: true, colours: output.colours })}${formatRecap(model)}`
       if (left) output.write(left)
     },
   }
@@ -102,6 +108,7 @@ function stepRows(state: StepState, nowMs: number, columns: number): Row[] {
       tone,
     },
   ]
+  if (state.said !== undefined) rows.push({ left: ` => => ${state.said}`, right: '', tone: 'dim' })
   if (state.status !== 'running') return rows
   for (const gauge of [...state.gauges.values()].slice(-8)) {
     rows.push({

@@ -1,4 +1,5 @@
 // Which view a `--progress` mode means.
+import { explained } from './explained.ts'
 import { plainView } from './plain.ts'
 import { quietView } from './quiet.ts'
 import { rawjsonView } from './rawjson.ts'
@@ -8,15 +9,16 @@ import type { Output, View } from './types.ts'
 export type ProgressMode = 'auto' | 'plain' | 'tty' | 'rawjson' | 'quiet' | 'none'
 export const progressModes: readonly ProgressMode[] = ['auto', 'plain', 'tty', 'rawjson', 'quiet', 'none']
 
-/** The view for a mode; `auto` is the live view on a terminal and the plain one elsewhere. */
-export function openView(mode: ProgressMode, output: Output): View {
+/** The view for a mode; `auto` is the live view on a terminal and the plain one elsewhere. With `explain` both say why steps run. */
+export function openView(mode: ProgressMode, output: Output, { explain = false } = {}): View {
+  const why = explain ? explained() : undefined
   switch (mode) {
     case 'auto':
-      return output.isTerminal ? ttyView(output) : plainView(output)
+      return output.isTerminal ? ttyView(output, why) : plainView(output, why)
     case 'tty':
-      return ttyView(output)
+      return ttyView(output, why)
     case 'plain':
-      return plainView(output)
+      return plainView(output, why)
     case 'rawjson':
       return rawjsonView(output)
     case 'quiet':

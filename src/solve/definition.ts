@@ -4,13 +4,7 @@ import { invariant } from '../core/error.ts'
 import type { Graph, Op, OpNote, OpRef } from '../graph/op.ts'
 import { definitionId } from './cache-key.ts'
 import type { Steps } from './steps.ts'
-import type { Drivers, OpDriver, Result } from './types.ts'
-
-/** k1 of an op; `forced` when it or anything below it must run again, so that k1 must not be looked up. */
-export interface Definition {
-  readonly id: Digest
-  readonly forced: boolean
-}
+import type { Definition, Drivers, OpDriver, Result } from './types.ts'
 
 export interface OpEntry {
   readonly op: Op
@@ -61,5 +55,13 @@ export function definitions(
     return { id: definitionId(op, ids), forced: note.force === true || known.some((input) => input.forced) }
   })
 
-  return { definitionOf, contentOf }
+  /** The content that was asked for while the inputs were at hand. */
+  const knownContent = async (ref: OpRef, index: number): Promise<Digest | undefined> => {
+    const input = opOf(ref).op.inputs[index]
+    return input !== undefined && opOf(input).op.kind === 'local'
+      ? contents.get(`${ref}/${index}`)
+      : undefined
+  }
+
+  return { definitionOf, contentOf, knownContent }
 }

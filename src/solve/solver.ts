@@ -7,13 +7,23 @@ import type { Digest } from '../core/digest.ts'
 import { limit } from '../core/limit.ts'
 import type { Graph, OpRef } from '../graph/op.ts'
 import { cacheKey, forcedId, keyId } from './cache-key.ts'
-import { type Definition, definitions, lookUpOp } from './definition.ts'
-import { explain } from './explain.ts'
+import { definitions, lookUpOp } from './definition.ts'
 import { consumersOf, impliedHits, lastOps } from './implied.ts'
 import { recordStep } from './record-step.ts'
 import { importedRecord } from './remote-record.ts'
 import { type Steps, steps } from './steps.ts'
-import type { Cache, CacheKey, CacheRecord, Drivers, LayerRef, RemoteCache, Result } from './types.ts'
+import type {
+  Cache,
+  CacheKey,
+  CacheRecord,
+  Definition,
+  Drivers,
+  Explainer,
+  ExplainView,
+  LayerRef,
+  RemoteCache,
+  Result,
+} from './types.ts'
 
 export interface SolveOptions {
   readonly cache: Cache
@@ -27,6 +37,8 @@ export interface SolveOptions {
   readonly keepGoing?: boolean
   /** Asked for what the cache has no record of. */
   readonly remote?: RemoteCache
+  /** Makes who knows why ops miss; without one nobody does. */
+  readonly explainer?: (view: ExplainView) => Explainer
 }
 
 /** The result of `root` (null for an empty one). The first failure aborts the other ops, unless they are to go on; all have settled when this returns or throws. The error's `data.step` is the op that failed; of several it is ERR_STEPS_FAILED, whose `data.failures` has each. */
@@ -84,8 +96,18 @@ function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps
     return learned(ref, made, inputs)
   })
 
-  const { definitionOf, contentOf } = definitions(opOf, result, steps)
+  const { definitionOf, contentOf, knownContent } = definitions(opOf, result, steps)
   remote?.attach({ graph, drivers, cx, definitionOf, contentOf, result })
+  const explainer = options.explainer?.({
+    ...{ graph, root, cx, definitionOf },
+    contentOf: knownContent,
+    filesOf: async (ref, index) => {
+      const { op, driver } = opOf(ref)
+      const input = op.inputs[index]
+      if (input === undefined || opOf(input).op.kind !== 'local') return undefined
+      return driver.filesOf?.(op, index, await result(input), cx)
+    },
+  })
 
   const uncached = (ref: OpRef, inputs: readonly Result[]): Promise<Result> =>
     steps.of(ref, async () => {
@@ -133,18 +155,17 @@ function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps
       const id = keyId(key)
       const record: CacheRecord = { id, key, result: { id, layers }, created: cx.now() }
       await cache.put(record, definition ? [definition.id] : [])
-      await found(ref, record, 'content', 'remote')
+      found(ref, record, 'content', 'remote')
       return record
     }
-    const reasons = note.force ? [{ kind: 'forced' } as const] : explain(await cache.last(note.slot), key)
-    cx.emit({ type: 'op-missed', step: ref, reasons })
+    cx.emit({ type: 'op-missed', step: ref, reasons: (await explainer?.why(ref, key)) ?? [] })
     const { layers: own, tookMs } = await execute(ref, inputs)
     const id = note.force ? forcedId(key, nonce) : keyId(key)
     const step = recordStep(options.build, note, graph.files)
     const record: CacheRecord = { id, key, result: { id, layers: own }, created: cx.now(), tookMs, step }
     // A forced result replaces the older one for later builds, under its key and its definition.
     await cache.put(record, [...(note.force ? [keyId(key)] : []), ...(definition ? [definition.id] : [])])
-    await cache.remember(note.slot, key)
+    explainer?.used(ref, record)
     return record
   }
 
@@ -159,14 +180,11 @@ function resolver(graph: Graph, root: OpRef, options: SolveOptions, steps: Steps
       })
     })
 
-  const found = async (
-    ref: OpRef,
-    record: CacheRecord,
-    by: 'definition' | 'content',
-    from?: 'remote',
-  ): Promise<Result> => {
-    cx.emit({ type: 'op-cached', step: ref, by, ...(from === undefined ? {} : { from }) })
-    if (!record.imported) await cache.remember(opOf(ref).note.slot, record.key)
+  const found = (ref: OpRef, record: CacheRecord, by: 'definition' | 'content', from?: 'remote'): Result => {
+    const { tookMs } = record
+    const saved = tookMs === undefined ? {} : { savedMs: tookMs }
+    cx.emit({ type: 'op-cached', step: ref, by, ...(from === undefined ? {} : { from }), ...saved })
+    explainer?.used(ref, record)
     return record.result
   }
 

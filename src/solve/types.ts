@@ -2,7 +2,8 @@
 import type { Context } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
-import type { Graph, Op, OpNote, OpRef, Slot } from '../graph/op.ts'
+import type { MissReason } from '../core/event.ts'
+import type { Graph, Op, OpNote, OpRef } from '../graph/op.ts'
 
 /** A layer a result is made of, bottom first; a name only: nothing is pulled, unpacked or opened by having one. */
 export type LayerRef =
@@ -78,9 +79,6 @@ export interface Cache {
   /** Visible to this process at once and to others soon; durable after `flush`. Aliases are further ids that find it. */
   put(record: CacheRecord, aliases: readonly Digest[]): Promise<void>
   alias(id: Digest, record: CacheRecord): Promise<void>
-  /** The key last used by the same step of the same build. */
-  last(slot: Slot): Promise<CacheKey | undefined>
-  remember(slot: Slot, key: CacheKey): Promise<void>
   /** Runs `body` while no other process runs one for the same id (flock; released by the kernel when a process dies). */
   exclusive<T>(id: Digest, signal: AbortSignal, body: () => Promise<T>): Promise<T>
   /** Everything put so far survives a power cut. */
@@ -93,7 +91,7 @@ export interface SolveView {
   readonly drivers: Drivers
   readonly cx: Context
   /** What is known of an op before anything runs; undefined where only its inputs' results can tell. */
-  definitionOf(ref: OpRef): Promise<{ readonly id: Digest; readonly forced: boolean } | undefined>
+  definitionOf(ref: OpRef): Promise<Definition | undefined>
   /** As the driver's, each asked for once. */
   contentOf(ref: OpRef, index: number, input: Result): Promise<Digest | undefined>
   /** The result of an op, which is made if need be. */
@@ -120,9 +118,39 @@ export interface RunNote extends OpNote {
 export interface OpDriver<O extends Op = Op> {
   /** Present when inputs are judged by content, not by how they were made: a digest of what `op` reads of input `index`, or undefined to use the input's id. */
   contentOf?(op: O, index: number, input: Result, cx: Context): Promise<Digest | undefined>
+  /** What `contentOf` covers of a local directory, path by path; undefined for other inputs. */
+  filesOf?(op: O, index: number, input: Result, cx: Context): Promise<FileList | undefined>
   /** True for ops that have no record of their own (local directories, merges, images): cheap, always re-done. */
   readonly uncached?: true
   run(op: O, inputs: readonly Result[], note: RunNote, cx: Context): Promise<readonly LayerRef[]>
+}
+
+/** Files by path, each with a text that is another one when the file is. Neither contains NUL. */
+export type FileList = ReadonlyMap<string, string>
+
+/** k1 of an op; `forced` when it or anything below it must run again, so that k1 must not be looked up. */
+export interface Definition {
+  readonly id: Digest
+  readonly forced: boolean
+}
+
+/** What a solve knows of its ops, for whoever explains it. */
+export interface ExplainView {
+  readonly graph: Graph
+  readonly root: OpRef
+  readonly cx: Context
+  definitionOf(ref: OpRef): Promise<Definition | undefined>
+  /** What an op read of a local directory; undefined for other inputs, and where nothing was read. */
+  contentOf(ref: OpRef, index: number): Promise<Digest | undefined>
+  filesOf(ref: OpRef, index: number): Promise<FileList | undefined>
+}
+
+/** Knows earlier builds. */
+export interface Explainer {
+  /** Why `ref` misses, never empty; asked before it runs, when all its inputs are done. */
+  why(ref: OpRef, key: CacheKey): Promise<readonly MissReason[]>
+  /** A record was found for `ref`, or made. */
+  used(ref: OpRef, record: CacheRecord): void
 }
 
 export type Drivers = { readonly [K in Op['kind']]: OpDriver<Extract<Op, { kind: K }>> }

@@ -8,7 +8,6 @@ import { sampleRecord } from './samples.ts'
 async function main([root = '', dist = '', mode = '']: readonly string[]): Promise<void> {
   const cache = await openLocalCache(root, {
     native: openNative(dist),
-    buildName: 'b',
     hasSnapshot: async (id) => existsSync(`${root}/snapshots/${id}`),
     hasArchive: async () => true,
     sync: async () => undefined,
@@ -42,7 +41,6 @@ async function main([root = '', dist = '', mode = '']: readonly string[]): Promi
     writeFileSync(`${root}/snapshots/endless${i}`, '')
     const record = sampleRecord(`endless${i}`)
     await cache.put(record, [digestOf(`alias${i}`)])
-    await cache.remember({ stage: 's', ordinal: i % 3 }, record.key)
     if (i % 10 === 0) void cache.flush()
     if (i === 30) process.stdout.write('going\n')
     await new Promise((resolve) => setImmediate(resolve))

@@ -1,15 +1,14 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { decodeEntry, decodeKey, encodeEntry, encodeKey } from '../../src/cache/entry.ts'
+import { decodeEntry, encodeEntry } from '../../src/cache/entry.ts'
 import { digestOf } from '../../src/core/digest.ts'
-import { sampleKey, sampleRecord } from './samples.ts'
+import { sampleRecord } from './samples.ts'
 
 const record = sampleRecord('a')
 
-test('records, aliases and keys survive their text', () => {
+test('records and aliases survive their text', () => {
   expect(decodeEntry(encodeEntry({ record }), record.id)).toEqual({ record })
   expect(decodeEntry(encodeEntry({ alias: record.id }), digestOf('x'))).toEqual({ alias: record.id })
-  expect(decodeKey(encodeKey(sampleKey('a')))).toEqual(sampleKey('a'))
 })
 
 test('a record keeps the time and the line of its step', () => {
@@ -33,7 +32,6 @@ test('any other JSON is a miss', () => {
   fc.assert(
     fc.property(fc.json(), (text) => {
       expect(decodeEntry(text, record.id)).toBeUndefined()
-      expect(decodeKey(text)).toBeUndefined()
     }),
   )
 })

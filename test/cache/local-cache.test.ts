@@ -11,7 +11,7 @@ import { digestOf, hexOf } from '../../src/core/digest.ts'
 import type { Cache } from '../../src/solve/types.ts'
 import { openNative } from '../../src/sys/native.ts'
 import { describeCache } from '../contract/cache.ts'
-import { sampleKey, sampleRecord } from './samples.ts'
+import { sampleRecord } from './samples.ts'
 
 const dist = new URL('../../dist', import.meta.url).pathname
 const native = openNative(dist)
@@ -24,7 +24,7 @@ interface Opened {
   readonly root: string
   readonly log: string[]
   readonly snapshots: Set<string>
-  open(buildName?: string): ReturnType<typeof openLocalCache>
+  open(): ReturnType<typeof openLocalCache>
 }
 
 async function opened(): Promise<Opened> {
@@ -35,10 +35,9 @@ async function opened(): Promise<Opened> {
     root,
     log,
     snapshots,
-    open: (buildName = 'app') =>
+    open: () =>
       openLocalCache(root, {
         native,
-        buildName,
         hasSnapshot: async (id) => snapshots.has(id),
         hasArchive: async () => true,
         sync: async () => {
@@ -88,12 +87,10 @@ describe('local cache', () => {
     const cold = await open()
     const record = sampleRecord('a')
     await cold.put(record, [])
-    await cold.remember({ stage: 's', ordinal: 0 }, record.key)
     await cold.flush()
     log.length = 0
     const warm = await open()
     expect(await warm.get(record.id)).toEqual(record)
-    await warm.remember({ stage: 's', ordinal: 0 }, record.key)
     await warm.flush()
     expect(log).toEqual([])
     await rm(root, { recursive: true })
@@ -131,29 +128,6 @@ describe('local cache', () => {
       await rm(root, { recursive: true })
     },
   )
-
-  test('a damaged slot is no slot', async () => {
-    const { root, open } = await opened()
-    const slot = { stage: 's', ordinal: 0 }
-    const first = await open()
-    await first.remember(slot, sampleKey('a'))
-    await first.flush()
-    const [name = ''] = await readdir(`${root}/slots`)
-    await writeFile(`${root}/slots/${name}`, '{"version":1')
-    expect(await (await open()).last(slot)).toBeUndefined()
-    await rm(root, { recursive: true })
-  })
-
-  test('builds of different names have different slots', async () => {
-    const { root, open } = await opened()
-    const slot = { stage: 's', ordinal: 0 }
-    const one = await open('one')
-    await one.remember(slot, sampleKey('a'))
-    await one.flush()
-    expect(await (await open('two')).last(slot)).toBeUndefined()
-    expect(await (await open('one')).last(slot)).toEqual(sampleKey('a'))
-    await rm(root, { recursive: true })
-  })
 
   test('files are private and no temporary ones stay', async () => {
     const { root, open } = await opened()
@@ -210,7 +184,6 @@ describe('local cache between processes', () => {
     await once(victim.stdout, 'data')
     const cache = await openLocalCache(root, {
       native,
-      buildName: 'b',
       hasSnapshot: async () => true,
       hasArchive: async () => true,
       sync: async () => undefined,
@@ -239,7 +212,6 @@ describe('local cache between processes', () => {
       await once(victim, 'exit')
       const cache = await openLocalCache(root, {
         native,
-        buildName: 'b',
         hasSnapshot: async (id) => existsSync(`${root}/snapshots/${id}`),
         hasArchive: async () => true,
         sync: async () => undefined,

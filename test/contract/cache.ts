@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import type { Cache } from '../../src/solve/types.ts'
-import { sampleKey, sampleRecord } from '../cache/samples.ts'
+import { sampleRecord } from '../cache/samples.ts'
 
 export interface CacheUnderTest {
   /** Opens the cache again, as another process would: two of them share what was flushed. */
@@ -12,7 +12,6 @@ export interface CacheUnderTest {
   close(): Promise<void>
 }
 
-const slot = { stage: 'build', ordinal: 1 }
 const signal = new AbortController().signal
 
 export function describeCache(name: string, make: () => Promise<CacheUnderTest>): void {
@@ -79,24 +78,13 @@ export function describeCache(name: string, make: () => Promise<CacheUnderTest>)
       expect(await cache.get(record.id)).toEqual(again)
     })
 
-    use('slots remember the last key of a step', async (cache) => {
-      expect(await cache.last(slot)).toBeUndefined()
-      await cache.remember(slot, sampleKey('one'))
-      await cache.remember(slot, sampleKey('two'))
-      expect(await cache.last(slot)).toEqual(sampleKey('two'))
-      expect(await cache.last({ ...slot, ordinal: 2 })).toBeUndefined()
-      expect(await cache.last({ ...slot, stage: 'other' })).toBeUndefined()
-    })
-
     use('what was flushed is there for others', async (cache, under) => {
       under.snapshots.add('a')
       const record = sampleRecord('a')
       await cache.put(record, [digestOf('x')])
-      await cache.remember(slot, record.key)
       await cache.flush()
       const other = await under.open()
       expect(await other.get(digestOf('x'))).toEqual(record)
-      expect(await other.last(slot)).toEqual(record.key)
       await other.flush()
     })
 

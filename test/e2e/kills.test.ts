@@ -78,7 +78,8 @@ const belongs = [
   /^(?:index\.json|oci-layout|active|ingest|damaged|origins|cgroups|failed|variants)$/,
   /^blobs(?:\/sha256(?:\/[0-9a-f]{64})?)?$/,
   /^records(?:\/[0-9a-f]{2}(?:\/[0-9a-f]{64}\.json)?)?$/,
-  /^slots(?:\/[0-9a-f]{64}\.json)?$/,
+  /^builds(?:\/[0-9a-f]{64}\.json)?$/,
+  /^files(?:\/[0-9a-f]{64})?$/,
   /^stat-cache(?:\/[0-9a-f]{64}(?:\.tree)?)?$/,
   /^layers(?:\/[A-Za-z0-9]+\.json)?$/,
   // A collector removes those of dead processes.

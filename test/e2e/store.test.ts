@@ -95,8 +95,8 @@ describe.skipIf(lacking !== undefined)(`the store (needs ${lacking ?? 'nothing m
           ),
       ],
     ])('records are misses: %s', (_how, damage) => {
-      const all = [...files('records'), ...files('slots')].filter(
-        (path) => readFileSync(path, 'utf8').includes('"key"') || path.includes('slots'),
+      const all = [...files('records'), ...files('builds')].filter(
+        (path) => readFileSync(path, 'utf8').includes('"key"') || path.includes('builds'),
       )
       for (const path of all) damage(path)
       ws.ok('build', '-q', '-t', 'app', context)
@@ -157,8 +157,8 @@ describe.skipIf(lacking !== undefined)(`the store (needs ${lacking ?? 'nothing m
       isSound()
     })
 
-    it('records and keys are misses, and no damage', () => {
-      for (const path of [...files('records'), ...files('slots')]) {
+    it('records and past builds are not known, and no damage', () => {
+      for (const path of [...files('records'), ...files('builds')]) {
         writeFileSync(path, readFileSync(path, 'utf8').replaceAll('"version":1', '"version":2'))
       }
       expect(ws.ok('build', '--progress=plain', '-t', 'app', context).stderr).not.toContain('CACHED')

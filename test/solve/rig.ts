@@ -1,16 +1,18 @@
 // Fake drivers for the solver: every op's content is a pure function of what it reads, runs are counted,
 // and a run can be held by the test, so that nothing here waits for time to pass.
 
+import { journaled } from '../../src/app/journaled.ts'
 import { openMemoryCache } from '../../src/cache/memory-cache.ts'
 import { digestOfJson } from '../../src/core/canonical-json.ts'
 import type { Context } from '../../src/core/context.ts'
-import { digestOf, hexOf } from '../../src/core/digest.ts'
+import { type Digest, digestOf, hexOf } from '../../src/core/digest.ts'
 import { SlipwayError } from '../../src/core/error.ts'
 import type { BuildEvent } from '../../src/core/event.ts'
+import { decodePast, encodePast, type PastBuild, type PastStore } from '../../src/explain/past.ts'
 import { graphBuilder } from '../../src/graph/builder.ts'
 import type { ExecOp, FileOp, Graph, LocalOp, MergeOp, Op, OpNote, OpRef } from '../../src/graph/op.ts'
 import { solve } from '../../src/solve/solver.ts'
-import type { Cache, Drivers, LayerRef, Result } from '../../src/solve/types.ts'
+import type { Cache, Drivers, FileList, LayerRef, Result } from '../../src/solve/types.ts'
 
 export interface Gate {
   /** Resolves when the op has started to run. */
@@ -22,10 +24,11 @@ export interface Gate {
 export type Rig = ReturnType<typeof rig>
 
 /** Fake drivers over directories the test may edit (`locals`: name → file → content). */
-export function rig(shared: { cache?: Cache; snapshots?: Map<string, string> } = {}) {
+export function rig(shared: { cache?: Cache; snapshots?: Map<string, string>; past?: PastStore } = {}) {
   /** Snapshot id → content; deleting one is what eviction does. */
   const snapshots = shared.snapshots ?? new Map<string, string>()
   const cache = shared.cache ?? openMemoryCache(async (id) => snapshots.has(id))
+  const past = shared.past ?? memoryPast()
   const locals = new Map<string, Map<string, string>>()
   const runs: string[] = []
   const events: BuildEvent[] = []
@@ -114,6 +117,14 @@ export function rig(shared: { cache?: Cache; snapshots?: Map<string, string> } =
     file: {
       contentOf: async (op, index, input) =>
         index === op.base ? undefined : digestOfJson({ content: sourceOf(op, input) }),
+      filesOf: async (op, _index, input) =>
+        new Map(
+          op.actions.flatMap((action) =>
+            action.kind === 'copy'
+              ? action.sources.map((path) => [path, readLocal(input, path)] as const)
+              : [],
+          ),
+        ),
       run: async (op, inputs, note, cx) => {
         const sources = inputs.filter((_, i) => i !== op.base).map((input) => sourceOf(op, input))
         return made(op, inputs, note, `${JSON.stringify(op.actions)}:${sources.join('+')}`, cx)
@@ -131,6 +142,7 @@ export function rig(shared: { cache?: Cache; snapshots?: Map<string, string> } =
 
   return {
     cache,
+    past,
     snapshots,
     locals,
     runs,
@@ -157,7 +169,9 @@ export function rig(shared: { cache?: Cache; snapshots?: Map<string, string> } =
     async build(graph: Graph, root: OpRef | null, jobs = 4, keepGoing = false): Promise<Result | null> {
       runs.length = 0
       events.length = 0
-      return solve(graph, root, { cache, drivers, cx, jobs, build: 'rig', keepGoing })
+      return journaled({ build: 'rig', store: past, cx }, (explained) =>
+        solve(graph, root, { cache, drivers, jobs, build: 'rig', keepGoing, ...explained }),
+      )
     },
     /** The events of the last build as `verb title`. */
     story(graph: Graph): string[] {
@@ -199,7 +213,7 @@ export function sketch(stage = 'final') {
     return ref
   }
   return {
-    image: (name: string): OpRef =>
+    image: (name: string, reference = name): OpRef =>
       add(
         {
           kind: 'image',
@@ -207,18 +221,24 @@ export function sketch(stage = 'final') {
           manifest: digestOf(name),
           platform: { os: 'linux', architecture: 'amd64' },
         },
-        `FROM ${name}`,
+        `FROM ${reference}`,
+        { reference },
       ),
     local: (name: string): OpRef =>
       add({ kind: 'local', inputs: [], name, ignore: [] } satisfies LocalOp, `local ${name}`),
-    run: (command: string, root: OpRef | null, more: Partial<OpNote> = {}): OpRef =>
+    run: (
+      command: string,
+      root: OpRef | null,
+      more: Partial<OpNote> = {},
+      env: readonly string[] = [],
+    ): OpRef =>
       add(
         {
           kind: 'exec',
           inputs: root === null ? [] : [root],
           root: root === null ? null : 0,
           args: command.split(' '),
-          env: [],
+          env,
           cwd: '/',
           user: '',
           network: 'default',
@@ -254,4 +274,24 @@ export function sketch(stage = 'final') {
     merge: (...inputs: OpRef[]): OpRef => add({ kind: 'merge', inputs } satisfies MergeOp, 'merge'),
     graph: (root: OpRef): Graph => builder.graph([root], []),
   }
+}
+
+/** What builds leave behind, by way of its text; `builds` is what was written last. */
+export function memoryPast(): PastStore & { builds: number } {
+  const texts = new Map<string, { readonly text: string; readonly mark: string | undefined }>()
+  const lists = new Map<string, FileList>()
+  const store = {
+    builds: 0,
+    read: (build: string): PastBuild | undefined => decodePast(texts.get(build)?.text ?? ''),
+    confirm: (build: string, mark: string): boolean => texts.get(build)?.mark === mark,
+    write: (past: PastBuild, mark: Digest | undefined): void => {
+      store.builds++
+      texts.set(past.build, { text: encodePast(past, mark), mark })
+    },
+    files: (content: Digest) => lists.get(content),
+    keepFiles: (content: Digest, files: FileList): void => {
+      lists.set(content, files)
+    },
+  }
+  return store
 }

@@ -159,19 +159,29 @@ describe('a changed build', () => {
     await r.build(after.graph, after.root)
     expect(r.runs).toEqual(['RUN install', 'COPY out', 'RUN finish'])
     const missed = r.events.flatMap((e) => (e.type === 'op-missed' ? [e] : []))
-    expect(missed[0]?.reasons).toEqual([
-      { kind: 'input', input: 0, was: expect.any(String), now: expect.any(String) },
+    const base = Object.keys(after.graph.ops).find(
+      (ref) => after.graph.notes[ref as OpRef]?.title === 'FROM debian2',
+    )
+    expect(missed[0]?.reasons).toEqual([{ kind: 'input', input: 0, step: base }])
+    expect(r.events.flatMap((e) => (e.type === 'op-changed' ? [e] : []))).toEqual([
+      {
+        type: 'op-changed',
+        step: base,
+        reasons: [{ kind: 'op', field: 'reference', was: 'debian', now: 'debian2' }],
+      },
     ])
   })
 
-  test('a changed command is named by field', async () => {
+  test('a changed command is named', async () => {
     const r = prepared()
     const before = application('debian', 'install')
     await r.build(before.graph, before.root)
     const after = application('debian', 'upgrade')
     await r.build(after.graph, after.root)
     const missed = r.events.flatMap((e) => (e.type === 'op-missed' ? [e] : []))
-    expect(missed[0]?.reasons).toEqual([{ kind: 'op', field: 'args[0]', was: 'install', now: 'upgrade' }])
+    expect(missed[0]?.reasons).toEqual([
+      { kind: 'op', field: 'instruction', was: 'RUN install', now: 'RUN upgrade' },
+    ])
   })
 })
 

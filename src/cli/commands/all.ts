@@ -5,6 +5,7 @@ import { cacheCommand } from './cache.ts'
 import { contextCommand } from './context.ts'
 import { doctorCommand } from './doctor.ts'
 import { duCommand } from './du.ts'
+import { explainCommand } from './explain.ts'
 import { historyCommand } from './history.ts'
 import { imagesCommand } from './images.ts'
 import { inspectCommand } from './inspect.ts'
@@ -19,6 +20,7 @@ import { tagCommand } from './tag.ts'
 
 export const commands: Readonly<Record<string, CommandPage>> = {
   build: buildCommand,
+  explain: explainCommand,
   run: runCommand,
   shell: shellCommand,
   pull: pullCommand,

@@ -64,6 +64,7 @@ interface Flags extends LimitFlags {
   readonly ulimit?: readonly string[]
   readonly jobs?: string
   readonly keepGoing?: boolean
+  readonly explain?: boolean
   readonly runtime?: string
   readonly call: string
   readonly check?: boolean
@@ -118,6 +119,7 @@ function defineFlags(command: DockerCommand): void {
     .option('--runtime <name>', 'OCI runtime for RUN: crun, runc or a path (default: slipway brings its own)')
     .option('-j, --jobs <count>', 'steps run at the same time (default: twice the CPUs, at least 8)')
     .option('--keep-going', 'when a step fails, go on with those that do not need it')
+    .option('--explain', 'say why each step ran, or why it did not have to (see slipway explain)')
     .option('--progress <mode>', progressModes.join(', '), process.env.BUILDKIT_PROGRESS || 'auto')
     .option('-q, --quiet', "print only the image's ID")
     .option('--on-error <action>', 'shell: open a shell where a RUN failed')
@@ -189,6 +191,7 @@ async function runBuild(path: string, flags: Flags, progress: ProgressMode): Pro
   const epoch = request.buildArgs.SOURCE_DATE_EPOCH
   const session = await openSession({
     progress,
+    explain: flags.explain === true,
     ...(flags.debug ? { logDirectory: join(stateRoot(), 'logs') } : {}),
     ...(epoch === undefined || epoch === '' ? {} : { epoch: wholeSeconds(epoch) }),
   })

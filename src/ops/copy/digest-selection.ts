@@ -6,8 +6,10 @@ import type { Digest } from '../../core/digest.ts'
 import { SlipwayError } from '../../core/error.ts'
 import { cleanPath } from '../../core/path.ts'
 import { hasGlob } from '../../dockerfile/path-glob.ts'
+import type { FileList } from '../../solve/types.ts'
 import type { Native } from '../../sys/native.ts'
 import { contentDigest, entriesOf } from './content-digest.ts'
+import { fileList } from './file-list.ts'
 import type { FreshFiles } from './fresh-files.ts'
 import { hashFiles } from './hash-files.ts'
 import type { CopyAction, Selected } from './select.ts'
@@ -26,6 +28,8 @@ export interface Selection {
   readonly treeCache: TreeCache | undefined
   /** Absent where files cannot change. */
   readonly fresh: FreshFiles | undefined
+  /** What was read of the files, by this name, for whoever lists them afterwards. */
+  readonly read: Map<string, readonly (string | undefined)[]>
 }
 
 /** The digest, and whether it was only recalled: then no file was looked into. */
@@ -62,13 +66,29 @@ export async function confirmSelection(
   })
 }
 
-async function readSelection(selection: Selection, signal: AbortSignal): Promise<Digest> {
-  const { select, native, statCache, fresh } = selection
+/** The files, as far as they can be listed; read if nobody has read them yet. */
+export async function listSelection(selection: Selection, signal: AbortSignal): Promise<FileList> {
+  const { select, read, name } = selection
   const selected = await select()
+  return fileList(selected, read.get(name) ?? (await hashSelection(selection, selected, signal)))
+}
+
+async function readSelection(selection: Selection, signal: AbortSignal): Promise<Digest> {
+  const selected = await selection.select()
+  return contentDigest(selected, await hashSelection(selection, selected, signal))
+}
+
+async function hashSelection(
+  { native, statCache, fresh, read, name }: Selection,
+  selected: readonly Selected[],
+  signal: AbortSignal,
+): Promise<readonly (string | undefined)[]> {
   const entries = entriesOf(selected)
   const sha256 = await hashFiles(entries, { native, signal, cache: statCache })
   fresh?.note(entries, sha256)
-  return contentDigest(selected, sha256)
+  // The content of images is not listed.
+  if (statCache !== undefined) read.set(name, sha256)
+  return sha256
 }
 
 /** Undefined where files are named one by one (looking at each is all there is to do) or cannot be found. */

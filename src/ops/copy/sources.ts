@@ -8,13 +8,13 @@ import type { Digest } from '../../core/digest.ts'
 import { errnoOf, SlipwayError } from '../../core/error.ts'
 import { ignoreMatcher } from '../../dockerfile/ignore-matcher.ts'
 import { mergedTree } from '../../snapshot/merged-tree.ts'
-import type { LayerRef, Result } from '../../solve/types.ts'
+import type { FileList, LayerRef, Result } from '../../solve/types.ts'
 import type { WriteHint } from '../../store/hints.ts'
 import type { Native } from '../../sys/native.ts'
 import type { LayerSource } from '../layers.ts'
 import { buildkitDigest } from './buildkit-digest.ts'
 import { entriesOf } from './content-digest.ts'
-import { confirmSelection, digestSelection, type Selection } from './digest-selection.ts'
+import { confirmSelection, digestSelection, listSelection, type Selection } from './digest-selection.ts'
 import { type FreshFiles, freshFiles } from './fresh-files.ts'
 import { imageTree } from './image-tree.ts'
 import { localTree } from './local-tree.ts'
@@ -45,6 +45,8 @@ export interface Source {
   buildkitDigest(selectors: readonly Selector[], signal: AbortSignal): Promise<Digest | undefined>
   /** The digest of the content that `action` selects. */
   digest(action: CopyAction, signal: AbortSignal): Promise<Digest>
+  /** What `digest` covers, file by file. */
+  list(action: CopyAction, signal: AbortSignal): Promise<FileList>
   /** Throws ERR_CONTEXT_CHANGED unless `select` gives what `digest` stood for; for local directories, where that may differ. */
   confirm(action: CopyAction, signal: AbortSignal): Promise<void>
   /** Throws ERR_CONTEXT_CHANGED if what was selected is not any more what it was when it was listed and digested. */
@@ -128,6 +130,7 @@ interface Caches {
 function source(native: Native, tree: SourceTree, caches?: Caches): Source {
   const selections = new Map<string, Promise<readonly Selected[]>>()
   const recalled = new Map<string, Digest>()
+  const read: Selection['read'] = new Map()
   const nameOf = ({ sources, exclude, parents, instruction }: CopyAction): string =>
     JSON.stringify([sources, exclude, parents, instruction])
   const selectOnce = (action: CopyAction): Promise<readonly Selected[]> => {
@@ -145,6 +148,7 @@ function source(native: Native, tree: SourceTree, caches?: Caches): Source {
     statCache: caches?.statCache,
     treeCache: caches?.treeCache,
     fresh: caches?.fresh,
+    read,
   })
   return {
     tree,
@@ -157,6 +161,7 @@ function source(native: Native, tree: SourceTree, caches?: Caches): Source {
       if (isRecalled) recalled.set(selection.name, digest)
       return digest
     },
+    list: (action, signal) => listSelection(selectionOf(action), signal),
     async confirm(action, signal) {
       const selection = selectionOf(action)
       const digest = recalled.get(selection.name)

@@ -7,6 +7,7 @@ import { printBody } from '../../dockerfile/print.ts'
 import type { ExecMount, ExecOp, NetworkMode, OpNote } from '../../graph/op.ts'
 import { predefinedProxies } from '../proxies.ts'
 import {
+  argEntries,
   argsSince,
   type Lower,
   type LowerContext,
@@ -150,12 +151,14 @@ function runNote(state: StageState, instruction: Run, cx: LowerContext): OpNote 
     ...noteOf(state, titleWithHeredoc(instruction), instruction.span, cx),
     ...(isForeign ? { platform: state.platform } : {}),
   }
+  const args = argEntries(state)
+  const named = args.length === 0 ? note : { ...note, args }
   // What ENV or ARG says is part of the key and wins; the rest reaches the process unseen by the cache.
   const env = predefinedProxies(cx.options).filter((entry) => !state.env.has(entry.split('=', 1)[0] ?? ''))
   const { hosts } = cx.options
-  if (env.length === 0 && hosts.length === 0) return note
+  if (env.length === 0 && hosts.length === 0) return named
   return {
-    ...note,
+    ...named,
     unkeyed: { ...(env.length === 0 ? {} : { env }), ...(hosts.length === 0 ? {} : { hosts }) },
   }
 }

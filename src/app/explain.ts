@@ -1,0 +1,54 @@
+// `slipway explain`: what the last build did and why, from what it left in the state directory.
+import { join } from 'node:path'
+import { type EndedBuild, pastBuilds } from '../cache/past-builds.ts'
+import { SlipwayError } from '../core/error.ts'
+import { reportOf, type ToldBuild, type ToldStep } from '../explain/report.ts'
+
+export type { ToldBuild, ToldReason, ToldStep } from '../explain/report.ts'
+
+export interface ExplainRequest {
+  readonly root: string
+  /** The context of the build, as its name has it; absent: of whichever build ended last. */
+  readonly context?: string
+  /** Likewise its `--file`. */
+  readonly file?: string
+}
+
+export interface ExplainedBuild extends ToldBuild {
+  readonly ended: string
+}
+
+/** The report of the last build. Throws ERR_BUILD_UNKNOWN. */
+export function explainLast({ root, context, file }: ExplainRequest): ExplainedBuild {
+  for (const past of pastBuilds(join(root, 'store-v1'))) {
+    if (isOf(past, context, file)) return { ...reportOf(past), ended: new Date(past.endedMs).toISOString() }
+  }
+  throw new SlipwayError({
+    code: 'ERR_BUILD_UNKNOWN',
+    message: `explain ${context === undefined ? 'the last build' : context}: no such build is known in ${root}`,
+    hint: 'builds are remembered when they have ended; slipway build --explain tells while it builds',
+  })
+}
+
+function isOf({ build }: EndedBuild, context: string | undefined, file: string | undefined): boolean {
+  const [itsContext, itsFile] = build.split('\n')
+  return (context === undefined || itsContext === context) && (file === undefined || itsFile === file)
+}
+
+/** The steps that `asked` names: a number, a line (`Dockerfile:12`, `:12`), or a part of the instruction or its label. Throws ERR_STEP_UNKNOWN. */
+export function findSteps({ steps }: ToldBuild, asked: string): readonly ToldStep[] {
+  const line = /^(.*):(\d+)$/.exec(asked)
+  const text = asked.toLowerCase()
+  const found = steps.filter((step) => {
+    if (/^\d+$/.test(asked)) return step.number === Number(asked)
+    if (line !== null && step.line === Number(line[2]) && (step.file ?? '').endsWith(line[1] ?? ''))
+      return true
+    return `${step.label} ${step.title}`.toLowerCase().includes(text)
+  })
+  if (found.length > 0) return found
+  throw new SlipwayError({
+    code: 'ERR_STEP_UNKNOWN',
+    message: `explain ${JSON.stringify(asked)}: the last build has no such step`,
+    hint: 'slipway explain lists its steps; name one by its number, its line (Dockerfile:12) or a part of its text',
+  })
+}

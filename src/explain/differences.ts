@@ -1,0 +1,89 @@
+// What is different between an op and the same step's op of an earlier build, apart from its inputs.
+import { canonicalJson } from '../core/canonical-json.ts'
+import { isDigest } from '../core/digest.ts'
+import type { MissReason } from '../core/event.ts'
+import { isSecretName } from '../core/secret-name.ts'
+import type { Outline } from './outline.ts'
+
+/** One side of the comparison. */
+export interface Compared {
+  readonly title: string
+  readonly outline: Outline
+  /** ARGs that the step may have its values from. */
+  readonly args: Readonly<Record<string, string>>
+  /** The image that a FROM asks for. */
+  readonly reference?: string
+}
+
+/** The differences that lie in the step itself, the most telling ones: variables by name, a changed instruction as such. */
+export function differences(was: Compared, now: Compared): readonly MissReason[] {
+  if (now.outline.kind === 'image') return imageReasons(was, now)
+  const variables = variableReasons(was, now)
+  const { env: wasEnv, ...wasRest } = was.outline
+  const { env: nowEnv, ...nowRest } = now.outline
+  const fields: MissReason[] = []
+  compare(wasRest, nowRest, '', fields)
+  if (fields.length === 0) return variables
+  if (was.title !== now.title) {
+    return [...variables, { kind: 'op', field: 'instruction', was: was.title, now: now.title }]
+  }
+  // A COPY whose paths come from an ARG says it with the ARG.
+  return nowEnv === undefined && variables.length > 0 ? variables : [...variables, ...fields]
+}
+
+function imageReasons(was: Compared, now: Compared): readonly MissReason[] {
+  if (was.reference !== now.reference && was.reference !== undefined && now.reference !== undefined) {
+    return [{ kind: 'op', field: 'reference', was: was.reference, now: now.reference }]
+  }
+  const [before, after] = [was.outline.manifest, now.outline.manifest]
+  if (isDigest(before) && isDigest(after) && before !== after) {
+    return [{ kind: 'image', reference: now.reference ?? now.title, was: before, now: after }]
+  }
+  const fields: MissReason[] = []
+  compare(was.outline, now.outline, '', fields)
+  return fields
+}
+
+type Variable = Extract<MissReason, { kind: 'variable' }>
+
+function variableReasons(was: Compared, now: Compared): Variable[] {
+  const [before, after] = [visible(was), visible(now)]
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()
+  return names.flatMap((name): Variable[] => {
+    const [old, current] = [before[name], after[name]]
+    if (old === current) return []
+    const from = name in now.args || name in was.args ? 'ARG' : 'ENV'
+    if (isSecretName(name)) return [{ kind: 'variable', name, from, isMasked: true }]
+    return [
+      {
+        ...({ kind: 'variable', name, from } as const),
+        ...(old === undefined ? {} : { was: old }),
+        ...(current === undefined ? {} : { now: current }),
+      },
+    ]
+  })
+}
+
+/** What a process sees, or the ARGs that a COPY or WORKDIR names. */
+function visible({ outline, args }: Compared): Readonly<Record<string, string>> {
+  const { env } = outline
+  return isObject(env) ? (env as Readonly<Record<string, string>>) : args
+}
+
+// Descends to the smallest part that differs: `actions[0].mode`, not `actions`.
+function compare(was: unknown, now: unknown, field: string, reasons: MissReason[]): void {
+  if (canonicalJson(was) === canonicalJson(now)) return
+  if (Array.isArray(was) && Array.isArray(now) && was.length === now.length) {
+    for (const [i, item] of now.entries()) compare(was[i], item, `${field}[${i}]`, reasons)
+  } else if (isObject(was) && isObject(now)) {
+    for (const name of [...new Set([...Object.keys(was), ...Object.keys(now)])].sort()) {
+      compare(was[name], now[name], field === '' ? name : `${field}.${name}`, reasons)
+    }
+  } else {
+    reasons.push({ kind: 'op', field, ...(was !== undefined && { was }), ...(now !== undefined && { now }) })
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
+}

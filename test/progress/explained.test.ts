@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'vitest'
+import { digestOf } from '../../src/core/digest.ts'
+import type { BuildEvent, MissReason } from '../../src/core/event.ts'
+import { explained } from '../../src/progress/explained.ts'
+
+const titles = { from: 'FROM node:22', copy: 'COPY src .', run: 'RUN npm ci', last: 'RUN test' }
+const graph: BuildEvent = {
+  type: 'graph',
+  files: [],
+  steps: Object.entries(titles).map(([step, title]) => ({ step, label: '', title, inputs: [] })),
+}
+const missed = (step: string, ...reasons: MissReason[]): BuildEvent => ({ type: 'op-missed', step, reasons })
+
+function told(...events: BuildEvent[]) {
+  const why = explained()
+  why.text(graph)
+  return { texts: events.map((event) => why.text(event)), summary: why.summary(false) }
+}
+
+describe('explained', () => {
+  test.each([
+    [
+      missed('copy', {
+        ...{ kind: 'files', input: 1, changed: ['src/app.ts'] },
+        ...{ added: [], removed: ['src/b.ts'], more: 0 },
+      }),
+      'MISS: COPY src . — src/app.ts changed, src/b.ts removed',
+    ],
+    [
+      missed('run', { kind: 'variable', name: 'NODE_ENV', from: 'ARG', was: 'production', now: 'test' }),
+      'MISS: RUN npm ci — ARG NODE_ENV production→test',
+    ],
+    [
+      {
+        type: 'op-changed',
+        step: 'from',
+        reasons: [{ kind: 'image', reference: 'node:22', was: digestOf('a'), now: digestOf('b') }],
+      },
+      `MISS: FROM node:22 — tag moved ${digestOf('a').slice(0, 19)}→${digestOf('b').slice(0, 19)}`,
+    ],
+    [
+      missed('run', { kind: 'variable', name: 'TOKEN', from: 'ENV', isMasked: true }),
+      'MISS: RUN npm ci — ENV TOKEN changed (value not shown)',
+    ],
+    [
+      missed('run', { kind: 'op', field: 'instruction', was: 'RUN npm i', now: 'RUN npm ci' }),
+      'MISS: RUN npm ci — was RUN npm i',
+    ],
+    [missed('run', { kind: 'new' }), 'MISS: RUN npm ci — new step'],
+    [missed('run', { kind: 'first' }), 'miss: not built before'],
+    [missed('run', { kind: 'input', input: 0, step: 'copy' }), 'miss: because COPY src . changed'],
+    [{ type: 'op-cached', step: 'run', by: 'definition', savedMs: 12_345 }, '(local, saved 12.3s)'],
+    [{ type: 'op-cached', step: 'run', by: 'implied' }, '(implied)'],
+    [missed('run'), undefined],
+  ] satisfies [BuildEvent, string | undefined][])('%#', (event, text) => {
+    expect(told(event).texts).toEqual([text])
+  })
+
+  test('only first causes are repeated at the end, an ARG that all steps see once', () => {
+    const variable: MissReason = { kind: 'variable', name: 'V', from: 'ARG', was: '1', now: '2' }
+    const { texts, summary } = told(
+      missed('copy', { kind: 'content', input: 0 }),
+      missed('run', variable, { kind: 'input', input: 0, step: 'copy' }),
+      missed('last', variable, { kind: 'input', input: 0, step: 'run' }),
+    )
+    expect(texts.at(-1)).toBe('miss: because RUN npm ci ran')
+    expect(summary).toBe(
+      'MISS: COPY src . — its files changed\nMISS: RUN npm ci — ARG V 1→2\n1 other step ran because of that\n',
+    )
+  })
+
+  test('long lists and texts are cut short, and cannot drive a terminal', () => {
+    const changed = Array.from({ length: 10 }, (_, i) => `f${i}\u001b[31m`)
+    const { texts } = told(
+      missed('copy', { kind: 'files', input: 0, changed, added: [], removed: [], more: 90 }),
+      missed('run', {
+        kind: 'variable',
+        name: 'V',
+        from: 'ENV',
+        was: 'x'.repeat(500),
+        now: '\u001b]0;t\u0007',
+      }),
+    )
+    expect(texts[0]).toBe(
+      'MISS: COPY src . — f0 changed, f1 changed, f2 changed, f3 changed, f4 changed, and 95 more',
+    )
+    expect(texts[1]).toBe(`MISS: RUN npm ci — ENV V ${'x'.repeat(80)}…→""`)
+  })
+})
