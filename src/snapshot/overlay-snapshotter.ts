@@ -1,10 +1,11 @@
-// Snapshots as plain directories for overlayfs: `snapshots/<id>/fs` when committed, `active/<random>/{fs,work}`
+// Snapshots as plain directories for overlayfs: `snapshots/<id>/fs` when committed, `active/<random>/{layer/fs,work}`
 // while being made, with `active/<random>.lock` held. Nothing is mounted here. Other processes work in the same directories at the same time.
 // The few calls of a step are made on this thread: each is far cheaper than a trip to libuv's pool.
 import { randomBytes } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, unlinkSync, utimesSync } from 'node:fs'
 import { readdir, rename } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
 import { errnoOf, invariant } from '../core/error.ts'
 import { type Pin, snapshotPart } from '../store/leases.ts'
 import { onDisk, storageFailure } from '../store/storage-failure.ts'
@@ -68,6 +69,8 @@ class Overlay implements OverlaySnapshotter {
   readonly #unsynced = new Set<SnapshotId>()
   /** One per id in this process; the file lock is for the other processes. */
   readonly #making = new Map<SnapshotId, Promise<void>>()
+  /** What is left of committed ones goes when nobody waits for it. */
+  readonly #leaving = new Set<Promise<void>>()
   #swept: Promise<void> | undefined
 
   constructor(
@@ -91,29 +94,33 @@ class Overlay implements OverlaySnapshotter {
     const workspace = await this.#workspace()
     try {
       const { path } = workspace
+      const upper = `${path}/layer/fs`
       const lower = parents.map((id) => this.path(id))
       await onDisk('create', path, async () => {
-        mkdirSync(`${path}/fs`, { mode: 0o755 })
+        mkdirSync(`${path}/layer`, { mode: 0o700 })
+        mkdirSync(upper, { mode: 0o755 })
         mkdirSync(`${path}/work`, { mode: 0o700 })
         // The merged root is the top layer's root, so that one has to carry on what it was.
         const below = lower.at(-1)
-        if (below === undefined) chmodSync(`${path}/fs`, 0o755)
-        else copyMetadata(lstatSync(below), `${path}/fs`)
+        if (below === undefined) chmodSync(upper, 0o755)
+        else copyMetadata(lstatSync(below), upper)
       })
       const copied = copies ? await this.#copyOf(lower, path) : undefined
       return {
         parents: lower,
         lower: copied === undefined ? lower : [],
-        upper: copied === undefined ? `${path}/fs` : copied.directory,
+        upper: copied === undefined ? upper : copied.directory,
         work: `${path}/work`,
         commit: async (id = randomBytes(16).toString('hex')) => {
           if (copied !== undefined) {
-            await copied.takeChanges(`${path}/fs`)
+            await copied.takeChanges(upper)
             await onDisk('remove', copied.directory, () => removeTree(copied.directory))
           }
           return await this.#commit(workspace, id)
         },
-        [Symbol.asyncDispose]: () => this.#discard(workspace),
+        [Symbol.asyncDispose]: async () => {
+          if (!workspace.isLeaving) await this.#discard(workspace)
+        },
       }
     } catch (thrown) {
       await this.#discard(workspace)
@@ -125,7 +132,7 @@ class Overlay implements OverlaySnapshotter {
     const directory = `${path}/copy`
     await onDisk('create', directory, async () => {
       mkdirSync(directory, { mode: 0o755 })
-      copyMetadata(lstatSync(`${path}/fs`), directory)
+      copyMetadata(lstatSync(`${path}/layer/fs`), directory)
     })
     return await copyRoot(lower, directory, this.#native)
   }
@@ -185,6 +192,7 @@ class Overlay implements OverlaySnapshotter {
   }
 
   async flush(): Promise<void> {
+    await Promise.all(this.#leaving)
     if (this.#unsynced.size === 0) return
     const ids = [...this.#unsynced]
     const { root } = this.#directories
@@ -228,7 +236,7 @@ class Overlay implements OverlaySnapshotter {
     for (const name of new Set(found.map((file) => file.replace(/\.lock$/, '')))) {
       const lock = await tryLock(this.#lockPath(name), { native: this.#native })
       if (lock !== undefined)
-        await this.#discard({ path: `${active}/${name}`, name, lock, isReleased: false })
+        await this.#discard({ path: `${active}/${name}`, name, lock, isReleased: false, isLeaving: false })
     }
   }
 
@@ -258,7 +266,7 @@ class Overlay implements OverlaySnapshotter {
     const lock = await tryLock(this.#lockPath(name), { native: this.#native })
     invariant(lock !== undefined, 'a random name was used twice')
     const path = `${this.#directories.active}/${name}`
-    const workspace: Workspace = { path, name, lock, isReleased: false }
+    const workspace: Workspace = { path, name, lock, isReleased: false, isLeaving: false }
     try {
       await onDisk('create', path, async () => mkdirSync(path, { mode: 0o700 }))
       return workspace
@@ -272,23 +280,34 @@ class Overlay implements OverlaySnapshotter {
     const target = this.#directory(id)
     this.#pin?.([snapshotPart(id)])
     await onDisk('commit', target, async () => {
-      await removeTree(`${workspace.path}/work`)
-      markUnsynced(workspace.path)
+      const layer = `${workspace.path}/layer`
+      markUnsynced(layer)
       for (;;) {
         try {
-          renameSync(workspace.path, target)
+          renameSync(layer, target)
           break
         } catch (thrown) {
           if (errnoOf(thrown) !== 'ENOTEMPTY' && errnoOf(thrown) !== 'EEXIST') throw thrown
           // Equal ids mean equal content, so the one that is there will do if it can be trusted.
-          if (await this.has(id)) return await removeTree(workspace.path)
+          if (await this.has(id)) return
           await this.remove(id)
         }
       }
       this.#unsynced.add(id)
     })
-    await this.#release(workspace)
+    workspace.isLeaving = true
+    this.#leave(workspace)
     return id
+  }
+
+  /** The next step may start at once: its own process takes longer than this. A failure is for whoever flushes. */
+  #leave(workspace: Workspace): void {
+    const leaving = setImmediate().then(() => this.#discard(workspace))
+    this.#leaving.add(leaving)
+    leaving.then(
+      () => this.#leaving.delete(leaving),
+      () => undefined,
+    )
   }
 
   async #discard(workspace: Workspace): Promise<void> {
@@ -327,6 +346,8 @@ interface Workspace {
   readonly name: string
   readonly lock: Lock
   isReleased: boolean
+  /** Removed by itself, since it was committed. */
+  isLeaving: boolean
 }
 
 function copyMetadata(from: Stats, to: string): void {

@@ -34,12 +34,18 @@ afterEach(() => rmSync(base, { recursive: true, force: true }))
 const leftovers = (): string[] => readdirSync(join(root, 'active'))
 
 for (const copies of [false, true]) {
-  describeSnapshotter(`the overlay snapshotter${copies ? ' that copies' : ''}`, async () => ({
-    snapshotter: await openOverlaySnapshotter(root, native, { copies }),
-    again: () => openOverlaySnapshotter(root, native, { copies }),
-    leftovers,
-    close: async () => undefined,
-  }))
+  describeSnapshotter(`the overlay snapshotter${copies ? ' that copies' : ''}`, async () => {
+    const snapshotter = await openOverlaySnapshotter(root, native, { copies })
+    return {
+      snapshotter,
+      again: () => openOverlaySnapshotter(root, native, { copies }),
+      async leftovers() {
+        await snapshotter.flush()
+        return leftovers()
+      },
+      close: async () => undefined,
+    }
+  })
 }
 
 describe('other processes', () => {
@@ -160,6 +166,7 @@ describe('directories', () => {
     execFileSync('unshare', ['-m', 'sh', '-c', script])
     const id = await active.commit()
     await snapshotter.remove(id)
+    await snapshotter.flush()
     expect(leftovers()).toEqual([])
     expect(readdirSync(join(root, 'snapshots'))).toEqual([])
   })

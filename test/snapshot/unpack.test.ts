@@ -79,6 +79,7 @@ describe.skipIf(!isRoot)('unpacking an image (needs root)', () => {
     expect(opened).toBe(3)
     await unpack(blobs)
     expect(opened).toBe(3)
+    await snapshotter.flush()
     expect(leftovers()).toEqual([])
   })
 
@@ -102,6 +103,7 @@ describe.skipIf(!isRoot)('unpacking an image (needs root)', () => {
     const ids = chainIds([first, damaged, third].map((blob) => blob.diffId))
     expect(await snapshotter.has(ids[1] ?? '')).toBe(false)
     expect(await snapshotter.has(ids[2] ?? '')).toBe(false)
+    await snapshotter.flush()
     expect(leftovers()).toEqual([])
     // The same image again, this time whole.
     await unpack([first, blobOf(archives[1] ?? Buffer.alloc(0)), third])
@@ -116,6 +118,7 @@ describe.skipIf(!isRoot)('unpacking an image (needs root)', () => {
         { signal: abort.signal },
       ),
     ).rejects.toThrow('enough')
+    await snapshotter.flush()
     expect(leftovers()).toEqual([])
   })
 })
