@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { mkdir, utimes } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers/promises'
 import { type Digest, hexOf } from '../core/digest.ts'
 import { errnoOf } from '../core/error.ts'
 import type { Cache, CacheRecord } from '../solve/types.ts'
@@ -46,6 +47,8 @@ export async function openLocalCache(root: string, options: LocalCacheOptions): 
       withLock(native, { path: paths.ingestLock, shared: true }, async () => {
         for (const [path, text] of batch) {
           await onDisk('write cache record', path, () => writeMakingParent(paths.ingest, path, text))
+          // Batches may be large, and steps are waiting for this thread.
+          await setImmediate()
         }
       }),
   })

@@ -3,7 +3,7 @@
 import { decodeEntry } from '../cache/entry.ts'
 import { isSoundFileList, isSoundPast } from '../cache/past-builds.ts'
 import { digestOfHex } from '../core/digest.ts'
-import { durabilityOf } from '../snapshot/durability.ts'
+import { bootId, durabilityOf } from '../snapshot/durability.ts'
 import { lookAt, namesIn, readIfThere } from './stored-parts.ts'
 
 /** One thing that is wrong with the cache. */
@@ -64,6 +64,7 @@ function isOfOtherVersion(text: string): boolean {
 }
 
 function* snapshotProblems(directory: string): Generator<CacheProblem> {
+  const boot = bootId()
   for (const id of namesIn(`${directory}/snapshots`).toSorted()) {
     if (!/^[A-Za-z0-9]{1,128}$/.test(id)) continue
     const path = `${directory}/snapshots/${id}`
@@ -71,7 +72,7 @@ function* snapshotProblems(directory: string): Generator<CacheProblem> {
       if (lookAt(path) !== undefined) {
         yield { kind: 'snapshot', message: `${path}: it holds no layer`, path, id }
       }
-    } else if (durabilityOf(path) === 'doubtful') {
+    } else if (durabilityOf(path, boot) === 'doubtful') {
       const message = `${path}: the machine went down before it was known to be on disk`
       yield { kind: 'snapshot', message, path, id }
     }

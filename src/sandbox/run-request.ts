@@ -105,25 +105,30 @@ function mountFields(mount: Mount): [number, ...Field[]] {
 }
 
 function encodeRecord(opcode: number, fields: readonly Field[]): Buffer {
-  const parts = fields.map((field) =>
-    typeof field === 'string' || field instanceof Uint8Array ? bytes(field) : integer(field),
-  )
-  const head = Buffer.alloc(5)
-  head.writeUInt32LE(1 + parts.reduce((length, part) => length + part.length, 0))
-  head[4] = opcode
-  return Buffer.concat([head, ...parts])
+  // In one piece: a step on many layers has as many records, with the next process waiting for them.
+  const length = fields.reduce<number>((sum, field) => sum + lengthOf(field), 1)
+  const record = Buffer.allocUnsafe(4 + length)
+  record.writeUInt32LE(length)
+  record[4] = opcode
+  let at = 5
+  for (const field of fields) at = put(record, at, field)
+  return record
 }
 
-function integer(value: number | bigint): Buffer {
-  const field = Buffer.alloc(8)
-  field.writeBigUInt64LE(BigInt(value))
-  return field
+function lengthOf(field: Field): number {
+  if (typeof field === 'string') return 4 + Buffer.byteLength(field)
+  return field instanceof Uint8Array ? 4 + field.length : 8
 }
 
-function bytes(value: string | Uint8Array): Buffer {
-  const content = Buffer.from(value)
-  const field = Buffer.alloc(4 + content.length)
-  field.writeUInt32LE(content.length)
-  content.copy(field, 4)
-  return field
+/** Writes a field and returns where it ends. */
+function put(record: Buffer, at: number, field: Field): number {
+  if (typeof field === 'string') {
+    const length = record.write(field, at + 4)
+    record.writeUInt32LE(length, at)
+    return at + 4 + length
+  }
+  if (!(field instanceof Uint8Array)) return record.writeBigUInt64LE(BigInt(field), at)
+  record.writeUInt32LE(field.length, at)
+  record.set(field, at + 4)
+  return at + 4 + field.length
 }

@@ -10,27 +10,28 @@ const markName = 'unsynced'
 export type Durability = 'durable' | 'unsynced' | 'doubtful'
 
 /** Marks the directory that is about to be committed. The mark is a link's text: it is journalled with its name. */
-export function markUnsynced(directory: string): void {
-  symlinkSync(bootId(), `${directory}/${markName}`)
+export function markUnsynced(directory: string, boot: string): void {
+  symlinkSync(boot, `${directory}/${markName}`)
 }
 
-export function durabilityOf(directory: string): Durability {
-  const boot = readLink(`${directory}/${markName}`)
-  if (boot === undefined) return 'durable'
-  return boot === bootId() ? 'unsynced' : 'doubtful'
+/** `boot` is the running one, as everywhere here. */
+export function durabilityOf(directory: string, boot: string): Durability {
+  const marked = readLink(`${directory}/${markName}`)
+  if (marked === undefined) return 'durable'
+  return marked === boot ? 'unsynced' : 'doubtful'
 }
 
 /** Whether `noteBoot` was called with this path since the machine started. */
-export function isOfThisBoot(path: string): boolean {
-  return readLink(path) === bootId()
+export function isOfThisBoot(path: string, boot: string): boolean {
+  return readLink(path) === boot
 }
 
 /** Postcondition: `isOfThisBoot(path)` until the machine goes down. */
-export function noteBoot(path: string): void {
+export function noteBoot(path: string, boot: string): void {
   // Without a temporary one, which a killed process would leave; in between the boot counts as not noted.
   unless('ENOENT', () => unlinkSync(path))
   // Another process may note it, too.
-  unless('EEXIST', () => symlinkSync(bootId(), path))
+  unless('EEXIST', () => symlinkSync(boot, path))
 }
 
 function readLink(path: string): string | undefined {
@@ -59,6 +60,7 @@ function unless(errno: string, act: () => void): void {
   }
 }
 
-function bootId(): string {
+/** What the kernel calls the time since the machine came up. */
+export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
 }

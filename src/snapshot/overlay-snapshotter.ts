@@ -13,7 +13,7 @@ import { acquireLock, type Lock, tryLock } from '../sys/lock.ts'
 import type { Native } from '../sys/native.ts'
 import { syncFileSystem } from '../sys/sync.ts'
 import { type CopiedRoot, copyRoot } from './copied-root.ts'
-import { durabilityOf, isOfThisBoot, markDurable, markUnsynced, noteBoot } from './durability.ts'
+import { bootId, durabilityOf, isOfThisBoot, markDurable, markUnsynced, noteBoot } from './durability.ts'
 import { removeTree } from './remove-tree.ts'
 import type { Active, SnapshotId, Snapshotter } from './types.ts'
 
@@ -64,6 +64,7 @@ class Overlay implements OverlaySnapshotter {
   readonly #directories: Directories
   readonly #native: Native
   readonly #pin: Pin | undefined
+  readonly #boot = bootId()
   readonly copies: boolean
   /** Snapshots that this process made or relies on and that are not known to be on disk. */
   readonly #unsynced = new Set<SnapshotId>()
@@ -146,7 +147,7 @@ class Overlay implements OverlaySnapshotter {
   #isUsable(id: SnapshotId): boolean {
     const directory = this.#directory(id)
     if (lstatSync(`${directory}/fs`, { throwIfNoEntry: false }) === undefined) return false
-    const durability = durabilityOf(directory)
+    const durability = durabilityOf(directory, this.#boot)
     if (durability === 'unsynced') this.#unsynced.add(id)
     return durability !== 'doubtful'
   }
@@ -214,14 +215,15 @@ class Overlay implements OverlaySnapshotter {
     await this.#sweepActive()
     const { snapshots } = this.#directories
     for (const id of await onDisk('list', snapshots, () => readdir(snapshots))) {
-      if (idPattern.test(id) && durabilityOf(this.#directory(id)) === 'doubtful') await this.remove(id)
+      if (idPattern.test(id) && durabilityOf(this.#directory(id), this.#boot) === 'doubtful')
+        await this.remove(id)
     }
-    await onDisk('create', this.#sweptMark, async () => noteBoot(this.#sweptMark))
+    await onDisk('create', this.#sweptMark, async () => noteBoot(this.#sweptMark, this.#boot))
   }
 
   /** Snapshots become doubtful when the machine goes down, so looking at all of them once after it came up will do. */
   async #sweepWhatIsDue(): Promise<void> {
-    if (isOfThisBoot(this.#sweptMark)) await this.#sweepActive()
+    if (isOfThisBoot(this.#sweptMark, this.#boot)) await this.#sweepActive()
     else await this.sweep()
   }
 
@@ -281,7 +283,7 @@ class Overlay implements OverlaySnapshotter {
     this.#pin?.([snapshotPart(id)])
     await onDisk('commit', target, async () => {
       const layer = `${workspace.path}/layer`
-      markUnsynced(layer)
+      markUnsynced(layer, this.#boot)
       for (;;) {
         try {
           renameSync(layer, target)
