@@ -1,11 +1,13 @@
-// A graph for people: a stable text for reviews and goldens, Graphviz source, and JSON.
+// A graph for people: a stable text for reviews and goldens, Graphviz source, a drawing, and JSON.
 import { canonicalJson } from '../core/canonical-json.ts'
 import { redact } from '../core/error.ts'
 import { positionAt, type Span } from '../core/span.ts'
+import { stageOf } from './layout.ts'
 import type { ExecMount, FileAction, Graph, Op, OpNote, OpRef } from './op.ts'
+import { printSvg } from './svg.ts'
 import { walk } from './walk.ts'
 
-export type GraphFormat = 'text' | 'dot' | 'json'
+export type GraphFormat = 'text' | 'dot' | 'json' | 'svg'
 
 /** The graph in the asked form, ending in a newline. Ops are numbered `%0`, `%1`… inputs first; only members that are not the default are shown. */
 export function printGraph(graph: Graph, roots: readonly OpRef[], format: GraphFormat = 'text'): string {
@@ -14,6 +16,8 @@ export function printGraph(graph: Graph, roots: readonly OpRef[], format: GraphF
       return printText(graph, roots)
     case 'dot':
       return printDot(graph, roots)
+    case 'svg':
+      return printSvg(graph, roots)
     case 'json':
       return `${JSON.stringify({ graph: JSON.parse(canonicalJson(graph)), roots }, null, 2)}\n`
   }
@@ -38,11 +42,24 @@ function printDot(graph: Graph, roots: readonly OpRef[]): string {
   const order = walk((ref) => graph.ops[ref], roots)
   const number = numbering(order)
   const lines = ['digraph {', '  node [shape=box fontname="monospace"]']
+  const clusters = new Map<string | undefined, string[]>()
   for (const ref of order) {
     const note = graph.notes[ref]
     const label = note === undefined ? ref : titleOf(note)
     const bold = roots.includes(ref) ? ' style=bold' : ''
-    lines.push(`  ${dotText(number(ref))} [label=${dotText(label)}${bold}]`)
+    const stage = stageOf(graph, ref)
+    const nodes = clusters.get(stage) ?? []
+    nodes.push(`${dotText(number(ref))} [label=${dotText(label)}${bold}]`)
+    clusters.set(stage, nodes)
+  }
+  for (const [index, [stage, nodes]] of [...clusters].entries()) {
+    if (stage === undefined) lines.push(...nodes.map((node) => `  ${node}`))
+    else {
+      lines.push(`  subgraph cluster_${index} {`, `    label=${dotText(stage)}`)
+      lines.push(...nodes.map((node) => `    ${node}`), '  }')
+    }
+  }
+  for (const ref of order) {
     for (const input of graph.ops[ref]?.inputs ?? []) {
       lines.push(`  ${dotText(number(input))} -> ${dotText(number(ref))}`)
     }

@@ -139,6 +139,21 @@ describe.skipIf(lacking !== undefined)(`explained builds (needs ${lacking ?? 'no
     expect(ws.slipway('explain', 'nothing like it')).toMatchObject({ status: 1, stdout: '' })
   })
 
+  it('shows the graph without building it', () => {
+    const dir = ws.context('graph', {
+      Dockerfile: 'FROM base AS a\nRUN exit 1\nFROM base\nCOPY --from=a /x /\n',
+    })
+    const shown = (format: string): string => ws.ok('graph', `--format=${format}`, dir).stdout
+    expect(ws.ok('graph', dir).stdout).toBe(shown('text'))
+    expect(shown('text')).toContain('exec  [a 2/2] RUN exit 1')
+    expect(shown('dot')).toContain('label="a"')
+    expect(JSON.parse(shown('json')).graph.version).toBe(1)
+    expect(shown('svg')).toMatch(/^<svg [\s\S]*<title>RUN exit 1<\/title>[\s\S]*<\/svg>\n$/)
+    const wrong = ws.slipway('graph', ws.context('wrong', { Dockerfile: 'FROM base\nCOPY\n' }))
+    expect([wrong.status, wrong.stdout]).toEqual([1, ''])
+    expect(wrong.stderr).toContain('Dockerfile:2')
+  })
+
   it('tells of hits where they were found and what they saved; a warm build writes nothing', () => {
     build()
     const builds = join(ws.root, 'store-v1/builds')

@@ -30,8 +30,11 @@ root %1
   it('as dot escapes what Graphviz would read', () => {
     expect(printGraph(graph, [root], 'dot')).toBe(`digraph {
   node [shape=box fontname="monospace"]
-  "%0" [label="[1/1] FROM \\"base\\""]
-  "%1" [label="[1/1] RUN true" style=bold]
+  subgraph cluster_0 {
+    label="stage-0"
+    "%0" [label="[1/1] FROM \\"base\\""]
+    "%1" [label="[1/1] RUN true" style=bold]
+  }
   "%0" -> "%1"
 }
 `)

@@ -6,6 +6,7 @@ import { contextCommand } from './context.ts'
 import { doctorCommand } from './doctor.ts'
 import { duCommand } from './du.ts'
 import { explainCommand } from './explain.ts'
+import { graphCommand } from './graph.ts'
 import { historyCommand } from './history.ts'
 import { imagesCommand } from './images.ts'
 import { inspectCommand } from './inspect.ts'
@@ -21,6 +22,7 @@ import { tagCommand } from './tag.ts'
 export const commands: Readonly<Record<string, CommandPage>> = {
   build: buildCommand,
   explain: explainCommand,
+  graph: graphCommand,
   run: runCommand,
   shell: shellCommand,
   pull: pullCommand,

@@ -32,7 +32,8 @@ import { openSession } from '../session.ts'
 import { sshFlag } from '../ssh-flag.ts'
 import { ulimits } from '../ulimit.ts'
 
-interface Flags extends LimitFlags {
+/** What the command line of a build has. */
+export interface Flags extends LimitFlags {
   readonly file?: string
   readonly tag?: readonly string[]
   readonly output?: readonly string[]
@@ -271,7 +272,8 @@ function buildFailure(thrown: unknown): unknown {
   })
 }
 
-function requestFrom(path: string, flags: Flags): BuildRequest {
+/** The request of a command line; what of it cannot be understood is thrown. */
+export function requestFrom(path: string, flags: Flags): BuildRequest {
   const buildArgs = pairs('--build-arg', flags.buildArg, true)
   const epoch = process.env.SOURCE_DATE_EPOCH
   if (path === '') throw usageError('PATH', path, 'a directory, or - for standard input')
