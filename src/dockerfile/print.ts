@@ -26,12 +26,12 @@ export function printBody({ content, raw = content, name }: Heredoc): string {
   return `${raw}${name}`
 }
 
-/** Ways to spell a flag's value that does not stand for itself. */
-const otherSpellings: readonly Spell[] = [inSingleQuotes, withEscapes]
+/** Ways to spell a flag's value that does not stand for itself, the usual one first. */
+const spellings: readonly Spell[] = [inDoubleQuotes, inSingleQuotes, withEscapes]
 type Spell = (text: string, escapeBy: string) => string
 
 function printLine(instruction: Instruction, escapeBy: string): string {
-  const usual = printLineWith(inDoubleQuotes, instruction, escapeBy)
+  const usual = printLineWith([inDoubleQuotes], instruction, escapeBy)
   if (!usual.includes('<<')) return usual
   // Here-documents are looked for in the whole line, flags included, and with a backslash as the escape character
   // whatever the directive says: a spelling may make one up or hide one.
@@ -39,13 +39,38 @@ function printLine(instruction: Instruction, escapeBy: string): string {
   const character: EscapeCharacter = escapeBy === '`' ? '`' : '\\'
   const isRead = (line: string): boolean => heredocWordsOf(line, character).length === count
   if (isRead(usual)) return usual
-  const others = otherSpellings.map((spell) => printLineWith(spell, instruction, escapeBy))
-  return others.find(isRead) ?? usual
+  for (const choice of choicesOf(innermost(instruction).flags.length)) {
+    const line = printLineWith(choice, instruction, escapeBy)
+    if (isRead(line)) return line
+  }
+  return usual
 }
 
-function printLineWith(spell: Spell, instruction: Instruction, escapeBy: string): string {
-  const flags = instruction.flags.map((flag) => printFlag(flag, escapeBy, spell))
-  const args = printArguments(instruction, escapeBy)
+/** How each of so many flags may be spelled: all alike first, then every mixture for the first few. */
+function* choicesOf(flags: number): Generator<readonly Spell[]> {
+  for (const spell of spellings) yield [spell]
+  const mixed = Math.min(flags, 8)
+  for (let number = 0; number < spellings.length ** mixed; number++) {
+    yield Array.from({ length: mixed }, (_, at) => {
+      const index = Math.floor(number / spellings.length ** at) % spellings.length
+      return spellings[index] ?? inDoubleQuotes
+    })
+  }
+}
+
+function innermost(instruction: Instruction): Instruction {
+  return instruction.kind === 'ONBUILD' ? innermost(instruction.trigger) : instruction
+}
+
+/** `choice` has the spelling of each flag; the last one is that of all others, too. */
+function printLineWith(choice: readonly Spell[], instruction: Instruction, escapeBy: string): string {
+  const flags = instruction.flags.map((flag, index) =>
+    printFlag(flag, escapeBy, choice[index] ?? choice.at(-1) ?? inDoubleQuotes),
+  )
+  const args =
+    instruction.kind === 'ONBUILD'
+      ? printLineWith(choice, instruction.trigger, escapeBy)
+      : printArguments(instruction)
   // Only `--` keeps arguments that begin like a flag from being one.
   const end = args.startsWith('--') && instruction.kind !== 'ONBUILD' ? ['--'] : []
   return [instruction.keyword.text, ...flags, ...end, args].filter((part) => part !== '').join(' ')
@@ -85,7 +110,7 @@ function withEscapes(text: string, escapeBy: string): string {
   return [...text].map((c) => (needsQuotes(c, escapeBy) ? escapeBy + c : c)).join('')
 }
 
-function printArguments(instruction: Instruction, escapeBy: string): string {
+function printArguments(instruction: Exclude<Instruction, { kind: 'ONBUILD' }>): string {
   switch (instruction.kind) {
     case 'FROM': {
       const { image, asKeyword, as } = instruction
@@ -125,8 +150,6 @@ function printArguments(instruction: Instruction, escapeBy: string): string {
       return instruction.signal.text
     case 'MAINTAINER':
       return instruction.name.text
-    case 'ONBUILD':
-      return printLine(instruction.trigger, escapeBy)
   }
 }
 
@@ -154,8 +177,12 @@ function printPlaces(places: readonly Place[]): string {
   const isPlain = words.length < places.length || (words.every(isPlainWord) && !words[0]?.startsWith('['))
   if (!isPlain) return JSON.stringify(words)
   const shown = places.map((place) => ('text' in place ? place.text : printHeredocWord(place.heredoc)))
-  // `<<` and a space would announce a here-document; a vertical tab separates words just as well.
-  return shown.reduce((text, word) => `${text}${text.endsWith('<<') ? '\v' : ' '}${word}`)
+  // `<<` and a space would announce a here-document; a vertical tab separates words just as well. Before a word that
+  // looks like one and is none it takes that space to make it none.
+  const isPath = (at: number, word: string): boolean => /^\d*<</.test(word) && 'text' in (places[at] ?? {})
+  return shown.reduce(
+    (text, word, at) => `${text}${text.endsWith('<<') && !isPath(at, word) ? '\v' : ' '}${word}`,
+  )
 }
 
 function isPlainWord(word: string): boolean {

@@ -177,6 +177,21 @@ function featuresOf(one: Instruction): string[] {
   return [one.kind, ...one.flags.map(({ name }) => `${one.kind} --${name}`), ...mounts, ...trigger]
 }
 
+test.each([
+  'FROM x\nCOPY <<E y<< <<x\u00a0x\n\tE\nE\n',
+  'FROM x\nCOPY <<E y<<\v<<F x\nE\nF\n',
+  '# escape=`\nFROM x\nCOPY --chmod="v`"\\" --exclude=v``\\ <<-"E F" a <<G /d/\n\tx\nG\n',
+  '# escape=`\nFROM x\nONBUILD COPY --chmod="v`"\\" --exclude=v``\\ <<-"E F" a <<G /d/\n\tx\nG\n',
+])('a printed tree reads back where a spelling decides what a here-document is: %j', (text) => {
+  const { value, diagnostics } = parseDockerfile(text, 'D')
+  expect(hasErrors(diagnostics)).toBe(false)
+  const printed = printDockerfile(value)
+  const again = parseDockerfile(printed, 'D')
+  expect(again.diagnostics, printed).toEqual([])
+  expect(meaningOf(again.value)).toEqual(meaningOf(value))
+  expect(printDockerfile(again.value)).toBe(printed)
+})
+
 test('a printed tree reads back as the same tree, whatever flags it has', () => {
   const seen = new Set<string>()
   let accepted = 0
