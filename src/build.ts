@@ -3,7 +3,7 @@
 import { readCacheFlags } from './app/cache-flags.ts'
 import { collectAfterBuild, collectionBounds, watchCache } from './app/collect-after.ts'
 import { openDrivers } from './app/drivers.ts'
-import { hostFailedStates, keepFailures } from './app/failures.ts'
+import { forgetFailures, keepFailures } from './app/failures.ts'
 import { type HostOptions, hostSlot } from './app/host.ts'
 import type { BuildInput } from './app/input.ts'
 import { journaled } from './app/journaled.ts'
@@ -159,7 +159,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
       return exportBuild({ outputs, target, result, layers, host, epoch: target.epoch, ...decorate }, cx)
     })
     await remotes?.finish()
-    await hostFailedStates(host).forget(buildName)
+    await forgetFailures(host, buildName, cx)
     const metadata = { ...made.metadata, ...usage.metadata(stepsOf(graph)) }
     return { ...report, diagnostics: all, ...made, metadata }
   } finally {

@@ -1,10 +1,12 @@
 // What stays in the state directory of a step that fails: its log, and the state it left for `slipway shell`; and
 // what the user asked to have saved of it.
 import { join } from 'node:path'
+import { digestOfJson } from '../core/canonical-json.ts'
 import { type Context, task } from '../core/context.ts'
 import { errnoOf, errorJson, redact, SlipwayError } from '../core/error.ts'
 import type { FailureOutput } from '../export/failure-output.ts'
 import { treeExporter } from '../export/tree.ts'
+import type { OpOf } from '../graph/op.ts'
 import { keptLogs } from '../ops/failed/kept-logs.ts'
 import {
   type FailedState,
@@ -37,15 +39,19 @@ export function hostFailedStates({ directory, native, snapshotter }: FailureHost
 export function keepFailures(host: FailureHost, options: FailureOptions): FailureKeeper {
   const logs = keptLogs(join(host.directory, 'logs'))
   const states = hostFailedStates(host)
-  const keepLog: FailureKeeper['keepLog'] = ({ log, note }, cx) =>
-    attempt('log', cx, async () => logs.keep(log, note.slot))
+  const keepLog: FailureKeeper['keepLog'] = ({ op, log, note }, cx) =>
+    attempt('keep its whole log', { op, cx }, async () => logs.keep(log, note.slot))
   return {
     keepLog,
     async keep(failed, cx) {
       const log = await keepLog(failed, cx)
-      const state = await attempt('state', cx, () => states.keep(stateOf(failed, options), failed.active))
+      const { op, active } = failed
+      const state = await attempt('keep what it left', { op, cx }, () =>
+        states.keep(stateOf(failed, options), active),
+      )
       if (state !== undefined) {
-        const directories = [...failed.active.parents, host.snapshotter.path(state)]
+        await attempt('remove what earlier ones left', { op, cx }, () => states.forgetOthers(state))
+        const directories = [...active.parents, host.snapshotter.path(state)]
         for (const output of options.outputs) await save(host, output, directories, cx)
       }
       return {
@@ -56,15 +62,35 @@ export function keepFailures(host: FailureHost, options: FailureOptions): Failur
   }
 }
 
-/** What cannot be kept is not the failure that the user has to hear of. */
-async function attempt<T>(what: string, cx: Context, act: () => Promise<T>): Promise<T | undefined> {
+/** Removes what is kept of failures of a build that has succeeded. What cannot be removed is no failure of it. */
+export async function forgetFailures(host: FailureHost, build: string, cx: Context): Promise<void> {
+  try {
+    await hostFailedStates(host).forget(build)
+  } catch (thrown) {
+    if (!isOfTheWorld(thrown)) throw thrown
+    cx.debug('forget failures of earlier builds', { error: errorJson(thrown) })
+  }
+}
+
+interface Told {
+  readonly op: OpOf<'exec'>
+  readonly cx: Context
+}
+
+/** What cannot be kept of a step is not the failure that the user has to act on, but is told where the step's output is. */
+async function attempt<T>(what: string, { op, cx }: Told, act: () => Promise<T>): Promise<T | undefined> {
   try {
     return await act()
   } catch (thrown) {
-    if (errnoOf(thrown) === undefined && !(thrown instanceof SlipwayError)) throw thrown
-    cx.debug(`keep the ${what} of a failed step`, { error: errorJson(thrown) })
+    if (!isOfTheWorld(thrown)) throw thrown
+    const text = `[slipway] warning: cannot ${what}: ${errorJson(thrown).message}\n`
+    cx.emit({ type: 'log', step: digestOfJson(op), stream: 'stderr', text })
     return undefined
   }
+}
+
+function isOfTheWorld(thrown: unknown): boolean {
+  return errnoOf(thrown) !== undefined || thrown instanceof SlipwayError
 }
 
 /** The progress views tell how it went. */

@@ -65,7 +65,7 @@ export function execDriver(dependencies: ExecDependencies): OpDriver<OpOf<'exec'
       const error = await running.catch(async (thrown: unknown) => {
         // The step did nothing wrong, but what it was about when time was up is what one wants to know.
         if (!(thrown instanceof SlipwayError) || thrown.code !== 'ERR_BUILD_TIMEOUT') throw thrown
-        const path = await failures?.keepLog({ note, log }, cx)
+        const path = await failures?.keepLog({ op, note, log }, cx)
         if (path !== undefined) cx.emit({ type: 'log-kept', step: digestOfJson(op), path })
         throw thrown
       })

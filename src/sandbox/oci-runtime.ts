@@ -32,7 +32,11 @@ export function ociSandbox(options: OciSandboxOptions): Sandbox {
   return {
     async run(spec, io, cx) {
       cx.signal.throwIfAborted()
-      asked ??= askRuntime(program, cx.signal)
+      asked ??= askRuntime(program, cx.signal).catch((thrown: unknown) => {
+        // Perhaps the first step was just being cancelled.
+        asked = undefined
+        throw thrown
+      })
       const { isCrun, isRunc } = await asked
       const isRootless = isRunc && isInUserNamespace()
       const flags = isCrun ? ['--cgroup-manager=disabled'] : isRootless ? ['--rootless=true'] : []
@@ -117,23 +121,35 @@ function configFor(spec: ProcessSpec, prepared: Prepared, { isRootless, cgroupsP
   )
 }
 
+/** Nobody reads more of what a runtime says. */
+const mostHeldBytes = 1 << 20
+const quotedBytes = 4096
+
 /** What the runtime itself writes to standard error, until the step's process runs, is no output of the step. */
 function holdErrors(io: ProcessIo): { readonly io: ProcessIo; release(): void; text(): string } {
   let held: Buffer[] | undefined = []
+  let bytes = 0
+  let beginning = ''
+  const release = (): void => {
+    const chunks = held ?? []
+    held = undefined
+    for (const chunk of chunks) io.output('stderr', chunk)
+  }
   return {
     io: {
       ...io,
       output(stream, chunk) {
-        if (held !== undefined && stream === 'stderr') held.push(chunk)
-        else io.output(stream, chunk)
+        if (held === undefined || stream !== 'stderr') return io.output(stream, chunk)
+        held.push(chunk)
+        bytes += chunk.length
+        // It may as well be the step's: that it runs is told by another way.
+        if (bytes <= mostHeldBytes) return
+        beginning = Buffer.concat(held).toString('utf8', 0, quotedBytes)
+        release()
       },
     },
-    release() {
-      const chunks = held ?? []
-      held = undefined
-      for (const chunk of chunks) io.output('stderr', chunk)
-    },
-    text: () => Buffer.concat(held ?? []).toString(),
+    release,
+    text: () => (held === undefined ? beginning : Buffer.concat(held).toString()),
   }
 }
 

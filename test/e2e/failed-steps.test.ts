@@ -51,6 +51,20 @@ describe.skipIf(lacking !== undefined)(`failed steps (needs ${lacking ?? 'nothin
       expect(readdirSync(join(ws.root, 'store-v1/active'))).toEqual([])
     })
 
+    it('that cannot be kept is told of, and fails no build that succeeds', () => {
+      using other = workspace()
+      imageFromTar(other, 'base', busyboxTar())
+      for (const name of ['logs', 'failed']) writeFileSync(join(other.root, 'store-v1', name), '')
+      const context = (script: string): string =>
+        other.context('lost', { Dockerfile: `FROM base\nRUN ${script}\n` })
+      const { status, stderr } = other.slipway('build', '--progress=plain', context('echo lost; exit 3'))
+      expect(status).toBe(1)
+      expect(stderr).toMatch(/\[slipway\] warning: cannot keep its whole log: EEXIST/)
+      expect(stderr).toMatch(/\[slipway\] warning: cannot keep what it left: E/)
+      expect(logOf(stderr)).toBeUndefined()
+      other.ok('build', '-q', context('echo fine'))
+    })
+
     it('makes room for newer ones', () => {
       const paths = Array.from({ length: 22 }, (_, i) =>
         logOf(ws.slipway('build', '-q', failing('many', `echo ${i}; exit 1`)).stderr),

@@ -103,6 +103,23 @@ describe.skipIf(lacking !== undefined)(
         `ask for its version with OCI runtime ${program}: 127: cannot load libfoo`,
       ])
     })
+    test('to say its version once is asked again by the next step', async () => {
+      const program = runtime(
+        'late',
+        `test -e ${directory}/asked && exit 5; touch ${directory}/asked; exit 9`,
+      )
+      const sandbox = open(program)
+      const reason = async (): Promise<string> => (await failureOf(() => runIn(layers, sandbox, {}))).message
+      expect(await reason()).toMatch(/: 9$/)
+      expect(await reason()).toMatch(/: 5$/)
+    })
+    test('and says a lot takes little memory, and ends', async () => {
+      const program = runtime(
+        'loud',
+        'test "$1" = --version && exit 0; head -c 20000000 /dev/zero | tr "\\0" x >&2; exit 3',
+      )
+      expect((await failure(program)).message).toMatch(/: exit code 3: x{600}…$/)
+    })
     test('to create is quoted in one line, and its words are no output of the step', async () => {
       const program = runtime(
         'broken',

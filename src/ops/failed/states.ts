@@ -45,12 +45,14 @@ export interface OpenedState extends AsyncDisposable {
 }
 
 export interface FailedStates {
-  /** Keeps what `active` holds, which is thereby committed, in place of all earlier states; those in use stay until the next time. */
+  /** Keeps what `active` holds, which is thereby committed. */
   keep(state: Omit<FailedState, 'version' | 'id'>, active: Active): Promise<SnapshotId>
   /** The newest state, or the one with this id; undefined when there is none. */
   open(id?: SnapshotId): Promise<OpenedState | undefined>
   /** Removes a state; false when somebody works in it. */
   remove(id: SnapshotId): Promise<boolean>
+  /** Removes all states but this one; those in use stay until the next time. */
+  forgetOthers(id: SnapshotId): Promise<void>
   /** Removes what is kept of failures of this build. */
   forget(build: string): Promise<void>
 }
@@ -99,8 +101,10 @@ export function failedStates(directory: string, { native, snapshotter }: FailedS
       } finally {
         await lock[Symbol.asyncDispose]()
       }
-      for (const other of idsIn(directory)) if (other !== id) await collect(other)
       return id
+    },
+    async forgetOthers(id) {
+      for (const other of idsIn(directory)) if (other !== id) await collect(other)
     },
     async open(id) {
       for (const one of id === undefined ? newestFirst(directory) : [id]) {

@@ -18,7 +18,7 @@ export interface FailedStep {
 
 export interface FailureKeeper {
   /** Keeps the log of a step that did not come to its end; its path, if there is anything to keep. Never throws. */
-  keepLog(step: Pick<FailedStep, 'note' | 'log'>, cx: Context): Promise<string | undefined>
+  keepLog(step: Pick<FailedStep, 'op' | 'note' | 'log'>, cx: Context): Promise<string | undefined>
   /** Keeps what a person will want to look at, once for each step that failed by itself; the answer is added to the data of its error. Never throws: the step's own failure is the news. */
   keep(failed: FailedStep, cx: Context): Promise<Readonly<Record<string, unknown>>>
 }
