@@ -9,20 +9,21 @@ import type { Result } from '../solve/types.ts'
 import type { Host } from './host.ts'
 
 /** Reads files, which are here. */
-export type ReadDigest = (selectors: readonly Selector[]) => Promise<Digest | undefined>
+export type ReadDigest = (selectors: readonly Selector[]) => Promise<readonly Digest[]>
 
 /** The memory of a state directory; local directories are remembered elsewhere, file by file. */
 export function rememberDigests(host: Host) {
   const directory = join(host.directory, 'layers')
   return {
-    /** The digest of what is selected of a result, read if it is not known and `read` is given. */
-    async digest(
+    /** The digests of what is selected of a result, read if they are not known and `read` is given. */
+    async digests(
       input: Result | undefined,
       selectors: readonly Selector[],
       read: ReadDigest | undefined,
-    ): Promise<Digest | undefined> {
+    ): Promise<readonly Digest[]> {
       const layers = input?.layers ?? []
-      if (input === undefined || layers.some(({ kind }) => kind === 'directory')) return read?.(selectors)
+      if (input === undefined || layers.some(({ kind }) => kind === 'directory'))
+        return (await read?.(selectors)) ?? []
       const names = layers.map((layer) => {
         if (layer.kind === 'snapshot') return layer.id
         return layer.kind === 'directory' ? layer.name : layer.diffId
@@ -32,14 +33,14 @@ export function rememberDigests(host: Host) {
         directory,
         `${hexIn(names.at(-1))}.content-${hexOf(digestOfJson({ names, selectors }))}`,
       )
-      const known = await readIfThere(path)
-      if (isDigest(known)) return known
-      const digest = await read?.(selectors)
-      if (digest === undefined) return undefined
+      const known = (await readIfThere(path))?.split('\n').filter(isDigest) ?? []
+      if (known.length > 0) return known
+      const digests = (await read?.(selectors)) ?? []
+      if (digests.length === 0) return []
       await mkdir(directory, { recursive: true, mode: 0o700 })
       // Need not survive a power cut: without it the files are read once more.
-      await writeFile(path, digest, { mode: 0o600 })
-      return digest
+      await writeFile(path, digests.join('\n'), { mode: 0o600 })
+      return digests
     },
   }
 }

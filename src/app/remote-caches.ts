@@ -279,8 +279,13 @@ function knowledge(host: Host, options: RemoteCachesOptions, cx: Context) {
         input === undefined
           ? keptContent(ref, from.index, record)
           : await view.contentOf(ref, from.index, input)
-      const theirs = content && (await memory.digest(input ?? results.get(from.ref), content, read(input)))
-      const records = [own, theirs].flatMap((digest) => (digest === undefined ? [] : [contentRecord(digest)]))
+      const theirs =
+        content === undefined
+          ? []
+          : await memory.digests(input ?? results.get(from.ref), content, read(input))
+      const records = [own, ...theirs].flatMap((digest) =>
+        digest === undefined ? [] : [contentRecord(digest)],
+      )
       contents.set(at, [...new Set([...records, ...(imported?.get(at) ?? [])])])
     }
     return contents
@@ -288,7 +293,7 @@ function knowledge(host: Host, options: RemoteCachesOptions, cx: Context) {
   /** How what is here is read; undefined for what is not. */
   const read = (input: Result | undefined) =>
     input &&
-    (async (content: readonly Selector[]) => (await sources(input, cx)).buildkitDigest(content, cx.signal))
+    (async (content: readonly Selector[]) => (await sources(input, cx)).buildkitDigests(content, cx.signal))
   /** The content that an op's key has in the place of an input. */
   const keptContent = (ref: OpRef, index: number, record: CacheRecord | undefined): Digest | undefined => {
     const op = graph.ops[ref]
@@ -338,8 +343,8 @@ function knowledge(host: Host, options: RemoteCachesOptions, cx: Context) {
       view: attached,
       vertexOf: vertex,
       imageLayers,
-      contentDigest: (input: Result, content: readonly Selector[]) =>
-        memory.digest(input, content, read(input)),
+      contentDigests: (input: Result, content: readonly Selector[]) =>
+        memory.digests(input, content, read(input)),
       isHere: (layer: CachedLayer) => host.store.has(layer.descriptor),
     }),
     /** With the diff ids of the layers of what is in the image. */

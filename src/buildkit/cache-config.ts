@@ -41,6 +41,8 @@ export interface RecordResult {
   /** Indexes of layers, bottom first. */
   readonly layers: readonly number[]
   readonly created: string
+  /** Written so that BuildKit before 0.11 does not see it: that finds a result in one record or in none. */
+  readonly isForNewer?: true
 }
 
 /** More than any build has; what is beyond was made to hurt. */
@@ -97,8 +99,9 @@ function layerJson({ blob, parent, annotations }: CacheLayer) {
 }
 
 function recordJson({ digest, inputs, results }: ConfigRecord, layers: readonly CacheLayer[]) {
-  const chained = results.filter((result) => !isChain(result, layers))
-  const plain = results.filter((result) => isChain(result, layers))
+  const isPlain = (result: RecordResult): boolean => !result.isForNewer && isChain(result, layers)
+  const chained = results.filter((result) => !isPlain(result))
+  const plain = results.filter(isPlain)
   return {
     ...(plain.length === 0
       ? {}

@@ -34,7 +34,7 @@ export function composeConfig(ops: readonly ExportedOp[]): CacheConfig {
 
   for (const { ref, vertex, contents, result } of ops) {
     const inputs = vertex.inputs.map((input, at): RecordInput[] => [
-      ...nodesOf(input).map((link) => ({ selector: input.selector ?? '', link })),
+      ...nodesOf(input).flatMap((link) => input.selectors.map((selector) => ({ selector, link }))),
       ...(contents.get(at) ?? []).map((content) => ({ selector: '', link: root(content) })),
     ])
     if (inputs.some((links) => links.length === 0)) continue
@@ -52,7 +52,11 @@ export function composeConfig(ops: readonly ExportedOp[]): CacheConfig {
     }
     nodes.set(
       ref,
-      vertex.digests.map((digest) => add({ digest: vertexRecord(digest), inputs, results })),
+      vertex.digests.map((digest, at) => {
+        const isOldest = at === vertex.digests.length - 1
+        const mine = isOldest ? results : results.map((made) => ({ ...made, isForNewer: true as const }))
+        return add({ digest: vertexRecord(digest), inputs, results: mine })
+      }),
     )
   }
   return { layers: chains.layers, records }

@@ -2,6 +2,7 @@
 import { type Digest, digestOf } from '../core/digest.ts'
 import type { Platform } from '../core/platform.ts'
 import type { ExecMount, OpNote, OpOf, OpRef } from '../graph/op.ts'
+import { type Dialect, inDialects } from './dialect.ts'
 import { filled, goJson } from './go-json.ts'
 import { directoryAlone, fileAlone } from './mkfile-vertex.ts'
 import type { Selector, Vertex, VertexInput } from './vertex.ts'
@@ -20,27 +21,34 @@ const sharings = { shared: 0, private: 1, locked: 2 } as const
 const mountTypes = { secret: 1, ssh: 2, cache: 3, tmpfs: 4 } as const
 const noIndex = -1
 
-/** The vertex of an exec op. Versions of BuildKit before 0.10 (docker 20.10) give it its second digest. */
+/** The vertex of an exec op. */
 export function execVertex(op: OpOf<'exec'>, note: OpNote, facts: ExecFacts): Vertex {
   const sources: VertexInput['from'][] = []
   const reads = new Map<number, Reading>()
-  const mounts = mountsOf(op, facts).map(({ target, json, from, path, isContent }) => {
-    if (from === undefined) return { target, json: json(noIndex) }
+  const mounts = mountsOf(op, facts).map(({ from, path, isContent, json }) => {
+    if (from === undefined) return { input: noIndex, json }
     const known = sources.findIndex((source) => isSame(source, from))
     const input = known === -1 ? sources.push(from) - 1 : known
     reads.set(input, { paths: [...(reads.get(input)?.paths ?? []), path], isContent })
-    return { target, json: json(input) }
+    return { input, json }
   })
   const inputs = sources.map((from, input): VertexInput => {
     const { paths, isContent } = reads.get(input) ?? { paths: [], isContent: false }
-    const selector = digestOf(paths.join('\0'))
-    return { from, selector, ...(isContent ? { content: selectorsOf(paths) } : {}) }
+    const content = isContent ? { content: contentOf(paths) } : {}
+    return { from, selectors: selectorsOf(paths), ...content }
   })
-  const json = [...mounts.map((mount) => mount.json), ...secretsOf(op)]
-  // A RUN with nothing but its root is known without its mounts.
-  const shown = json.length === 1 ? [] : json
-  const digests = [true, false].map((isNew) => digestOfExec(op, note, shown, { ...facts, isNew }))
+  const digests = inDialects((dialect) => {
+    const shown = [...mounts.map(({ input, json }) => json(input, dialect)), ...secretsOf(op, dialect)]
+    // A RUN with nothing but its root is known without its mounts.
+    return digestOfExec(op, note, shown.length === 1 ? [] : shown, { ...facts, ...dialect })
+  })
   return { digests, inputs }
+}
+
+/** Versions before 0.12 do not name the root of an input, if that is what is mounted. */
+function selectorsOf(paths: readonly string[]): readonly string[] {
+  const named = paths.filter((path) => path !== '/')
+  return [...new Set([digestOf(paths.join('\0')), named.length === 0 ? '' : digestOf(named.join('\0'))])]
 }
 
 interface Reading {
@@ -54,7 +62,7 @@ function isSame(a: VertexInput['from'], b: VertexInput['from']): boolean {
   return b.kind === 'vertex' && a.vertex.digests[0] === b.vertex.digests[0]
 }
 
-function selectorsOf(paths: readonly string[]): readonly Selector[] {
+function contentOf(paths: readonly string[]): readonly Selector[] {
   const everything = { path: '/', wildcard: false, followLinks: false, include: [], exclude: [] }
   if (paths.includes('/')) return [everything]
   const distinct = [...new Set(paths)]
@@ -67,7 +75,7 @@ function digestOfExec(
   op: OpOf<'exec'>,
   note: OpNote,
   mounts: readonly unknown[],
-  { platform, cgroupParent, isNew }: ExecFacts & { readonly isNew: boolean },
+  { platform, cgroupParent, removesStubs }: ExecFacts & Dialect,
 ): Digest {
   const meta = filled({
     args: op.args,
@@ -79,7 +87,7 @@ function digestOfExec(
     hostname: op.hostname === 'buildkitsandbox' ? '' : op.hostname,
     ulimit: (op.ulimits ?? []).map(({ name, soft, hard }) => filled({ Name: name, Soft: soft, Hard: hard })),
     cgroupParent: cgroupParent ?? '',
-    removeMountStubsRecursive: isNew,
+    removeMountStubsRecursive: removesStubs,
   })
   const secrets = op.mounts.flatMap((mount) =>
     mount.kind === 'secret' && mount.env !== undefined
@@ -104,7 +112,7 @@ interface MountOf {
   /** What it shows of its input. */
   readonly path: string
   readonly isContent: boolean
-  json(input: number): unknown
+  json(input: number, dialect: Dialect): unknown
 }
 
 /** Those that are directories of something, by target, as BuildKit numbers inputs in that order. */
@@ -117,13 +125,29 @@ function mountsOf(op: OpOf<'exec'>, { shmSizeBytes }: ExecFacts): readonly Mount
       ...(rootFrom === undefined ? {} : { from: rootFrom }),
       path: '/',
       isContent: false,
-      json: (input) => filled({ input, dest: '/' }),
+      json: (input, dialect) => mountJson({ input, dest: '/' }, dialect),
     },
     ...op.mounts.flatMap((mount) => mountOf(mount, op.inputs)),
     ...(shmSizeBytes === undefined ? [] : [tmpfsOf('/dev/shm', false, shmSizeBytes)]),
   ]
   // Sorting is stable, as is that of BuildKit for lists this short.
   return all.sort((a, b) => Buffer.compare(Buffer.from(a.target), Buffer.from(b.target)))
+}
+
+interface MountMembers {
+  readonly input: number
+  readonly dest: string
+  readonly output?: number
+  readonly readonly?: boolean
+  readonly mountType?: number
+}
+
+function mountJson(
+  { input, dest, output = 0, readonly = false, mountType = 0 }: MountMembers,
+  { isGogo }: Dialect,
+): Readonly<Record<string, unknown>> {
+  const rest = filled({ readonly, mountType })
+  return isGogo ? { input, dest, output, ...rest } : { ...filled({ input, dest, output }), ...rest }
 }
 
 function opFrom(inputs: readonly OpRef[], index: number): VertexInput['from'] | undefined {
@@ -137,13 +161,15 @@ function mountOf(mount: ExecMount, inputs: readonly OpRef[]): readonly MountOf[]
       const at = mount.target.lastIndexOf('/') + 1
       const vertex = fileAlone(`/${mount.target.slice(at)}`, mount.mode, mount.content)
       const target = mount.target.slice(0, at)
-      const json = (input: number) => filled({ input, dest: target, output: noIndex, readonly: true })
+      const json: MountOf['json'] = (input, dialect) =>
+        mountJson({ input, dest: target, output: noIndex, readonly: true }, dialect)
       return [{ target, from: { kind: 'vertex', vertex }, path: '/', isContent: true, json }]
     }
     case 'bind': {
       const from = opFrom(inputs, mount.input)
       const { target, readonly, source } = mount
-      const json = (input: number) => filled({ input, dest: target, output: noIndex, readonly })
+      const json: MountOf['json'] = (input, dialect) =>
+        mountJson({ input, dest: target, output: noIndex, readonly }, dialect)
       return [{ target, ...(from === undefined ? {} : { from }), path: source, isContent: true, json }]
     }
     case 'cache':
@@ -157,8 +183,8 @@ function mountOf(mount: ExecMount, inputs: readonly OpRef[]): readonly MountOf[]
 }
 
 function tmpfsOf(target: string, readonly: boolean, sizeBytes = 0): MountOf {
-  const json = (input: number) => ({
-    ...filled({ input, dest: target, output: noIndex, readonly, mountType: mountTypes.tmpfs }),
+  const json: MountOf['json'] = (input, dialect) => ({
+    ...mountJson({ input, dest: target, output: noIndex, readonly, mountType: mountTypes.tmpfs }, dialect),
     TmpfsOpt: filled({ size: sizeBytes }),
   })
   return { target, path: '/', isContent: false, json }
@@ -168,10 +194,9 @@ function cacheOf(mount: Extract<ExecMount, { kind: 'cache' }>, inputs: readonly 
   const { target, start, readonly, sharing, id } = mount
   const isDefault =
     sharing === 'shared' && (id === target || (id.includes('/') && id.slice(id.indexOf('/') + 1) === target))
-  const cacheOpt = isDefault ? filled({ ID: id, sharing: sharings[sharing] }) : {}
-  const json = (input: number) => ({
-    ...filled({ input, dest: target, output: noIndex, readonly, mountType: mountTypes.cache }),
-    cacheOpt,
+  const json: MountOf['json'] = (input, dialect) => ({
+    ...mountJson({ input, dest: target, output: noIndex, readonly, mountType: mountTypes.cache }, dialect),
+    cacheOpt: isDefault || dialect.keepsCacheIds ? filled({ ID: id, sharing: sharings[sharing] }) : {},
   })
   if ('input' in start) {
     const from = opFrom(inputs, start.input)
@@ -186,7 +211,7 @@ function cacheOf(mount: Extract<ExecMount, { kind: 'cache' }>, inputs: readonly 
 }
 
 /** Secrets and agents follow the other mounts, in the order of the Dockerfile as far as slipway keeps it. */
-function secretsOf({ mounts }: OpOf<'exec'>): unknown[] {
+function secretsOf({ mounts }: OpOf<'exec'>, dialect: Dialect): unknown[] {
   const of = (mount: Extract<ExecMount, { kind: 'secret' | 'ssh' }>, id: string) =>
     filled({
       ID: id,
@@ -199,7 +224,7 @@ function secretsOf({ mounts }: OpOf<'exec'>): unknown[] {
     mount.kind === 'secret' && mount.target !== undefined
       ? [
           {
-            ...filled({ input: noIndex, dest: mount.target, mountType: mountTypes.secret }),
+            ...mountJson({ input: noIndex, dest: mount.target, mountType: mountTypes.secret }, dialect),
             secretOpt: of(mount, mount.id),
           },
         ]
@@ -209,7 +234,7 @@ function secretsOf({ mounts }: OpOf<'exec'>): unknown[] {
     mount.kind === 'ssh'
       ? [
           {
-            ...filled({ input: noIndex, dest: mount.target, mountType: mountTypes.ssh }),
+            ...mountJson({ input: noIndex, dest: mount.target, mountType: mountTypes.ssh }, dialect),
             // BuildKit leaves out the name of the agent that is meant without one.
             SSHOpt: of(mount, mount.id === 'default' ? '' : mount.id),
           },

@@ -3,6 +3,7 @@
 import { digestOf } from '../core/digest.ts'
 import { cleanPath } from '../core/path.ts'
 import type { FileAction, Op, OpOf, OpRef } from '../graph/op.ts'
+import { type Dialect, inDialects } from './dialect.ts'
 import { filled, goJson } from './go-json.ts'
 import { fileAlone, fileOpDigest } from './mkfile-vertex.ts'
 import { ownerJson } from './owner.ts'
@@ -15,7 +16,7 @@ type MkfileAction = Extract<FileAction, { kind: 'mkfile' }>
 interface Action {
   readonly from?: VertexInput['from']
   readonly selector?: Selector
-  json(base: number): string
+  json(base: number, dialect: Dialect): string
 }
 
 /** The vertex of a file op; undefined when BuildKit would not make the same one. `kindOf` tells what an input is. */
@@ -41,9 +42,11 @@ export function fileVertex(op: OpOf<'file'>, kindOf: (ref: OpRef) => Op['kind'])
     from[i] ?? -1,
     i === actions.length - 1 ? 0 : -1,
   ])
-  const digest = fileOpDigest(
-    actions.map((action) => action.json(base)),
-    indexes,
+  const digests = inDialects((dialect) =>
+    fileOpDigest(
+      actions.map((action) => action.json(base, dialect)),
+      indexes,
+    ),
   )
   const inputs = sources.map((source, input): VertexInput => {
     const selectors = actions.flatMap(({ selector }, i) =>
@@ -51,10 +54,10 @@ export function fileVertex(op: OpOf<'file'>, kindOf: (ref: OpRef) => Op['kind'])
     )
     // What is built upon counts as it was made, whatever else is read of it.
     return input === base || selectors.length === 0
-      ? { from: source }
-      : { from: source, selector: selectorOf(selectors), content: distinct(selectors) }
+      ? { from: source, selectors: [''] }
+      : { from: source, selectors: [selectorOf(selectors)], content: distinct(selectors) }
   })
-  return { digests: [digest], inputs }
+  return { digests, inputs }
 }
 
 function isSame(a: VertexInput['from'], b: VertexInput['from']): boolean {
@@ -94,7 +97,7 @@ function actionsOf(
 ): readonly Action[] | undefined {
   switch (action.kind) {
     case 'mkdir':
-      return [{ json: (base) => mkdirJson(action, op.epoch, base) }]
+      return [{ json: (base, dialect) => mkdirJson(action, op.epoch, base, dialect) }]
     case 'mkfile':
       return heredocOf(action)
     case 'copy': {
@@ -111,9 +114,10 @@ function mkdirJson(
   action: Extract<FileAction, { kind: 'mkdir' }>,
   epoch: string | undefined,
   base: number,
+  dialect: Dialect,
 ): string {
   const members = filled({ path: action.path, mode: action.mode & 0o777, makeParents: true })
-  const owner = action.owner === undefined ? {} : { owner: ownerJson(action.owner, base) }
+  const owner = action.owner === undefined ? {} : { owner: ownerJson(action.owner, base, dialect) }
   // A time of nanoseconds is more than a number holds.
   const time = epoch === undefined ? '-1' : `${Date.parse(epoch)}000000`
   return goJson({ ...members, ...owner }).replace(/\}$/, time === '0000000' ? '}' : `,"timestamp":${time}}`)
@@ -161,10 +165,10 @@ function copyOf(action: CopyAction, source: string, ref: OpRef, isFetched: boole
       include,
       exclude,
     },
-    json: (base) =>
+    json: (base, dialect) =>
       goJson({
         ...filled(head),
-        ...(owner === undefined ? {} : { owner: ownerJson(owner, base) }),
+        ...(owner === undefined ? {} : { owner: ownerJson(owner, base, dialect) }),
         ...filled(tail),
       }),
   }
@@ -196,10 +200,10 @@ function heredocOf(action: MkfileAction): readonly Action[] | undefined {
     {
       from: { kind: 'vertex', vertex },
       selector: { path, wildcard: false, followLinks: false, include: [], exclude: [] },
-      json: (base) =>
+      json: (base, dialect) =>
         goJson({
           ...filled(head),
-          ...(owner === undefined ? {} : { owner: ownerJson(owner, base) }),
+          ...(owner === undefined ? {} : { owner: ownerJson(owner, base, dialect) }),
           ...filled(tail),
         }),
     },

@@ -40,7 +40,7 @@ export async function matchRecords(
     const nodes = await nodesOf(input, index, inputs)
     const found = new Set<number>()
     for (const candidate of left) {
-      if (isReached(index.config.records[candidate], at, nodes, input.selector ?? '')) found.add(candidate)
+      if (isReached(index.config.records[candidate], at, nodes, input.selectors)) found.add(candidate)
     }
     // By content only what is not known by definition: looking into files is dear.
     if (found.size === 0) {
@@ -48,7 +48,7 @@ export async function matchRecords(
         const roots = contentRoots(content, index)
         if (roots.size === 0) continue
         for (const candidate of left) {
-          if (isReached(index.config.records[candidate], at, roots, '')) found.add(candidate)
+          if (isReached(index.config.records[candidate], at, roots, [''])) found.add(candidate)
         }
         if (found.size > 0) break
       }
@@ -85,10 +85,10 @@ function isReached(
   record: ConfigRecord | undefined,
   input: number,
   nodes: ReadonlySet<number>,
-  selector: string,
+  selectors: readonly string[],
 ): boolean {
   const links = record?.inputs[input] ?? []
-  return links.some((link) => link.selector === selector && nodes.has(link.link))
+  return links.some((link) => selectors.includes(link.selector) && nodes.has(link.link))
 }
 
 /** The content that a record may have been found by, for each input: what another cache may then find it by. */

@@ -1,6 +1,7 @@
 // Files and directories that BuildKit makes on an empty root before something uses them: here-documents, the start
 // of a cache mount.
 import { digestOf } from '../core/digest.ts'
+import { inDialects } from './dialect.ts'
 import { filled, goJson } from './go-json.ts'
 import { ownerJson } from './owner.ts'
 import type { Vertex } from './vertex.ts'
@@ -8,18 +9,21 @@ import type { Vertex } from './vertex.ts'
 /** A file alone at `path` of an empty root. */
 export function fileAlone(path: string, mode: number, content: string): Vertex {
   const data = Buffer.from(content).toString('base64')
-  return alone(filled({ path, mode: mode & 0o777, data, timestamp: -1 }))
+  const action = goJson(filled({ path, mode: mode & 0o777, data, timestamp: -1 }))
+  return { digests: [fileOpDigest([action], alone)], inputs: [] }
 }
 
 /** A directory alone at `path` of an empty root. */
 export function directoryAlone(path: string, mode: number, owner: string): Vertex {
   const members = filled({ path, mode: mode & 0o777 })
-  return alone({ ...members, owner: ownerJson(owner, -1), timestamp: -1 })
+  const digests = inDialects((dialect) =>
+    fileOpDigest([goJson({ ...members, owner: ownerJson(owner, -1, dialect), timestamp: -1 })], alone),
+  )
+  return { digests, inputs: [] }
 }
 
-function alone(action: Readonly<Record<string, unknown>>): Vertex {
-  return { digests: [fileOpDigest([goJson(action)], [[-1, -1, 0]])], inputs: [] }
-}
+/** Of one action, on nothing. */
+const alone = [[-1, -1, 0]]
 
 /** The digest of a file op: its actions' JSON, and how they are chained where that is not the usual way. */
 export function fileOpDigest(actions: readonly string[], indexes: readonly (readonly number[])[]) {

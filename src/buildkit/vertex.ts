@@ -14,8 +14,8 @@ export interface VertexInput {
     | { readonly kind: 'op'; readonly ref: OpRef; readonly index: number }
     /** Something BuildKit has a vertex of its own for, and slipway a part of the op. */
     | { readonly kind: 'vertex'; readonly vertex: Vertex }
-  /** The digest of the paths that are read. */
-  readonly selector?: Digest
+  /** Digests of the paths that are read, one for each way to name them; '' where none are named. */
+  readonly selectors: readonly string[]
   /** What is read of the input, when the same content is as good as the same definition. */
   readonly content?: readonly Selector[]
 }

@@ -52,15 +52,15 @@ function execFacts(note: OpNote, { platform, shmSizeBytes, cgroupParent }: Verte
 function mergeVertex(op: OpOf<'merge'>): Vertex {
   const inputs = op.inputs.map((_, index) => (index === 0 ? {} : { input: index }))
   const digest = digestOf(goJson({ Type: 'buildkit.merge.v0', Merge: { inputs } }))
-  return { digests: [digest], inputs: op.inputs.map((ref, index) => ({ from: opOf(ref, index) })) }
+  return { digests: [digest], inputs: op.inputs.map(inputOf) }
 }
 
 function ownVertex(op: Op): Vertex {
   const { inputs, ...body } = keyed(op)
   const digest = digestOf(`slipway.op.v1:${canonicalJson(body)}`)
-  return { digests: [digest], inputs: inputs.map((ref, index) => ({ from: opOf(ref, index) })) }
+  return { digests: [digest], inputs: inputs.map(inputOf) }
 }
 
-function opOf(ref: OpRef, index: number) {
-  return { kind: 'op', ref, index } as const
+function inputOf(ref: OpRef, index: number) {
+  return { from: { kind: 'op', ref, index }, selectors: [''] } as const
 }

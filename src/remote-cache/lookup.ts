@@ -16,8 +16,8 @@ export interface LookupOptions {
   vertexOf(ref: OpRef): Promise<Vertex | undefined>
   /** The layers of an image op. */
   imageLayers(ref: OpRef): Promise<readonly LayerRef[]>
-  /** BuildKit's digest of what is read of an input; reads files. Undefined when it cannot be told. */
-  contentDigest(input: Result, selectors: readonly Selector[]): Promise<Digest | undefined>
+  /** BuildKit's digests of what is read of an input; reads files. None when that cannot be told. */
+  contentDigests(input: Result, selectors: readonly Selector[]): Promise<readonly Digest[]>
   /** Whether the layer may be used: nothing was found wrong with it. */
   isTrusted(blob: Digest): boolean
   isHere(layer: CachedLayer): Promise<boolean>
@@ -129,8 +129,7 @@ function contentReader(options: LookupOptions, ref: OpRef, inputs: readonly Resu
     if (input === undefined) return
     const own = await view.contentOf(ref, from.index, input)
     if (own !== undefined) yield own
-    const theirs = content === undefined ? undefined : await options.contentDigest(input, content)
-    if (theirs !== undefined) yield theirs
+    if (content !== undefined) yield* await options.contentDigests(input, content)
   }
 }
 

@@ -27,7 +27,7 @@ describe('cache config', () => {
   }
   const step = (name: string, below: string, content?: string): ExportedOp => ({
     ref: digest(name),
-    vertex: { digests: [digest(`d-${name}`)], inputs: [{ from: opOf(below), selector: digest('/') }] },
+    vertex: { digests: [digest(`d-${name}`)], inputs: [{ from: opOf(below), selectors: [digest('/')] }] },
     contents: new Map(content === undefined ? [] : [[0, [contentRecord(digest(content))]]]),
     result: { layers: [digest('l0'), digest(`l-${name}`)], created: '2026-01-02T03:04:05Z' },
   })
@@ -84,7 +84,7 @@ describe('cache config', () => {
   it('never ends a look-up in a loop of links', async () => {
     const loop = `{"digest":"${digest('x')}","inputs":[[{"link":0}]]}`
     const index = indexRecords(parseCacheConfig(`{"records":[${loop}]}`))
-    const vertex: Vertex = { digests: [digest('y')], inputs: [{ from: opOf('a') }] }
+    const vertex: Vertex = { digests: [digest('y')], inputs: [{ from: opOf('a'), selectors: [''] }] }
     expect(await matchRecords(vertex, index, nothingKnown)).toEqual(new Set())
   })
 
@@ -121,7 +121,7 @@ describe('what is composed is found', () => {
             ref: digest(at),
             vertex: {
               digests: [digest(`d${at}`)],
-              inputs: inputs.map((input) => ({ from: opOf(input), selector: digest('/') })),
+              inputs: inputs.map((input) => ({ from: opOf(input), selectors: [digest('/')] })),
             },
             contents: new Map(
               shape.byContent ? inputs.map((input, i) => [i, [contentRecord(digest(`c${input}`))]]) : [],

@@ -13,6 +13,7 @@ import type { Graph, OpRef } from '../../src/graph/op.ts'
 import { walk } from '../../src/graph/walk.ts'
 import { openSources } from '../../src/ops/copy/sources.ts'
 import { plan } from '../../src/plan/plan.ts'
+import type { PlanOptions } from '../../src/plan/types.ts'
 import type { Result } from '../../src/solve/types.ts'
 import { openNative } from '../../src/sys/native.ts'
 import { testContext } from '../ops/support/context.ts'
@@ -57,10 +58,13 @@ writeTree(context, {
 })
 afterAll(() => rmSync(context, { recursive: true }))
 
-function graphOf(text: string, target?: string): { readonly graph: Graph; readonly root: OpRef } {
+function graphOf(
+  text: string,
+  change: Partial<PlanOptions>,
+): { readonly graph: Graph; readonly root: OpRef } {
   const { stages, files } = stagesOf(text)
   const ignore = parseIgnoreFile(ignoreText, '.dockerignore').value.map(({ pattern }) => pattern)
-  const options = optionsWith({ ignore, ...(target === undefined ? {} : { target }) }, files)
+  const options = optionsWith({ ignore, allow: ['network.host'], ...change }, files)
   const { value, diagnostics } = plan(stages, options, pins)
   expect(diagnostics.filter(({ severity }) => severity === 'error')).toEqual([])
   if (value?.kind !== 'ready' || value.target.root === null) throw new Error('the plan is not ready')
@@ -69,50 +73,53 @@ function graphOf(text: string, target?: string): { readonly graph: Graph; readon
 
 describe("BuildKit's records", () => {
   it.each([
-    ['the last stage', undefined, 27],
-    ['the other stage', 'build', 17],
-  ])('%s: every step is found, by definition and by content', async (_name, target, atLeast) => {
-    const dockerfile = readFileSync(join(fixture, 'Dockerfile'), 'utf8')
-    const records = indexRecords(
-      parseCacheConfig(readFileSync(join(fixture, 'buildkit-0.34.2.json'), 'utf8')),
-    )
-    const { graph, root } = graphOf(dockerfile, target)
-    const cx = testContext()
-    const sources = openSources({
-      native: openNative(resolve(import.meta.dirname, '../../dist')),
-      writeHint,
-      layers: {
-        snapshots: () => Promise.reject(new Error('no layer is needed')),
-        directories: () => Promise.reject(new Error('no layer is needed')),
-      },
-      directoryOf: () => context,
-      statCacheDirectory: join(context, '../unused'),
-    })
-    const nodes = new Map<OpRef, ReadonlySet<number>>()
-    const missed: string[] = []
-    for (const ref of walk((at) => graph.ops[at], [root])) {
-      const op = graph.ops[ref]
-      const note = graph.notes[ref]
-      if (op === undefined || note === undefined) continue
-      const vertex = await vertexOf(op, note, { graph, platform: amd64, diffIds: async () => [diffId] })
-      if (vertex === undefined) continue
-      const found = await matchRecords(vertex, records, {
-        nodesOf: ({ from }) => (from.kind === 'op' ? (nodes.get(from.ref) ?? new Set()) : new Set()),
-        async *contentsOf({ from, content }) {
-          const input = from.kind === 'op' ? graph.ops[from.ref] : undefined
-          if (input?.kind !== 'local' || content === undefined) return
-          const result: Result = {
-            id: ref,
-            layers: [{ kind: 'directory', name: input.name, ignore: input.ignore }],
-          }
-          const digest = await (await sources(result, cx)).buildkitDigest(content, cx.signal)
-          if (digest !== undefined) yield digest
+    ['0.34.2, the last stage', 'Dockerfile', 'buildkit-0.34.2.json', undefined, 27],
+    ['0.34.2, the other stage', 'Dockerfile', 'buildkit-0.34.2.json', 'build', 17],
+    ["docker 20.10's, all of it", 'Dockerfile.docker', 'docker-20.10.json', undefined, 20],
+  ])(
+    '%s: every step is found, by definition and by content',
+    async (_name, file, written, target, atLeast) => {
+      const dockerfile = readFileSync(join(fixture, file), 'utf8')
+      const records = indexRecords(parseCacheConfig(readFileSync(join(fixture, written), 'utf8')))
+      // Made with --network=host, as there was no other one.
+      const network = written.startsWith('docker') ? 'host' : 'default'
+      const { graph, root } = graphOf(dockerfile, { network, ...(target === undefined ? {} : { target }) })
+      const cx = testContext()
+      const sources = openSources({
+        native: openNative(resolve(import.meta.dirname, '../../dist')),
+        writeHint,
+        layers: {
+          snapshots: () => Promise.reject(new Error('no layer is needed')),
+          directories: () => Promise.reject(new Error('no layer is needed')),
         },
+        directoryOf: () => context,
+        statCacheDirectory: join(context, '../unused'),
       })
-      nodes.set(ref, found)
-      if (found.size === 0) missed.push(note.title)
-    }
-    expect(missed).toEqual([])
-    expect(nodes.size).toBeGreaterThanOrEqual(atLeast)
-  })
+      const nodes = new Map<OpRef, ReadonlySet<number>>()
+      const missed: string[] = []
+      for (const ref of walk((at) => graph.ops[at], [root])) {
+        const op = graph.ops[ref]
+        const note = graph.notes[ref]
+        if (op === undefined || note === undefined) continue
+        const vertex = await vertexOf(op, note, { graph, platform: amd64, diffIds: async () => [diffId] })
+        if (vertex === undefined) continue
+        const found = await matchRecords(vertex, records, {
+          nodesOf: ({ from }) => (from.kind === 'op' ? (nodes.get(from.ref) ?? new Set()) : new Set()),
+          async *contentsOf({ from, content }) {
+            const input = from.kind === 'op' ? graph.ops[from.ref] : undefined
+            if (input?.kind !== 'local' || content === undefined) return
+            const result: Result = {
+              id: ref,
+              layers: [{ kind: 'directory', name: input.name, ignore: input.ignore }],
+            }
+            yield* await (await sources(result, cx)).buildkitDigests(content, cx.signal)
+          },
+        })
+        nodes.set(ref, found)
+        if (found.size === 0) missed.push(note.title)
+      }
+      expect(missed).toEqual([])
+      expect(nodes.size).toBeGreaterThanOrEqual(atLeast)
+    },
+  )
 })

@@ -12,7 +12,7 @@ import type { FileList, LayerRef, Result } from '../../solve/types.ts'
 import type { WriteHint } from '../../store/hints.ts'
 import type { Native } from '../../sys/native.ts'
 import type { LayerSource } from '../layers.ts'
-import { buildkitDigest } from './buildkit-digest.ts'
+import { buildkitDigests } from './buildkit-matches.ts'
 import { entriesOf } from './content-digest.ts'
 import { confirmSelection, digestSelection, listSelection, type Selection } from './digest-selection.ts'
 import { type FreshFiles, freshFiles } from './fresh-files.ts'
@@ -41,8 +41,8 @@ export interface SourcesOptions {
 export interface Source {
   readonly tree: SourceTree
   select(action: CopyAction): Promise<readonly Selected[]>
-  /** By what BuildKit knows the files that `selectors` select; undefined when one of them is not there. */
-  buildkitDigest(selectors: readonly Selector[], signal: AbortSignal): Promise<Digest | undefined>
+  /** By what versions of BuildKit know the files that `selectors` select; none when one of them is not there. */
+  buildkitDigests(selectors: readonly Selector[], signal: AbortSignal): Promise<readonly Digest[]>
   /** The digest of the content that `action` selects. */
   digest(action: CopyAction, signal: AbortSignal): Promise<Digest>
   /** What `digest` covers, file by file. */
@@ -153,8 +153,8 @@ function source(native: Native, tree: SourceTree, caches?: Caches): Source {
   return {
     tree,
     select: selectOnce,
-    buildkitDigest: (selectors, signal) =>
-      buildkitDigest(tree, selectors, { native, signal, cache: caches?.tarsums }),
+    buildkitDigests: (selectors, signal) =>
+      buildkitDigests(tree, selectors, { native, signal, cache: caches?.tarsums }),
     async digest(action, signal) {
       const selection = selectionOf(action)
       const { digest, isRecalled } = await digestSelection(selection, signal)
