@@ -10,7 +10,7 @@ const root = new URL('../..', import.meta.url).pathname
 const real = {
   base: 'debian:12',
   parent: (i) => `stage${i - 1}`,
-  file: '/etc/hostname',
+  file: '/etc/hostname "/h${VERSION#1.}"',
   command:
     'set -eux; \\\n    apt-get update; \\\n    apt-get install -y --no-install-recommends curl=${VERSION:-1}',
   script: (i) => `RUN <<EOF\necho ${i} > /done\nEOF`,
@@ -25,7 +25,7 @@ export function largeDockerfile({ base, parent, file, command, script } = real) 
     `WORKDIR \${APP_HOME}`,
     `RUN --mount=type=cache,target=/var/cache/apt ${command}`,
     `COPY --chown=1000:1000 package.json lib/*.js ./`,
-    `COPY --from=${i === 0 ? base : `stage${i - 1}`} ${file} "/h\${VERSION#1.}"`,
+    `COPY --from=${i === 0 ? base : `stage${i - 1}`} ${file}`,
     script(i),
     `LABEL org.example.stage="${i}" org.example.version=$VERSION`,
     i === 49 ? `CMD ["node", "main.js"]` : `EXPOSE ${8000 + i}/tcp`,

@@ -12,7 +12,7 @@ function quickDockerfile(base) {
   return largeDockerfile({
     base,
     parent: () => base,
-    file: '/bin/busybox',
+    file: '/bin/busybox /h$VERSION',
     command: 'echo built > /built',
     script,
   })
