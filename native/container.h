@@ -1,19 +1,16 @@
-// A build container from the inside: what process 1 of the new namespaces sets up, in order.
+// A build container from the inside: what process 1 of the new namespaces does, in order.
 #ifndef SLIPWAY_CONTAINER_H
 #define SLIPWAY_CONTAINER_H
-#include "record.h"
-#include "run-request.h"
-#include "stubs.h"
+#include "places.h"
+#include "wire.h"
 
 struct container {
-	struct run_request *request;
-	struct stubs *stubs;
-	// Whose the files are that the process makes, where that is to be recorded afterwards.
-	struct recorded *owner;
+	// Where the operations come from (steps.h), and the process behind them.
+	struct wire *wire;
+	struct places *places;
 	// Reads end of file when the helper outside is gone.
 	int helper_alive;
-	// The network namespace to join, -1 without one.
-	int network;
+	bool inherits_stdio;
 };
 
 // Sets the container up, runs the process to its end and reports it on the status stream.

@@ -20,22 +20,15 @@ bool has_failed(void);
 // Forgets a recorded failure, for the rare caller that has a second way.
 void fail_clear(void);
 
-// Sends status lines to `fd` (-1: nowhere).
+// Sends status lines to `fd`.
 void status_open(int fd);
 
-// Writes the recorded failure as {"failed":{…}}; at most once, nothing when none is recorded.
+// Adds JSON to the status line: `@` stands for a text in quotes, `#` for an integer (int64_t).
+void status_add(const char *format, ...);
+
+// Sends the line; one that is too long (64 KiB) not at all.
+void status_send(void);
+
+// Sends the recorded failure as {"failed":{…}}; at most once, nothing when none is recorded.
 void status_failure(void);
-
-// A status line is built piece by piece and sent by status_end; keys are trusted literals.
-void status_begin(void);
-void status_string(const char *key, const char *value);
-void status_number(const char *key, int64_t value);
-void status_true(const char *key);
-void status_object(const char *key);
-void status_object_end(void);
-// Postcondition: the whole line is written, or false (the reader is gone).
-bool status_end(void);
-
-// The symbolic name ("ENOENT"), or "E<number>".
-const char *errno_name(int code);
 #endif

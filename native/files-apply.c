@@ -16,9 +16,8 @@ static void report_implied(void *context, const char *path)
 {
 	struct files *files = context;
 	files->implied++;
-	status_begin();
-	status_string("implied", path);
-	status_end();
+	status_add("{\"implied\":@}", path);
+	status_send();
 }
 
 // The open parent directory of operation->path, made when it is missing.
@@ -140,10 +139,8 @@ static bool same_file(int parent_a, const char *a, int parent_b, const char *b)
 static int missing_target(struct files *files, const struct operation *operation)
 {
 	if (!files->report_links) return fail_kind("link-target-missing", ENOENT, "create hard link", operation->path, "the link's target does not exist");
-	status_begin();
-	status_string("missingTarget", operation->other);
-	status_string("link", operation->path);
-	status_end();
+	status_add("{\"missingTarget\":@,\"link\":@}", operation->other, operation->path);
+	status_send();
 	return 0;
 }
 

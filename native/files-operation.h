@@ -1,6 +1,7 @@
 // One file operation as it comes over the wire, and what the parts of `files` mode share.
 #ifndef SLIPWAY_FILES_OPERATION_H
 #define SLIPWAY_FILES_OPERATION_H
+#include "files-paths.h"
 #include "inroot.h"
 #include "wire.h"
 #include <stdbool.h>

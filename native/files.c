@@ -91,18 +91,10 @@ static int serve(struct files *files)
 
 static void report(const struct files *files)
 {
-	status_begin();
-	status_true("done");
-	status_number("directories", files->directories);
-	status_number("files", files->regular);
-	status_number("symlinks", files->symlinks);
-	status_number("hardlinks", files->hardlinks);
-	status_number("nodes", files->nodes);
-	status_number("removed", files->removed);
-	status_number("bytes", files->bytes);
-	status_number("xattrsSkipped", files->xattrs_skipped);
-	status_number("recordedNodes", files->recorded_nodes);
-	status_end();
+	status_add("{\"done\":true,\"directories\":#,\"files\":#,\"symlinks\":#,\"hardlinks\":#", files->directories, files->regular, files->symlinks, files->hardlinks);
+	status_add(",\"nodes\":#,\"removed\":#,\"bytes\":#", files->nodes, files->removed, files->bytes);
+	status_add(",\"xattrsSkipped\":#,\"recordedNodes\":#}", files->xattrs_skipped, files->recorded_nodes);
+	status_send();
 }
 
 // Removing a deep tree holds one fd per level.

@@ -2,19 +2,33 @@
 // changes its user, which drops the signal asked for at its parent's death), it goes when that process goes.
 #include "fail.h"
 #include "network.h"
-#include "privileges.h"
+#include "process.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+int network_up_loopback(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	if (fd < 0) return -1;
+	int result = ioctl(fd, SIOCSIFFLAGS, &request), code = errno;
+	close(fd);
+	errno = code;
+	return result;
+}
 
 static void become_program(char *const *command)
 {
@@ -71,9 +85,9 @@ static int hold(char **command)
 	close(alive[0]);
 	// Only now: an ordinary user, root of a user namespace of its own, could not go back out.
 	if (unshare(CLONE_NEWNET) < 0) return fail_errno("create network namespace", NULL);
-	if (network_up_loopback() < 0) return -1;
+	if (network_up_loopback() < 0) return fail_errno("bring up the network interface", "lo");
 	// The program, which gives up most of its own privileges first, may look the namespace up at a process that has none.
-	if (privileges_drop_all() < 0) return -1;
+	if (keep_capabilities(0) < 0) return -1;
 	if (prctl(PR_SET_DUMPABLE, 1) < 0 || write(alive[1], "", 1) != 1) return fail_errno("open up namespace", NULL);
 	int status = 0;
 	while (waitpid(pid, &status, 0) < 0)

@@ -1,7 +1,6 @@
 // See overlay.h.
 #include "overlay.h"
 #include "fail.h"
-#include "inroot.h"
 #include "userns.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -68,11 +67,11 @@ static const char user_attributes[] = "userxattr";
 // outlives a crash unchecked, and a step may follow another on the same directories.
 static int drop_volatile_mark(const char *work)
 {
-	int fd = open(work, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0) return fail_errno("open work directory", work);
-	int result = remove_tree(fd, "work/incompat");
+	static const char *const marks[] = { "work/incompat/volatile/dirty", "work/incompat/volatile", "work/incompat" };
+	int fd = open(work, O_PATH | O_DIRECTORY | O_CLOEXEC), result = fd < 0 ? -1 : 0;
+	for (size_t i = 0; i < 3 && result == 0; i++) result = unlinkat(fd, marks[i], i ? AT_REMOVEDIR : 0) < 0 && errno != ENOENT ? -1 : 0;
 	if (result < 0) fail_errno("unmark work directory", work);
-	close(fd);
+	if (fd >= 0) close(fd);
 	return result;
 }
 
@@ -196,10 +195,6 @@ static int mount_by_text(const char *const *lower, size_t count, const char *upp
 
 int overlay_mount(const char *const *lower, size_t count, const char *upper, const char *work, const char *target)
 {
-	if (count == 0) {
-		if (mount(upper, target, NULL, MS_BIND, NULL) < 0) return fail_errno("bind", upper);
-		return 0;
-	}
 	int result = mount_by_context(lower, count, upper, work, target);
 	if (result == 1) result = mount_by_text(lower, count, upper, work, target);
 	return result == 0 ? drop_volatile_mark(work) : result;

@@ -5,18 +5,18 @@
 #include "container.h"
 #include "fail.h"
 #include "init.h"
-#include "network.h"
-#include "run-request.h"
+#include "places.h"
+#include "record.h"
 #include "seal.h"
-#include "stubs.h"
+#include "steps.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/sched.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -27,16 +27,18 @@
 // From the caller: the step's time to end by itself is up. The helper then waits until nothing is left.
 enum { END_NOW = SIGXCPU };
 
-// Written inside the container, read when nothing is left of it.
-struct shared {
-	struct stubs stubs;
-	struct recorded owner;
-};
+// Of the first record: how the namespaces are made.
+enum { START_OWN_NETWORK = 1, START_OWN_UTS = 2, START_INHERITS_STDIO = 4, START_ONE_ID = 8 };
 
 struct run {
-	struct run_request request;
-	struct shared *shared;
-	int signals, network;
+	struct wire wire;
+	uint64_t flags;
+	// Whose the new files are, where that is to be recorded.
+	struct recorded owner;
+	char *upper;
+	// Written inside the container, read when nothing is left of it.
+	struct places *places;
+	int signals;
 	pid_t first;
 };
 
@@ -61,23 +63,34 @@ static void reset_oom_score(void)
 	close(fd);
 }
 
+// The record: u64 flags, uid, gid; text upper.
+static int read_start(struct run *run)
+{
+	struct record record;
+	if (wire_open(&run->wire, 3) < 0 || wire_next(&run->wire, &record) < 0) return -1;
+	if (record.opcode != STEP_START) return fail_kind("malformed", EPROTO, "request", NULL, "the start must come first");
+	run->flags = record_u64(&record);
+	run->owner.uid = (uid_t)record_u64(&record);
+	run->owner.gid = (gid_t)record_u64(&record);
+	run->upper = strdup(record_text(&record));
+	return run->upper ? record_finish(&record) : fail_code(ENOMEM, "request", NULL);
+}
+
 static int prepare(struct run *run)
 {
 	reset_oom_score();
 	if (seal_self("run") < 0) return -1;
 	// Before the request comes: whoever started this helper ahead of time has not said yet for whom.
 	run->signals = open_signals();
-	if (run->signals < 0 || run_request_read(&run->request, 3) < 0) return -1;
-	run->network = run->request.network ? network_open(run->request.network) : -1;
-	if (run->request.network && run->network < 0) return -1;
-	run->shared = mmap(NULL, sizeof *run->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (run->shared == MAP_FAILED) return fail_errno("share memory", NULL);
+	if (run->signals < 0 || read_start(run) < 0) return -1;
+	run->places = mmap(NULL, sizeof *run->places, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (run->places == MAP_FAILED) return fail_errno("share memory", NULL);
 	return 0;
 }
 
-static pid_t clone_first(const struct run *run)
+static pid_t clone_first(uint64_t wanted)
 {
-	unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | (run->request.runtime_create.count ? 0 : CLONE_NEWUTS) | (run->request.own_network ? CLONE_NEWNET : 0) | SIGCHLD;
+	unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | (wanted & START_OWN_UTS ? CLONE_NEWUTS : 0) | (wanted & START_OWN_NETWORK ? CLONE_NEWNET : 0) | SIGCHLD;
 #if defined __x86_64__ || defined __aarch64__
 	return (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
 #else
@@ -89,21 +102,21 @@ static int start(struct run *run)
 {
 	int alive[2];
 	if (pipe2(alive, O_CLOEXEC) < 0) return fail_errno("create pipe", NULL);
-	run->first = clone_first(run);
+	run->first = clone_first(run->flags);
 	if (run->first < 0) return fail_errno("create namespaces", NULL);
 	if (run->first == 0) {
 		close(alive[1]);
 		struct container container = {
-			.request = &run->request,
-			.stubs = &run->shared->stubs,
-			.owner = &run->shared->owner,
+			.wire = &run->wire,
+			.places = run->places,
 			.helper_alive = alive[0],
-			.network = run->network,
+			.inherits_stdio = run->flags & START_INHERITS_STDIO,
 		};
 		_exit(container_main(&container));
 	}
-	// alive[1] stays open for the helper's life: its closing is the news.
+	// alive[1] stays open for the helper's life: its closing is the news. The rest of the request is process 1's.
 	close(alive[0]);
+	close(3);
 	return 0;
 }
 
@@ -128,13 +141,11 @@ static void take_terminal_back(void)
 
 static int tidy_layer(const struct run *run)
 {
-	const struct stubs *stubs = &run->shared->stubs;
-	const struct recorded *owner = &run->shared->owner;
-	if (stubs->count == 0 && owner->uid == 0 && owner->gid == 0) return 0;
-	int upper = open(run->request.upper, O_PATH | O_DIRECTORY | O_CLOEXEC), result = 0;
+	bool adopts = run->flags & START_ONE_ID && (run->owner.uid || run->owner.gid);
+	int upper = run->places->count || adopts ? open(run->upper, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (upper < 0) return 0;
-	stubs_remove(stubs, upper);
-	if (owner->uid || owner->gid) result = adopt_new_files(upper, owner->uid, owner->gid);
+	places_remove(run->places, upper);
+	int result = adopts ? adopt_new_files(upper, run->owner.uid, run->owner.gid) : 0;
 	close(upper);
 	return result;
 }
@@ -145,7 +156,7 @@ static int run_request(struct run *run)
 	int status = 0;
 	if (prepare(run) < 0 || start(run) < 0) return -1;
 	while (!take_signal(run, &status)) continue;
-	if (run->request.inherit_stdio) take_terminal_back();
+	if (run->flags & START_INHERITS_STDIO) take_terminal_back();
 	if (tidy_layer(run) < 0) return -1;
 	if (WIFEXITED(status)) return WEXITSTATUS(status);
 	char text[64];

@@ -1,14 +1,11 @@
 // An OCI runtime (crun, runc) that makes the container in place of this helper: the root file system with everything
-// mounted in it is ready, what the runtime is to do with it says a config.json that the caller sends when asked.
+// mounted in it is ready, and so is the bundle's config.json.
 #ifndef SLIPWAY_RUNTIME_H
 #define SLIPWAY_RUNTIME_H
-#include "run-request.h"
-#include "user.h"
-#include <stdbool.h>
+#include "process.h"
 
 struct runtime {
-	const struct run_request *request;
-	const struct user *user;
+	const struct process *process;
 	// The root file system, and a private file system that holds the bundle: nothing of it ever reaches the disk.
 	int root, store;
 };

@@ -1,7 +1,7 @@
 // See seal.h. The class of CVE-2019-5736.
 #include "seal.h"
 #include "fail.h"
-#include "mount-fd.h"
+#include "steps.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,8 +22,8 @@ int seal_self(const char *mode)
 	// open_tree does not follow the link itself, its target must be opened first.
 	int file = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	if (file < 0) return fail_errno("open own program", "/proc/self/exe");
-	int view = mount_clone(file, "", (struct clone_options){ .attributes = MOUNT_ATTR_RDONLY });
-	if (view < 0) return -1;
+	int view = clone_mount(file, "", 0, MOUNT_ATTR_RDONLY);
+	if (view < 0) return fail_errno("bind mount", "/proc/self/exe");
 	if (fcntl(3, F_SETFD, 0) < 0 || fcntl(4, F_SETFD, 0) < 0) return fail_errno("seal own program", NULL);
 	char parent[16];
 	snprintf(parent, sizeof parent, "%d", getppid());

@@ -18,7 +18,7 @@ const allowed: Record<string, readonly string[]> = {
   explain: ['core', 'graph', 'solve'],
   sys: ['core'],
   store: ['core', 'sys'],
-  sandbox: ['core', 'sys'],
+  sandbox: ['core', 'sys', 'snapshot'],
   compression: ['core', 'sys'],
   layer: ['core', 'sys', 'store', 'compression'],
   snapshot: ['core', 'sys', 'store', 'layer'],

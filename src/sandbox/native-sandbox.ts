@@ -1,16 +1,13 @@
 // The build container that slipway brings itself: `slipway-helper run`, one short-lived process a step.
-import { textOf } from '../core/byte-string.ts'
 import type { Context } from '../core/context.ts'
+import { SlipwayError } from '../core/error.ts'
 import type { HelperProcess, StatusLine } from '../sys/helper-process.ts'
 import type { Cgroup } from './cgroup/open.ts'
+import { checkUserFiles, type ImageUser } from './image-user.ts'
 import { type LimitOptions, limiter } from './limited.ts'
 import { networkFiles } from './network-files.ts'
-import {
-  encodeConfig,
-  encodeRunRequest,
-  type RunRequestOptions,
-  type RuntimeCommands,
-} from './run-request.ts'
+import { type PreparedRoot, prepareRoot } from './prepare-root.ts'
+import { encodeRunRequest, type RunRequestOptions, type RuntimeCommands } from './run-request.ts'
 import { sandboxError } from './sandbox-error.ts'
 import { type SpareHelpers, startHelper } from './spare-helper.ts'
 import type { Exit, ProcessIo, ProcessSpec, Sandbox } from './types.ts'
@@ -42,19 +39,10 @@ export interface HelperRun extends NativeSandboxOptions {
   readonly cgroup?: Cgroup | undefined
 }
 
-/** What the helper found in the image before a runtime comes to it. */
-export interface Prepared {
-  readonly uid: number
-  readonly gid: number
-  /** Numbers with commas between them. */
-  readonly groups: string
-  readonly home: string
-}
-
 export interface RuntimeUse {
-  readonly commands: RuntimeCommands
+  readonly commands: Omit<RuntimeCommands, 'config'>
   /** The text of config.json. */
-  config(prepared: Prepared): string
+  config(user: ImageUser): string
   /** The step's process is about to run: from here on output is its own. */
   onStarted(): void
 }
@@ -63,7 +51,10 @@ export interface RuntimeUse {
 export async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun): Promise<Exit> {
   const stdio = io.stdio ?? 'pipe'
   // Before anything runs: what cannot be encoded must leave no helper behind that waits for it.
-  const options = { stdio, cgroups: run.cgroup?.paths ?? [], ...(await requestOptions(spec, run)) }
+  const prepared = prepareRoot(spec, run.native)
+  const cgroups = run.cgroup?.paths ?? []
+  const namespace = run.native.userNamespace()
+  const options = { stdio, cgroups, namespace, prepared, ...(await requestOptions(spec, prepared, run)) }
   const request = encodeRunRequest(spec, options)
   const startedMs = performance.now()
   let exit: Exit | undefined
@@ -71,17 +62,12 @@ export async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun
   const { helper, killed, listen } = ready ?? startHelper(run.native, stdio)
   listen((line) => {
     exit = exitOf(line, performance.now() - startedMs) ?? exit
-    if (line.prepared !== undefined && run.runtime !== undefined) {
-      const prepared = line.prepared as Prepared
-      helper.request.end(encodeConfig(run.runtime.config({ ...prepared, home: textOf(prepared.home) })))
-    }
     if (line.started === true) run.runtime?.onStarted()
   })
   const stopCanceling = cancelWith(run, helper, killed)
   try {
     const drained = stdio === 'pipe' ? forwardOutput(helper, io, run.cx.signal) : Promise.resolve()
-    if (run.runtime === undefined) helper.request.end(request)
-    else helper.request.write(request)
+    helper.request.end(request)
     run.spares?.prepare()
     const [end] = await Promise.all([helper.ended, drained])
     run.cx.signal.throwIfAborted()
@@ -89,7 +75,7 @@ export async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun
     if (exit === undefined || end.code !== 0) {
       // The kernel may have chosen process 1, and everything went with it.
       if (outOfMemory && end.failure?.kind === 'killed') return { code: 137, signal: 9, outOfMemory }
-      throw sandboxError(end)
+      throw sandboxError(end, namespace)
     }
     return { ...inCgroup(exit, run.cgroup), ...(outOfMemory ? { outOfMemory } : {}) }
   } finally {
@@ -99,12 +85,25 @@ export async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun
 
 async function requestOptions(
   spec: ProcessSpec,
-  { runtime }: HelperRun,
-): Promise<Omit<RunRequestOptions, 'stdio'>> {
-  if (runtime !== undefined) return { runtime: runtime.commands }
+  { tree, user }: PreparedRoot,
+  { runtime, native }: HelperRun,
+): Promise<Pick<RunRequestOptions, 'runtime' | 'filter'>> {
+  if (runtime !== undefined) {
+    if (native.userNamespace().recordsOwners) throw oneIdOnly()
+    checkUserFiles(tree)
+    return { runtime: { ...runtime.commands, config: runtime.config(user) } }
+  }
   if (spec.security === 'insecure') return {}
   const { stepFilter } = await import('./seccomp/step-filter.ts')
   return { filter: stepFilter }
+}
+
+function oneIdOnly(): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_SANDBOX_UNSUPPORTED',
+    message: "start the runtime: with a single id only slipway's own sandbox can",
+    hint: 'add ranges to /etc/subuid and /etc/subgid',
+  })
 }
 
 /** How long the helper may take to clear up after it was told that time is up. */

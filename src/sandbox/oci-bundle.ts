@@ -4,6 +4,7 @@
 import { posix } from 'node:path'
 import { defaultCapabilities, knownCapabilities } from './oci-capabilities.ts'
 import type { OciSeccomp } from './oci-seccomp.ts'
+import { withHome } from './run-request.ts'
 import type { ProcessSpec } from './types.ts'
 
 /** What is not in the spec: looked up in the image by the helper, or found on this machine. */
@@ -69,13 +70,6 @@ export function ociConfig(spec: ProcessSpec, facts: BundleFacts): object {
           }),
     },
   }
-}
-
-/** As native/program.c: an absent or empty HOME is the user's. */
-function withHome(env: readonly string[], home: string): readonly string[] {
-  const at = env.findLastIndex((variable) => variable.startsWith('HOME='))
-  if (at === -1) return [...env, `HOME=${home}`]
-  return env[at] === 'HOME=' ? env.with(at, `HOME=${home}`) : env
 }
 
 /** The helper starts the runtime with all of them; Go programs raise the number of files for themselves. */

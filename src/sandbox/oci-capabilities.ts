@@ -36,7 +36,7 @@ export const knownCapabilities: readonly string[] = [
   'CHECKPOINT_RESTORE',
 ].map((name) => `CAP_${name}`)
 
-/** Docker's 14, as native/privileges.c has them. */
+/** Docker's 14. */
 export const defaultCapabilities: ReadonlySet<string> = new Set(
   [
     ...['CHOWN', 'DAC_OVERRIDE', 'FSETID', 'FOWNER', 'MKNOD', 'NET_RAW', 'SETGID', 'SETUID', 'SETFCAP'],

@@ -5,8 +5,9 @@ import { readFileSync, statfsSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { SlipwayError } from '../core/error.ts'
 import { askRuntime, findRuntime, type Runtime, runtimeError } from './find-runtime.ts'
+import type { ImageUser } from './image-user.ts'
 import { isLimited, limiter } from './limited.ts'
-import { type NativeSandboxOptions, type Prepared, runHelper } from './native-sandbox.ts'
+import { type NativeSandboxOptions, runHelper } from './native-sandbox.ts'
 import { networkFiles } from './network-files.ts'
 import { ociConfig } from './oci-bundle.ts'
 import { openRuntimeCgroups } from './oci-cgroups.ts'
@@ -49,7 +50,7 @@ export function ociSandbox(options: OciSandboxOptions): Sandbox {
       try {
         const runtime = {
           commands: commandsFor(program, flags, id, spec),
-          config: (prepared: Prepared) => configFor(spec, prepared, { isRootless, cgroupsPath: named?.path }),
+          config: (user: ImageUser) => configFor(spec, user, { isRootless, cgroupsPath: named?.path }),
           onStarted: held.release,
         }
         return await limited(spec, (cgroup) =>
@@ -76,7 +77,7 @@ function commandsFor(
   options: readonly string[],
   id: string,
   { root }: ProcessSpec,
-): RuntimeCommands {
+): Omit<RuntimeCommands, 'config'> {
   const bundle = `${root.work}/store`
   const command = [program, ...options, '--root', `${bundle}/state`]
   return {
@@ -101,16 +102,15 @@ interface RuntimePlace {
   readonly cgroupsPath: string | undefined
 }
 
-function configFor(spec: ProcessSpec, prepared: Prepared, { isRootless, cgroupsPath }: RuntimePlace): string {
+function configFor(spec: ProcessSpec, user: ImageUser, { isRootless, cgroupsPath }: RuntimePlace): string {
   const isOnHost =
     spec.network === 'host' || (spec.network === 'default' && spec.networkNamespace === undefined)
-  const { uid, gid, groups, home } = prepared
   const permitted = /^CapPrm:\t([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0'
   return JSON.stringify(
     ociConfig(spec, {
       root: `${spec.root.work}/root`,
-      user: { uid, gid, groups: groups.split(',').map(Number) },
-      home,
+      user,
+      home: user.home,
       permitted: BigInt(`0x${permitted}`),
       isUnified: statfsSync('/sys/fs/cgroup').type === cgroup2Magic,
       hasSysfs: !(isRootless && isOnHost),

@@ -1,134 +1,155 @@
-// A process as native/run-request.h wants it on the wire. What the fields mean is said in types.ts.
+// A process as `slipway-helper run` wants it on the wire: how its namespaces are made, the operations that set up its root
+// file system (steps.ts), and itself (native/process.h). What the fields mean is said in types.ts.
 import { posix } from 'node:path'
+import { fsPath } from '../core/byte-string.ts'
+import type { UserNamespace } from '../sys/user-namespace.ts'
+import { mountSteps } from './mount-steps.ts'
+import { defaultCapabilities, knownCapabilities } from './oci-capabilities.ts'
+import type { PreparedRoot } from './prepare-root.ts'
 import { limitsOf } from './rlimits.ts'
-import type { Mount, ProcessSpec } from './types.ts'
-
-const opcodes = {
-  end: 0,
-  lower: 1,
-  root: 2,
-  arg: 3,
-  env: 4,
-  process: 5,
-  bind: 6,
-  tmpfs: 7,
-  file: 8,
-  runtimeCreate: 9,
-  runtimeStart: 10,
-  config: 11,
-  filter: 12,
-  limit: 13,
-  cgroup: 14,
-  network: 15,
-  layers: 16,
-} as const
-
-/** Instead of a tmpfs's mode: that of the directory it is mounted on. */
-const modeOfPlace = 1 << 16
-
-type Field = string | Uint8Array | number | bigint
+import { coverSteps, deviceSteps, isCgroup2, rootSteps, systemPlace, systemSteps } from './root-steps.ts'
+import { type Field, flags, opcodes, passive, placeStep, RequestWriter, type Step, slots } from './steps.ts'
+import type { ProcessSpec } from './types.ts'
 
 export interface RunRequestOptions {
   /** As in ProcessIo. */
   readonly stdio: 'pipe' | 'inherit'
+  readonly namespace: UserNamespace
+  readonly prepared: Pick<PreparedRoot, 'user' | 'places' | 'cwd'>
   /** Directories of cgroups that the container joins. */
   readonly cgroups?: readonly string[]
   /** The system call filter, as struct sock_filter; an insecure process has none, a runtime makes its own. */
   readonly filter?: Uint8Array
-  /** The commands of an OCI runtime that is to make the container. The helper asks for its config.json later. */
   readonly runtime?: RuntimeCommands
 }
 
-/** Programs by absolute path with their arguments. */
+/** What an OCI runtime needs that is to make the container. Programs by absolute path with their arguments. */
 export interface RuntimeCommands {
   readonly create: readonly string[]
   readonly start: readonly string[]
+  /** The text of config.json. */
+  readonly config: string
 }
 
-/** What the helper waits for when it has asked for the config.json of a runtime. */
-export function encodeConfig(config: string): Buffer {
-  return encodeRecord(opcodes.config, [config])
-}
+const startFlags = { ownNetwork: 1, ownHostname: 2, inheritsStdio: 4, oneId: 8 } as const
+const processFlags = { insecure: 1, inheritsStdio: 2, oneId: 4 } as const
 
 /** The whole request for `spec`. */
-export function encodeRunRequest(
-  spec: ProcessSpec,
-  { stdio, cgroups = [], runtime, filter }: RunRequestOptions,
-): Buffer {
-  const records: Buffer[] = []
-  const add = (opcode: number, ...fields: Field[]): void => {
-    records.push(encodeRecord(opcode, fields))
-  }
-  for (const lower of spec.root.lower) add(opcodes.lower, lower)
-  add(opcodes.root, spec.root.upper, spec.root.work)
-  for (const arg of spec.args) add(opcodes.arg, arg)
-  for (const variable of spec.env) add(opcodes.env, variable)
-  add(
-    opcodes.process,
-    posix.resolve('/', spec.cwd),
-    spec.user,
-    spec.hostname,
-    Number(spec.network === 'none'),
-    Number(spec.security === 'insecure'),
-    Number(stdio === 'inherit'),
-    spec.shmSizeBytes ?? 0,
-  )
-  if (filter !== undefined) add(opcodes.filter, filter)
-  for (const { resource, soft, hard, isRequired } of limitsOf(spec.rlimits ?? [])) {
-    add(opcodes.limit, resource, soft, hard, Number(isRequired))
-  }
+export function encodeRunRequest(spec: ProcessSpec, options: RunRequestOptions): Buffer {
+  const { namespace, prepared, cgroups = [], runtime } = options
+  const writer = new RequestWriter()
+  const add = (step: Step): void => writer.step(step)
+  writer.record(opcodes.start, startFields(spec, options))
+  // Before its namespace is made, so that the container sees its own cgroup as the root.
+  for (const path of cgroups) add({ op: 'cgroup', act: 'join cgroup', path })
   if (spec.network === 'default' && spec.networkNamespace !== undefined) {
-    add(opcodes.network, spec.networkNamespace.path)
+    add({ op: 'network', act: 'join network namespace', path: spec.networkNamespace.path })
   }
-  for (const mount of spec.mounts) {
-    const [opcode, ...fields] = mountFields(mount)
-    add(opcode, posix.resolve('/', mount.target), ...fields)
+  if (spec.network === 'none') add({ op: 'loopback', act: 'bring up the network interface', path: 'lo' })
+  if (runtime === undefined) add({ op: 'cgroupNamespace', act: 'create cgroup namespace' })
+  rootSteps(spec, add)
+  // A runtime mounts these itself; that they are directories in the image is not left to it.
+  if (runtime === undefined) systemSteps(spec, namespace, add)
+  else for (const path of ['/proc', '/sys']) systemPlace(path, add)
+  deviceSteps(spec, namespace, add)
+  mountSteps(spec, prepared, add)
+  if (runtime !== undefined) runtimeSteps(runtime, add)
+  else {
+    if (spec.security !== 'insecure') coverSteps(add)
+    add({ op: 'pivot', act: 'enter root', base: slots.root })
+    add({ op: 'hostname', act: 'set hostname', path: spec.hostname })
   }
-  for (const directory of cgroups) add(opcodes.cgroup, directory)
-  for (const argument of runtime?.create ?? []) add(opcodes.runtimeCreate, argument)
-  for (const argument of runtime?.start ?? []) add(opcodes.runtimeStart, argument)
-  add(opcodes.end)
-  return Buffer.concat(records)
+  for (const step of enterSteps(spec.cwd, prepared)) add(step)
+  writer.record(opcodes.process, processFields(spec, options))
+  return writer.take()
 }
 
-function mountFields(mount: Mount): [number, ...Field[]] {
-  switch (mount.kind) {
-    case 'bind':
-      return [opcodes.bind, mount.source, Number(mount.readOnly)]
-    case 'tmpfs':
-      return [opcodes.tmpfs, mount.mode ?? modeOfPlace, mount.sizeBytes ?? 0, Number(mount.readOnly ?? false)]
-    case 'layers':
-      return [opcodes.layers, mount.source, Number(mount.readOnly), ...mount.lower]
-    case 'file':
-      return [opcodes.file, mount.mode, mount.uid ?? 0, mount.gid ?? 0, mount.content]
-  }
+/** The working directory is the user's when it is made. */
+function enterSteps(cwd: string, prepared: RunRequestOptions['prepared']): readonly Step[] {
+  const { uid, gid } = prepared.user
+  const path = fsPath(`/${prepared.cwd}`)
+  const named = prepared.cwd === cwd.slice(1) ? '' : ` ${cwd} at`
+  return [
+    placeStep(
+      {
+        act: `make working directory${named}`,
+        path,
+        base: slots.root,
+        flags: flags.placeDirectory,
+        number: 0o755,
+      },
+      uid,
+      gid,
+    ),
+    { op: 'enter', act: `enter working directory${named}`, path, base: slots.place },
+  ]
 }
 
-function encodeRecord(opcode: number, fields: readonly Field[]): Buffer {
-  // In one piece: a step on many layers has as many records, with the next process waiting for them.
-  const length = fields.reduce<number>((sum, field) => sum + lengthOf(field), 1)
-  const record = Buffer.allocUnsafe(4 + length)
-  record.writeUInt32LE(length)
-  record[4] = opcode
-  let at = 5
-  for (const field of fields) at = put(record, at, field)
-  return record
+function startFields({ network, root }: ProcessSpec, options: RunRequestOptions): Field[] {
+  const { uid, gid } = options.prepared.user
+  const bits =
+    (network === 'none' ? startFlags.ownNetwork : 0) |
+    (options.runtime === undefined ? startFlags.ownHostname : 0) |
+    (options.stdio === 'inherit' ? startFlags.inheritsStdio : 0) |
+    (options.namespace.recordsOwners ? startFlags.oneId : 0)
+  return [bits, uid, gid, root.upper]
 }
 
-function lengthOf(field: Field): number {
-  if (typeof field === 'string') return 4 + Buffer.byteLength(field)
-  return field instanceof Uint8Array ? 4 + field.length : 8
+/** Runtimes look at themselves and at their container in /proc, and crun refuses a cgroup2 hierarchy beside those of version 1. */
+function runtimeSteps({ config }: RuntimeCommands, add: (step: Step) => void): void {
+  const rest = [0, 0, Buffer.from(config)]
+  add({ op: 'file', act: 'write', path: 'config.json', base: slots.store, number: 0o600, rest })
+  add({ op: 'open', act: 'open mount point', path: '/proc', into: slots.place })
+  add({ op: 'mount', act: 'mount', path: 'proc', number: passive, onto: slots.place })
+  const beside = '/sys/fs/cgroup/unified'
+  if (isCgroup2('/sys/fs/cgroup') || !isCgroup2(beside)) return
+  add({ op: 'open', act: 'open mount point', path: beside, into: slots.place })
+  add({ op: 'mount', act: 'mount', path: 'tmpfs', number: 1, onto: slots.place })
 }
 
-/** Writes a field and returns where it ends. */
-function put(record: Buffer, at: number, field: Field): number {
-  if (typeof field === 'string') {
-    const length = record.write(field, at + 4)
-    record.writeUInt32LE(length, at)
-    return at + 4 + length
-  }
-  if (!(field instanceof Uint8Array)) return record.writeBigUInt64LE(BigInt(field), at)
-  record.writeUInt32LE(field.length, at)
-  record.set(field, at + 4)
-  return at + 4 + field.length
+function processFields(
+  spec: ProcessSpec,
+  { stdio, namespace, prepared, filter, runtime }: RunRequestOptions,
+): Field[] {
+  const { uid, gid, groups, home } = prepared.user
+  const bits =
+    (spec.security === 'insecure' ? processFlags.insecure : 0) |
+    (stdio === 'inherit' ? processFlags.inheritsStdio : 0) |
+    (namespace.recordsOwners ? processFlags.oneId : 0)
+  const limits = limitsOf(spec.rlimits ?? []).flatMap((limit) => [
+    ...[BigInt(limit.resource), limit.soft, limit.hard, BigInt(limit.isRequired)],
+  ])
+  return [
+    ...[bits, uid, gid, capabilityMask(), posix.resolve('/', spec.cwd)],
+    bytesOf(Uint32Array.from(groups)),
+    bytesOf(BigUint64Array.from(limits)),
+    filter ?? new Uint8Array(),
+    ...texts(spec.args),
+    ...texts(withHome(spec.env, home)),
+    ...texts(runtime?.create ?? []),
+    ...texts(runtime?.start ?? []),
+  ]
+}
+
+/** Of docker's capabilities, by their bits. */
+function capabilityMask(): bigint {
+  return knownCapabilities.reduce(
+    (mask, name, bit) => (defaultCapabilities.has(name) ? mask | (1n << BigInt(bit)) : mask),
+    0n,
+  )
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array | BigUint64Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
+}
+
+function texts(all: readonly string[]): Field[] {
+  return [all.length, ...all]
+}
+
+/** An absent or empty HOME is the user's. */
+export function withHome(env: readonly string[], home: string): readonly string[] {
+  const at = env.findLastIndex((variable) => variable.startsWith('HOME='))
+  if (at === -1) return [...env, `HOME=${home}`]
+  return env[at] === 'HOME=' ? env.with(at, `HOME=${home}`) : env
 }

@@ -3,6 +3,8 @@ import { textOf } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
 import { overlayHint } from '../sys/files-error.ts'
 import type { HelperEnd, HelperFailure } from '../sys/helper-process.ts'
+import type { UserNamespace } from '../sys/user-namespace.ts'
+import { systemPlaceAct } from './root-steps.ts'
 
 const codesByKind: Readonly<Record<string, string>> = {
   exec: 'ERR_SANDBOX_EXEC',
@@ -13,8 +15,8 @@ const codesByKind: Readonly<Record<string, string>> = {
 }
 
 /** The error of a helper that ended without saying how the process ended. */
-export function sandboxError(end: HelperEnd): SlipwayError {
-  const { failure } = end
+export function sandboxError(end: HelperEnd, namespace: Pick<UserNamespace, 'isInitial'>): SlipwayError {
+  const failure = end.failure === undefined ? undefined : explained(end.failure, namespace)
   if (failure === undefined) {
     const how = end.signal === null ? `exit code ${end.code}` : end.signal
     return new SlipwayError({
@@ -39,6 +41,32 @@ function setupHint({ kind, stage, errno }: HelperFailure): { hint?: string } {
   if (stage === 'mount overlay') return { hint: overlayHint }
   const isRefused = ['', 'unsupported'].includes(kind ?? '') && (errno === 'EPERM' || errno === 'EACCES')
   return isRefused ? { hint: 'slipway doctor says what is missing on this machine' } : {}
+}
+
+/** What the errno of an operation means where that is more than its name says. */
+function explained(failure: HelperFailure, { isInitial }: Pick<UserNamespace, 'isInitial'>): HelperFailure {
+  const { stage, path = '', errno = '' } = failure
+  if (failure.kind !== undefined) return failure
+  if (
+    stage === systemPlaceAct &&
+    ['/dev', '/proc', '/sys'].includes(path) &&
+    ['ELOOP', 'ENOTDIR'].includes(errno)
+  ) {
+    const text = 'it is not a directory in the image (a symbolic link there is refused)'
+    return { ...failure, kind: 'image', text }
+  }
+  if (errno === 'ENOSYS' && /mount attributes|bind mount/.test(stage)) {
+    return { ...failure, kind: 'unsupported', text: 'Linux 5.12 or newer is needed' }
+  }
+  if (stage === 'open device' && errno === 'ENODEV') {
+    return { ...failure, kind: 'unsupported', text: 'it is not the device of that name' }
+  }
+  if (stage === 'mount' && path === 'proc' && errno === 'EPERM' && !isInitial) {
+    const text =
+      'parts of /proc are hidden from slipway itself, so it may not show all of it (start its own container with --security-opt systempaths=unconfined)'
+    return { ...failure, kind: 'unsupported', text }
+  }
+  return failure
 }
 
 /** `data.exitCode` is what a shell would have made of it: 127 not found, 126 not executable. */

@@ -68,7 +68,7 @@ function watch(child: Child, status: Readable, onStatus: (line: StatusLine) => v
         const line = JSON.parse(text) as StatusLine
         if (line.failed === undefined) onStatus(line)
         // A process above the one that failed may have something to say about that, too.
-        else failure ??= line.failed as HelperFailure
+        else failure ??= withHint(line.failed as HelperFailure)
       } catch (thrown) {
         // The helper may wait for an answer that will not come; thrown from here it would end the whole process.
         child.kill('SIGKILL')
@@ -80,6 +80,25 @@ function watch(child: Child, status: Readable, onStatus: (line: StatusLine) => v
       child.ended().then((end) => resolve({ ...end, ...(failure === undefined ? {} : { failure }) }), reject)
     })
   })
+}
+
+/** What there is to know of a failure of Linux that its own words do not say. */
+function withHint(failure: HelperFailure): HelperFailure {
+  const hint = failure.kind === undefined ? hintFor(failure.stage, failure.errno) : undefined
+  return hint === undefined ? failure : { ...failure, text: `${failure.text}; ${hint}` }
+}
+
+const forbidden = 'not allowed here; run as root, or allow CAP_SYS_ADMIN when inside a container'
+
+function hintFor(stage: string, errno: string | undefined): string | undefined {
+  if (errno === 'ENOSYS' && stage === 'openat2') return 'Linux 5.6 or newer is needed'
+  if (errno === 'EPERM' && stage.includes('namespace')) return `namespaces are ${forbidden}`
+  if (errno === 'EPERM' && stage.includes('mount')) return `mounting is ${forbidden}`
+  if (!stage.includes('overlay')) return undefined
+  if (errno === 'ENODEV') return 'the kernel has no overlay file system (modprobe overlay)'
+  return errno === 'EINVAL'
+    ? 'the file system of the state directory may not serve as an overlay upper layer (it must not itself be an overlay)'
+    : undefined
 }
 
 function readLines(stream: Readable, onLine: (text: string) => void): void {

@@ -6,6 +6,8 @@ export interface UserNamespace {
   readonly isInitial: boolean
   /** Only one user or one group is known: other owners of files are recorded in an attribute (native/record.h). */
   readonly recordsOwners: boolean
+  /** Whether group 5, which terminals belong to, stands for anybody. */
+  readonly hasTtyGroup: boolean
   /** Under which name overlayfs keeps its marks here. */
   readonly overlayXattrs: 'trusted' | 'user'
 }
@@ -22,6 +24,8 @@ export function readUserNamespace(): UserNamespace {
 /** The kernel's fixed number for the machine's own namespace (PROC_USER_INIT_INO); a map of all ids may be another's. */
 const initial = 'user:[4026531837]'
 
+const ttyGroup = 5
+
 /** The namespace that /proc names so, with these maps (user_namespaces(7)). */
 export function userNamespaceOf(known: string, uidMap: string, gidMap: string): UserNamespace {
   const [uids, gids] = [idsIn(uidMap), idsIn(gidMap)]
@@ -29,6 +33,9 @@ export function userNamespaceOf(known: string, uidMap: string, gidMap: string): 
   return {
     isInitial,
     recordsOwners: uids === 1 || gids === 1,
+    hasTtyGroup:
+      gidMap === '' ||
+      rangesIn(gidMap).some(([inside, , count]) => ttyGroup >= inside && ttyGroup - inside < count),
     overlayXattrs: isInitial ? 'trusted' : 'user',
   }
 }
@@ -44,8 +51,16 @@ function read(look: () => string): string {
 
 /** How many ids a map of user_namespaces(7) has; none in an empty one. */
 export function idsIn(map: string): number {
+  return rangesIn(map).reduce((sum, [, , count]) => sum + count, 0)
+}
+
+/** First id inside, first id outside, how many. */
+function rangesIn(map: string): [number, number, number][] {
   return map
     .split('\n')
     .filter((line) => line.trim() !== '')
-    .reduce((sum, line) => sum + Number(line.trim().split(/\s+/)[2]), 0)
+    .map((line) => {
+      const [inside = 0, outside = 0, count = 0] = line.trim().split(/\s+/).map(Number)
+      return [inside, outside, count]
+    })
 }

@@ -50,9 +50,11 @@ it('never travels in layers', () => {
 
 describe('a record counts only', () => {
   const of = (text: string, type: string, size: number, recordsOwners: boolean, isInitial = false) =>
-    recordOf({ type, size, mode: 0o600, uid: 0 }, { isInitial, recordsOwners, overlayXattrs: 'user' }, () => [
-      [recordXattr, Buffer.from(text)],
-    ])
+    recordOf(
+      { type, size, mode: 0o600, uid: 0 },
+      { isInitial, recordsOwners, hasTtyGroup: true, overlayXattrs: 'user' },
+      () => [[recordXattr, Buffer.from(text)]],
+    )
   const [owner, device] = ['5:6', '0:6:b:8:1:660']
 
   it('in a user namespace', () => {
@@ -80,7 +82,12 @@ describe('a record counts only', () => {
   })
 
   it("of a device in a file that is root's alone", () => {
-    const namespace = { isInitial: false, recordsOwners: false, overlayXattrs: 'user' } as const
+    const namespace = {
+      isInitial: false,
+      recordsOwners: false,
+      hasTtyGroup: true,
+      overlayXattrs: 'user',
+    } as const
     const by = (mode: number, uid: number) =>
       recordOf({ type: 'file', size: 0, mode, uid }, namespace, () => [[recordXattr, Buffer.from(device)]])
     expect([by(0o600, 1000), by(0o666, 0), by(0o4600, 0)]).toEqual([undefined, undefined, undefined])

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { nativeSandbox } from '../../src/sandbox/native-sandbox.ts'
+import { prepareRoot } from '../../src/sandbox/prepare-root.ts'
 import { encodeRunRequest } from '../../src/sandbox/run-request.ts'
 import { stepFilter } from '../../src/sandbox/seccomp/step-filter.ts'
 import type { ProcessSpec, Sandbox } from '../../src/sandbox/types.ts'
@@ -104,10 +105,7 @@ describe.skipIf(lacking !== undefined)(`slipway-helper run${needs}`, () => {
 
   test('killing the caller leaves no process and no mount', async () => {
     const request = join(layers.directory, 'request')
-    writeFileSync(
-      request,
-      encodeRunRequest(spec({ args: ['/bin/sleep', '8891'] }), { stdio: 'pipe', filter: stepFilter }),
-    )
+    writeFileSync(request, requestFor(spec({ args: ['/bin/sleep', '8891'] })))
     const caller = spawn('/bin/sh', ['-c', '"$0" run $$ 3<"$1" 4>/dev/null >/dev/null; :', helper, request], {
       stdio: 'ignore',
     })
@@ -118,13 +116,7 @@ describe.skipIf(lacking !== undefined)(`slipway-helper run${needs}`, () => {
 
   test('SIGTERM reaches the process and its children', async () => {
     const request = join(layers.directory, 'request')
-    writeFileSync(
-      request,
-      encodeRunRequest(spec({ args: ['/bin/sh', '-c', 'sleep 8895 | cat'] }), {
-        stdio: 'pipe',
-        filter: stepFilter,
-      }),
-    )
+    writeFileSync(request, requestFor(spec({ args: ['/bin/sh', '-c', 'sleep 8895 | cat'] })))
     const status = join(layers.directory, 'status')
     const child = spawn(helper, ['run', String(process.pid)], {
       stdio: ['ignore', 'ignore', 'inherit', openSync(request, 'r'), openSync(status, 'w')],
@@ -144,10 +136,7 @@ describe.skipIf(lacking !== undefined)(`slipway-helper run${needs}`, () => {
       const request = join(layers.directory, 'request')
       const status = join(layers.directory, 'status')
       const text = 'test -t 0 && echo on-a-terminal; trap "echo interrupted" INT; sleep 8899; exit 5'
-      writeFileSync(
-        request,
-        encodeRunRequest(spec({ args: ['/bin/sh', '-c', text] }), { stdio: 'inherit', filter: stepFilter }),
-      )
+      writeFileSync(request, requestFor(spec({ args: ['/bin/sh', '-c', text] }), 'inherit'))
       const command = `${helper} run $$ 3<${request} 4>${status}; read line; echo "got $line"`
       const terminal = spawn('script', ['-qec', `sh -c '${command}'`, '/dev/null'], {
         stdio: ['pipe', 'pipe', 'inherit'],
@@ -176,10 +165,7 @@ describe.skipIf(lacking !== undefined)(`slipway-helper run${needs}`, () => {
       const look =
         'umask; ulimit -Sn; ulimit -Ss; ulimit -Hc; cat /proc/self/oom_score_adj /proc/self/personality; ' +
         'grep -E "^(SigIgn|SigBlk|Cpus_allowed_list|CapInh)" /proc/self/status; env | grep -c SECRET'
-      writeFileSync(
-        request,
-        encodeRunRequest(spec({ args: ['/bin/sh', '-c', look] }), { stdio: 'pipe', filter: stepFilter }),
-      )
+      writeFileSync(request, requestFor(spec({ args: ['/bin/sh', '-c', look] })))
       const burden = 'umask 077; ulimit -Sn 77; ulimit -Ss 1024; trap "" INT PIPE TERM; exec setarch -R'
       const child = spawn(
         'sh',
@@ -291,9 +277,21 @@ describe.skipIf(lacking !== undefined)(`a malformed request${needs}`, () => {
     hosts: [],
   }
 
+  const place = (path: string) => ({ path, isDirectory: path === 't', isOfImage: true })
+  const options = {
+    stdio: 'pipe',
+    filter: stepFilter,
+    namespace: openNative(dist).userNamespace(),
+    prepared: {
+      user: { uid: 5, gid: 6, groups: [6, 7], home: '/' },
+      places: ['f', 't', 'b'].map(place),
+      cwd: '',
+    },
+  } as const
+
   test('ends in a reported failure, never in a crash', () => {
     const random = generator(20240601)
-    const valid = encodeRunRequest(nowhere, { stdio: 'pipe', filter: stepFilter })
+    const valid = encodeRunRequest(nowhere, options)
     for (let round = 0; round < 150; round++) {
       const request = round % 3 === 0 ? noise(random) : mutate(valid, random)
       const { status, stdout, stderr } = runRaw(request)
@@ -307,9 +305,7 @@ describe.skipIf(lacking !== undefined)(`a malformed request${needs}`, () => {
   })
 
   test('that ends early says so', () => {
-    const { stdout } = runRaw(
-      encodeRunRequest(nowhere, { stdio: 'pipe', filter: stepFilter }).subarray(0, 40),
-    )
+    const { stdout } = runRaw(encodeRunRequest(nowhere, options).subarray(0, 40))
     expect(JSON.parse(stdout)).toMatchObject({ failed: { kind: 'request-cut' } })
   })
 
@@ -323,6 +319,12 @@ describe.skipIf(lacking !== undefined)(`a malformed request${needs}`, () => {
     return { status, stdout, stderr }
   }
 })
+
+function requestFor(spec: ProcessSpec, stdio: 'pipe' | 'inherit' = 'pipe'): Buffer {
+  const native = openNative(dist)
+  const prepared = prepareRoot(spec, native)
+  return encodeRunRequest(spec, { stdio, filter: stepFilter, namespace: native.userNamespace(), prepared })
+}
 
 /** O_PATH: a hold on the file that neither reads nor writes; Node does not name it. */
 const oPath = 0o10000000

@@ -156,7 +156,7 @@ describe.skipIf(lacking !== undefined)(
         `join network namespace ${path}: Invalid argument`,
       )
       await expect(runIn(layers, box, { networkNamespace: { path: `${path}-2` } })).rejects.toThrow(
-        `open network namespace ${path}-2: No such file or directory`,
+        `join network namespace ${path}-2: No such file or directory`,
       )
       execFileSync('mkfifo', [`${path}-3`])
       await expect(runIn(layers, box, { networkNamespace: { path: `${path}-3` } })).rejects.toThrow(

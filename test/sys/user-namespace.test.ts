@@ -7,6 +7,7 @@ it('knows the namespace of the machine', () => {
   expect(userNamespaceOf('user:[4026531837]', all, all)).toEqual({
     isInitial: true,
     recordsOwners: false,
+    hasTtyGroup: true,
     overlayXattrs: 'trusted',
   })
 })
@@ -16,6 +17,7 @@ it('is not fooled by a container that has all ids', () => {
   expect(userNamespaceOf('user:[4026532700]', all, all)).toEqual({
     isInitial: false,
     recordsOwners: false,
+    hasTtyGroup: true,
     overlayXattrs: 'user',
   })
 })
@@ -29,6 +31,7 @@ it('knows ranges of ids', () => {
   expect(userNamespaceOf('user:[4026532700]', map, map)).toEqual({
     isInitial: false,
     recordsOwners: false,
+    hasTtyGroup: true,
     overlayXattrs: 'user',
   })
 })

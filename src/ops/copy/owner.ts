@@ -41,7 +41,7 @@ export async function resolveOwner(
   return { uid: ids.uid, gid: gid ?? 0 }
 }
 
-/** The ids that USER stands for in a process, as native/user.c finds them; undefined for a name the image does not know. */
+/** The ids that USER stands for in a process, as src/sandbox/image-user.ts finds them; undefined for a name the image does not know. */
 export async function resolveUser(user: string, read: ReadBaseFile): Promise<UserIds | undefined> {
   const [name = '', group = ''] = user.split(':')
   const id = name === '' ? 0 : numericId(name)

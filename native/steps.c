@@ -1,0 +1,268 @@
+// See steps.h. Needs Linux 5.12 (mount_setattr).
+#include "steps.h"
+#include "fail.h"
+#include "inroot.h"
+#include "network.h"
+#include "overlay.h"
+#include "record.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct step {
+	unsigned opcode;
+	uint64_t flags, number;
+	unsigned base, into, onto;
+	const char *act, *path;
+	struct record *rest;
+};
+
+static int at(const struct steps *steps, unsigned slot)
+{
+	return slot == HOST_SLOT ? AT_FDCWD : slot == NO_SLOT ? -1 : steps->slot[slot];
+}
+
+static int closed(int fd, int result)
+{
+	int code = errno;
+	if (fd >= 0) close(fd);
+	errno = code;
+	return result;
+}
+
+// `fd` (-1: a failure) becomes the open file `into`.
+static int keep(struct steps *steps, const struct step *step, int fd)
+{
+	if (fd < 0 || step->into == NO_SLOT) return closed(fd, fd < 0 ? -1 : 0);
+	if (steps->slot[step->into] >= 0) close(steps->slot[step->into]);
+	steps->slot[step->into] = fd;
+	return 0;
+}
+
+// Mounts can only be attached below a mount that is attached itself.
+static int attach(int mount, int place)
+{
+	return (int)syscall(SYS_move_mount, mount, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+static int keep_mount(struct steps *steps, const struct step *step, int mount)
+{
+	if (mount >= 0 && step->onto != NO_SLOT && attach(mount, at(steps, step->onto)) < 0) return closed(mount, -1);
+	return keep(steps, step, mount);
+}
+
+static int write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -1 : closed(fd, write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1);
+}
+
+static int join_cgroup(const struct step *step)
+{
+	char *path;
+	if (asprintf(&path, "%s/cgroup.procs", step->path) < 0) return -1;
+	// 0 stands for the writer itself.
+	int result = write_to(path, "0");
+	free(path);
+	return result;
+}
+
+static int join_network(const struct step *step)
+{
+	// Whoever names a pipe must not be waited for.
+	int fd = open(step->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? -1 : closed(fd, setns(fd, CLONE_NEWNET));
+}
+
+static int mount_overlay(const struct step *step)
+{
+	const char *upper = record_text(step->rest), *work = record_text(step->rest), **lower = NULL;
+	size_t count = 0;
+	while (record_more(step->rest)) {
+		const char **larger = realloc(lower, (count + 1) * sizeof *lower);
+		if (!larger) break;
+		lower = larger;
+		lower[count++] = record_text(step->rest);
+	}
+	int result = record_finish(step->rest) < 0 || count == 0 ? -1 : overlay_mount(lower, count, upper, work, step->path);
+	free(lower);
+	if (result < 0 && step->flags & OVERLAY_OR_UPPER) {
+		fail_clear();
+		result = mount(upper, step->path, NULL, MS_BIND, NULL);
+	}
+	return result;
+}
+
+static int open_path(struct steps *steps, const struct step *step)
+{
+	int flags = O_PATH | O_CLOEXEC | (step->flags & OPEN_DIRECTORY ? O_DIRECTORY : 0), from = at(steps, step->base);
+	int fd = step->base == HOST_SLOT ? open(step->path, flags) : inroot_open(from, step->path, flags, 0);
+	struct stat st;
+	if (fd >= 0 && step->number && (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != step->number)) {
+		errno = ENODEV;
+		return closed(fd, -1);
+	}
+	return keep(steps, step, fd);
+}
+
+static int set_attributes(int mount, unsigned depth, uint64_t added)
+{
+	struct mount_attr attributes = { .attr_set = added };
+	return added ? (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | depth, &attributes, sizeof attributes) : 0;
+}
+
+int clone_mount(int from, const char *path, unsigned depth, uint64_t attributes)
+{
+	int mount = (int)syscall(SYS_open_tree, from, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | depth);
+	return mount < 0 || set_attributes(mount, depth, attributes) == 0 ? mount : closed(mount, -1);
+}
+
+static int configure(int context, const char *key, const char *value)
+{
+	return (int)syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0);
+}
+
+static int configure_all(const struct steps *steps, const struct step *step, int context)
+{
+	struct stat place;
+	char mode[16];
+	// Only a name in mount tables.
+	configure(context, "source", step->path);
+	if (step->flags & MOUNT_MODE_OF_PLACE) {
+		if (fstat(at(steps, step->onto), &place) < 0) return -1;
+		snprintf(mode, sizeof mode, "%o", place.st_mode & 07777);
+		if (configure(context, "mode", mode) < 0) return -1;
+	}
+	while (record_more(step->rest)) {
+		const char *key = record_text(step->rest), *value = record_text(step->rest);
+		if (configure(context, key, value) < 0) return -1;
+	}
+	return (int)syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+}
+
+static int new_mount(const struct steps *steps, const struct step *step)
+{
+	int context = (int)syscall(SYS_fsopen, step->path, FSOPEN_CLOEXEC);
+	if (context < 0 || configure_all(steps, step, context) < 0) return closed(context, -1);
+	return closed(context, (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, step->number));
+}
+
+// What is absent needs no cover: it depends on the kernel.
+static int cover(const struct steps *steps, const struct step *step)
+{
+	struct stat st;
+	int place = openat(at(steps, step->base), step->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (place < 0) return 0;
+	if (fstat(place, &st) < 0) return closed(place, -1);
+	unsigned slot = S_ISDIR(st.st_mode) ? step->into : step->onto;
+	int mount = clone_mount(slot == NO_SLOT ? place : at(steps, slot), "", 0, step->number);
+	int result = mount < 0 ? -1 : attach(mount, place);
+	return closed(place, closed(mount, result));
+}
+
+static int make_file(const struct steps *steps, const struct step *step)
+{
+	uint64_t uid = record_u64(step->rest), gid = record_u64(step->rest);
+	size_t length;
+	const unsigned char *bytes = record_bytes(step->rest, &length);
+	int fd = openat(at(steps, step->base), step->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0) return -1;
+	for (ssize_t n; length > 0; bytes += n, length -= (size_t)n)
+		if ((n = write(fd, bytes, length)) < 0) return closed(fd, -1);
+	// Where there is one id everybody has it; before Linux 6.6 a tmpfs cannot even record another.
+	bool given = record_set_owner(fd, (uid_t)uid, (gid_t)gid) == 0 || errno == ENOTSUP;
+	return closed(fd, given ? fchmod(fd, (mode_t)step->number) : -1);
+}
+
+int change_root(int root)
+{
+	return fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ? -1 : chdir("/");
+}
+
+static int set_hostname(const char *name)
+{
+	return *name && sethostname(name, strlen(name)) < 0 ? -1 : setdomainname("", 0);
+}
+
+static int enter(int directory, const char *name)
+{
+	char path[PATH_MAX];
+	if (fchdir(directory) < 0 || syscall(SYS_getcwd, path, sizeof path) < 0) return -1;
+	// A directory outside the root would answer "(unreachable)…".
+	return path[0] == '/' ? 0 : fail_kind("image", EXDEV, "enter working directory", name, "it is outside the root");
+}
+
+static int perform(struct steps *steps, const struct step *step)
+{
+	int base = at(steps, step->base);
+	switch ((enum step_opcode)step->opcode) {
+	case STEP_CGROUP: return join_cgroup(step);
+	case STEP_NETWORK: return join_network(step);
+	// EINVAL: a kernel without them. Only what /proc/self/cgroup shows depends on it.
+	case STEP_CGROUP_NAMESPACE: return unshare(CLONE_NEWCGROUP) < 0 && errno != EINVAL ? -1 : 0;
+	case STEP_LOOPBACK: return network_up_loopback();
+	case STEP_OVERLAY: return mount_overlay(step);
+	case STEP_OPEN: return open_path(steps, step);
+	case STEP_ATTRIBUTES: return set_attributes(base, 0, step->number);
+	case STEP_MOUNT: return keep_mount(steps, step, new_mount(steps, step));
+	case STEP_CLONE: return keep_mount(steps, step, clone_mount(base, step->path, step->flags & CLONE_RECURSIVE ? AT_RECURSIVE : 0, step->number));
+	case STEP_PLACE: {
+		struct place place = {
+			.root = base,
+			.layer = step->flags & PLACE_NOTED ? at(steps, step->onto) : -1,
+			.path = step->path,
+			.directory = step->flags & PLACE_DIRECTORY,
+			.no_links = step->flags & OPEN_NO_LINKS,
+			.mode = (mode_t)step->number,
+			.uid = (uid_t)record_u64(step->rest),
+			.gid = (gid_t)record_u64(step->rest),
+		};
+		return keep(steps, step, place_open(&place, steps->places));
+	}
+	case STEP_COVER: return cover(steps, step);
+	case STEP_DIRECTORY: return mkdirat(base, step->path, (mode_t)step->number);
+	case STEP_NODE: return mknodat(base, step->path, (mode_t)step->number, record_u64(step->rest));
+	case STEP_LINK: return symlinkat(record_text(step->rest), base, step->path);
+	case STEP_FILE: return make_file(steps, step);
+	case STEP_PIVOT: return change_root(base);
+	case STEP_HOSTNAME: return set_hostname(step->path);
+	case STEP_ENTER: return enter(base, step->path);
+	case STEP_START:
+	case STEP_PROCESS: break;
+	}
+	return fail_kind("malformed", EPROTO, "request", NULL, "a record has an unknown opcode");
+}
+
+static unsigned read_slot(struct record *record)
+{
+	uint64_t slot = record_u64(record);
+	if (slot > NO_SLOT) record->malformed = true;
+	return (unsigned)slot;
+}
+
+int steps_perform(struct steps *steps, struct wire *wire, struct record *process)
+{
+	for (;;) {
+		struct record record;
+		if (wire_next(wire, &record) < 0) return -1;
+		*process = record;
+		if (record.opcode == STEP_PROCESS) return 0;
+		struct step step = { .opcode = record.opcode, .rest = &record, .flags = record_u64(&record) };
+		step.base = read_slot(&record);
+		step.into = read_slot(&record);
+		step.onto = read_slot(&record);
+		step.number = record_u64(&record);
+		step.act = record_text(&record);
+		step.path = record_text(&record);
+		if (record.malformed) return record_finish(&record);
+		if (perform(steps, &step) < 0) return fail_errno(step.act, *step.path ? step.path : NULL);
+		if (record_finish(&record) < 0) return -1;
+	}
+}
