@@ -84,7 +84,7 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
   let exchange: Exchange | undefined
   const secrets = openSecrets(options.secrets ?? [], options.environment)
   const secret = secrets.read
-  const agents = openAgents(options.agents ?? [])
+  const agents = openAgents(options.agents ?? [], native)
   const network: RegistryOptions = {
     environment: options.environment,
     caFiles: options.extraCaFile === undefined ? [] : [options.extraCaFile],

@@ -1,9 +1,10 @@
 // The caller's SSH agents: where `--ssh` says they are, opened when a step or git asks for one.
-import { mkdtemp, open, rm } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import type { Agent } from '../ssh/agent.ts'
+import type { Native } from '../sys/native.ts'
+import { openTemporary } from '../sys/temporary.ts'
 
 /** One `--ssh`: the socket of an agent, or files of private keys. */
 export interface AgentSource {
@@ -22,7 +23,7 @@ export interface SshAgents extends AsyncDisposable {
 const maxKeyBytes = 64 << 10
 
 /** The agents of these sources; of two with one id the last one. */
-export function openAgents(sources: readonly AgentSource[]): SshAgents {
+export function openAgents(sources: readonly AgentSource[], native: Native): SshAgents {
   const found = new Map<string, Promise<Agent | undefined>>()
   const closing: (() => PromiseLike<void>)[] = []
   const find = (id: string): Promise<Agent | undefined> => {
@@ -38,8 +39,10 @@ export function openAgents(sources: readonly AgentSource[]): SshAgents {
       const agent = await find(id)
       if (agent === undefined) return undefined
       const { serveAgent } = await import('../ssh/agent.ts')
-      const directory = await mkdtemp(join(tmpdir(), 'slipway-ssh-'))
-      closing.push(() => rm(directory, { recursive: true, force: true }))
+      // Not in the state directory, whose path may be longer than that of a socket.
+      const temporary = openTemporary(tmpdir(), 'slipway-ssh-', native)
+      closing.push(async () => temporary[Symbol.dispose]())
+      const directory = temporary.path
       const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
       const served = await serveAgent(agent, { directory, name: 'agent', mode: 0o600, ...owner })
       closing.push(() => served[Symbol.asyncDispose]())

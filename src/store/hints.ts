@@ -2,8 +2,7 @@
 // file of the store, so that the sweep finds what a killed process leaves.
 import { randomBytes } from 'node:crypto'
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
-import { errnoOf } from '../core/error.ts'
-import { tryLockSync } from '../sys/lock.ts'
+import { tryLockOnDisk } from '../sys/lock.ts'
 import type { Native } from '../sys/native.ts'
 import { layoutPaths } from './layout-paths.ts'
 
@@ -18,7 +17,7 @@ export function hintWriter(root: string, native: Native): WriteHint {
   const { ingest, ingestLock } = layoutPaths(root)
   return (path, content) => {
     // Shared with everybody who has a temporary file there: keeps the sweep away.
-    using lock = onErrno(() => tryLockSync(ingestLock, { native, shared: true }))
+    using lock = tryLockOnDisk(ingestLock, { native, shared: true })
     if (lock === undefined) return
     const draft = `${ingest}/${randomBytes(16).toString('hex')}`
     try {
@@ -28,15 +27,5 @@ export function hintWriter(root: string, native: Native): WriteHint {
       rmSync(draft, { force: true })
       throw thrown
     }
-  }
-}
-
-/** A lock that the disk refuses is a failure of the disk like the others. */
-function onErrno<T>(act: () => T): T {
-  try {
-    return act()
-  } catch (thrown) {
-    const { cause } = thrown as { readonly cause?: unknown }
-    throw errnoOf(cause) === undefined ? thrown : cause
   }
 }

@@ -52,6 +52,16 @@ export function tryLockSync(path: string, options: LockOptions): (Lock & Disposa
   return undefined
 }
 
+/** As `tryLockSync`, but throws the errno of the disk as it is. */
+export function tryLockOnDisk(path: string, options: LockOptions): (Lock & Disposable) | undefined {
+  try {
+    return tryLockSync(path, options)
+  } catch (thrown) {
+    const { cause } = thrown as { readonly cause?: unknown }
+    throw errnoOf(cause) === undefined ? thrown : cause
+  }
+}
+
 const operations = { shared: 0, exclusive: 1 } as const
 const longestDelayMs = 25
 

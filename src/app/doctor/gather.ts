@@ -1,6 +1,6 @@
 // Reads from this machine what the verdict needs, and starts one container to see whether it can.
-import { accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { copyFile, mkdtemp } from 'node:fs/promises'
+import { accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs'
+import { copyFile } from 'node:fs/promises'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import type { Context } from '../../core/context.ts'
@@ -9,6 +9,7 @@ import { nativeSandbox } from '../../sandbox/native-sandbox.ts'
 import { findNetworkProgram, type NetworkProgram } from '../../sandbox/network-program.ts'
 import { type Native, openNative } from '../../sys/native.ts'
 import { readXattrs } from '../../sys/scan.ts'
+import { openTemporary } from '../../sys/temporary.ts'
 import { idsIn } from '../../sys/user-namespace.ts'
 import { copiesSnapshots, type HostOptions, makeDirectories } from '../host.ts'
 import { type Facts, type Program, type SysctlName, sysctlNames } from './facts.ts'
@@ -55,12 +56,12 @@ async function tryContainer(
   native: Native,
   cx: Context,
 ): Promise<NonNullable<Facts['trial']>> {
-  let place: string | undefined
   let copies = false
   try {
     makeDirectories(root)
     copies = copiesSnapshots(root, environment)
-    place = await mkdtemp(join(root, 'doctor-'))
+    using temporary = openTemporary(root, 'doctor-', native)
+    const place = temporary.path
     const [lower, upper, work] = [join(place, 'lower'), join(place, 'upper'), join(place, 'work')]
     for (const directory of [lower, upper, work]) mkdirSync(directory)
     await copyFile(native.helper, join(copies ? upper : lower, 'program'))
@@ -90,8 +91,6 @@ async function tryContainer(
     const errno = errnoOf(thrown)
     if (errno === undefined) throw thrown
     return { copies, failure: `prepare a container in ${root}: ${errno}` }
-  } finally {
-    if (place !== undefined) rmSync(place, { recursive: true, force: true })
   }
 }
 
