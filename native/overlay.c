@@ -27,7 +27,7 @@ static int set_string(int context, const char *key, const char *value)
 }
 
 // Which option failed matters more than a number: fsopen contexts explain themselves in a log.
-static int fail_context(int context, const char *stage, const char *path)
+static int fail_context(int context, const char *path)
 {
 	int code = errno;
 	char log[256];
@@ -37,11 +37,10 @@ static int fail_context(int context, const char *stage, const char *path)
 		log[strcspn(log, "\n")] = 0;
 		char text[512];
 		snprintf(text, sizeof text, "%s (%s)", strerror(code), log + 2);
-		fail_kind("", code, stage, path, text);
+		fail_kind("", code, "mount overlay", path, text);
 	} else {
-		fail_code(code, stage, path);
+		fail_code(code, "mount overlay", path);
 	}
-	close(context);
 	return -1;
 }
 
@@ -75,56 +74,46 @@ static int drop_volatile_mark(const char *work)
 	return result;
 }
 
-// 1: this kernel has no `lowerdir+` (before 6.5), use the other way.
-static int mount_by_context(const char *const *lower, size_t count, const char *upper, const char *work, const char *target)
+// What could not be configured, or NULL. `*unknown`: this kernel has no `lowerdir+` (before 6.5).
+static const char *configure(int context, const char *const *lower, size_t count, const char *upper, const char *work, bool *unknown)
 {
-	int context = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
-	if (context < 0) {
-		if (errno == ENOSYS) return 1;
-		return fail_errno("mount overlay", NULL);
-	}
 	for (size_t i = count; i-- > 0;) {
 		if (set_string(context, "lowerdir+", lower[i]) == 0) continue;
-		if (i == count - 1 && errno == EINVAL) {
-			close(context);
-			return 1;
-		}
-		return fail_context(context, "mount overlay", lower[i]);
+		*unknown = i == count - 1 && errno == EINVAL;
+		return lower[i];
 	}
-	if (set_string(context, "upperdir", upper) < 0) return fail_context(context, "mount overlay", upper);
-	if (set_string(context, "workdir", work) < 0) return fail_context(context, "mount overlay", work);
+	if (set_string(context, "upperdir", upper) < 0) return upper;
+	if (set_string(context, "workdir", work) < 0) return work;
 	for (size_t i = 0; i < off_count(); i++) set_string(context, off[i], "off");
 	syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, volatile_option, NULL, 0);
-	if (!userns_is_initial() && syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, user_attributes, NULL, 0) < 0)
-		return fail_context(context, "mount overlay", user_attributes);
-	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) return fail_context(context, "mount overlay", upper);
-	int mounted = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
-	if (mounted < 0) return fail_context(context, "mount overlay", upper);
+	if (!userns_is_initial() && syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, user_attributes, NULL, 0) < 0) return user_attributes;
+	return syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ? upper : NULL;
+}
+
+// 1: use the other way.
+static int mount_by_context(const char *const *lower, size_t count, const char *upper, const char *work, const char *target)
+{
+	bool unknown = false;
+	int context = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC), mounted = -1, result = 0;
+	if (context < 0) return fail_errno("mount overlay", NULL);
+	const char *failed = configure(context, lower, count, upper, work, &unknown);
+	if (!failed && (mounted = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0)) < 0) failed = upper;
+	if (unknown) result = 1;
+	else if (failed) result = fail_context(context, failed);
+	else if (syscall(SYS_move_mount, mounted, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0) result = fail_errno("attach overlay", target);
+	if (mounted >= 0) close(mounted);
 	close(context);
-	int result = (int)syscall(SYS_move_mount, mounted, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
-	if (result < 0) fail_errno("attach overlay", target);
-	close(mounted);
 	return result;
 }
 
-struct options {
-	char text[4096];
-	size_t length;
-	bool cut;
-};
-
 // `:`, `,` and `\` separate in option texts.
-static void add(struct options *options, const char *text, bool escape)
+static void put(FILE *options, const char *name, const char *path)
 {
-	for (; *text; text++) {
-		if (options->length + 3 > sizeof options->text) {
-			options->cut = true;
-			return;
-		}
-		if (escape && strchr(":,\\", *text)) options->text[options->length++] = '\\';
-		options->text[options->length++] = *text;
+	fputs(name, options);
+	for (; *path; path++) {
+		if (strchr(":,\\", *path)) fputc('\\', options);
+		fputc(*path, options);
 	}
-	options->text[options->length] = 0;
 }
 
 static size_t common_directory(const char *const *lower, size_t count)
@@ -142,55 +131,30 @@ static size_t common_directory(const char *const *lower, size_t count)
 // mount(2) takes one page of options, so lower directories are named relative to what they share.
 static int mount_by_text(const char *const *lower, size_t count, const char *upper, const char *work, const char *target)
 {
-	size_t shared = common_directory(lower, count);
-	char directory[PATH_MAX];
-	if (shared >= sizeof directory) return fail_code(ENAMETOOLONG, "mount overlay", lower[0]);
-	memcpy(directory, lower[0], shared);
-	directory[shared] = 0;
-	int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (here < 0) return fail_errno("mount overlay", ".");
-	if (shared && chdir(directory) < 0) {
-		close(here);
-		return fail_errno("mount overlay", directory);
-	}
-	static struct options options;
-	int result = -1;
+	enum { PAGE = 4096 };
+	static char text[PAGE + 1];
+	size_t shared = common_directory(lower, count), most = off_count();
+	char *directory = strndup(lower[0], shared);
+	int result = directory ? chdir(directory) : -1;
+	free(directory);
+	if (result < 0) return fail_errno("mount overlay", lower[0]);
 	bool is_initial = userns_is_initial();
-	size_t most = off_count();
 	// From most to fewest options, because mount(2) refuses all for one it does not know.
 	for (size_t wanted = most + 2; wanted-- > 0;) {
-		options.length = 0;
-		options.cut = false;
-		add(&options, "lowerdir=", false);
-		for (size_t i = count; i-- > 0;) {
-			add(&options, lower[i] + shared, true);
-			if (i) add(&options, ":", false);
-		}
-		add(&options, ",upperdir=", false);
-		add(&options, upper, true);
-		add(&options, ",workdir=", false);
-		add(&options, work, true);
-		if (!is_initial) add(&options, ",", false), add(&options, user_attributes, false);
-		for (size_t i = 0; i < wanted && i < most; i++) {
-			add(&options, ",", false);
-			add(&options, off[i], false);
-			add(&options, "=off", false);
-		}
-		if (wanted > most) {
-			add(&options, ",", false);
-			add(&options, volatile_option, false);
-		}
-		if (options.cut) {
-			fail_kind("", E2BIG, "mount overlay", upper, "too many layers for this kernel's mount call (Linux 6.5 or newer has no such limit)");
-			break;
-		}
-		result = mount("overlay", target, "overlay", 0, options.text);
+		FILE *options = fmemopen(text, sizeof text, "w");
+		if (!options) return fail_errno("mount overlay", upper);
+		for (size_t i = count; i-- > 0;) put(options, i == count - 1 ? "lowerdir=" : ":", lower[i] + shared);
+		put(options, ",upperdir=", upper);
+		put(options, ",workdir=", work);
+		if (!is_initial) fprintf(options, ",%s", user_attributes);
+		for (size_t i = 0; i < wanted && i < most; i++) fprintf(options, ",%s=off", off[i]);
+		if (wanted > most) fprintf(options, ",%s", volatile_option);
+		if (fclose(options) != 0 || strlen(text) >= PAGE)
+			return fail_kind("", E2BIG, "mount overlay", upper, "too many layers for this kernel's mount call (Linux 6.5 or newer has no such limit)");
+		result = mount("overlay", target, "overlay", 0, text);
 		if (result == 0 || errno != EINVAL) break;
 	}
-	if (result < 0) fail_errno("mount overlay", upper);
-	if (fchdir(here) < 0 && result == 0) result = fail_errno("mount overlay", ".");
-	close(here);
-	return result;
+	return result < 0 || chdir("/") < 0 ? fail_errno("mount overlay", upper) : 0;
 }
 
 int overlay_mount(const char *const *lower, size_t count, const char *upper, const char *work, const char *target)

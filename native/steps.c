@@ -154,12 +154,12 @@ static int new_mount(const struct steps *steps, const struct step *step)
 	return closed(context, (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, step->number));
 }
 
-// What is absent needs no cover: it depends on the kernel.
+// What is absent, or open to nobody, needs no cover: it depends on the kernel.
 static int cover(const struct steps *steps, const struct step *step)
 {
 	struct stat st;
 	int place = openat(at(steps, step->base), step->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (place < 0) return 0;
+	if (place < 0) return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? 0 : -1;
 	if (fstat(place, &st) < 0) return closed(place, -1);
 	unsigned slot = S_ISDIR(st.st_mode) ? step->into : step->onto;
 	int mount = clone_mount(slot == NO_SLOT ? place : at(steps, slot), "", 0, step->number);
@@ -219,7 +219,7 @@ static int perform(struct steps *steps, const struct step *step)
 			.layer = step->flags & PLACE_NOTED ? at(steps, step->onto) : -1,
 			.path = step->path,
 			.directory = step->flags & PLACE_DIRECTORY,
-			.no_links = step->flags & OPEN_NO_LINKS,
+			.no_links = step->flags & PLACE_NO_LINKS,
 			.mode = (mode_t)step->number,
 			.uid = (uid_t)record_u64(step->rest),
 			.gid = (gid_t)record_u64(step->rest),

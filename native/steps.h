@@ -37,7 +37,7 @@ enum step_opcode {
 // Flags of the operations that have them.
 enum {
 	OPEN_DIRECTORY = 1, // only a directory
-	OPEN_NO_LINKS = 2, // also of PLACE: a symbolic link on the way is an error
+	PLACE_NO_LINKS = 2, // a symbolic link on the way is an error
 	MOUNT_MODE_OF_PLACE = 4, // its root has the mode of onto
 	CLONE_RECURSIVE = 8, // with the mounts below
 	OVERLAY_OR_UPPER = 1, // the upper directory alone where overlayfs cannot be mounted

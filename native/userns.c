@@ -9,23 +9,15 @@
 #include <string.h>
 #include <unistd.h>
 
-struct map {
-	uint64_t ids;
-	bool has_asked;
-};
-
-static struct map read_map(const char *path, unsigned asked)
+static uint64_t ids_in(const char *path)
 {
-	struct map map = { 0 };
-	unsigned inside, outside, count;
+	uint64_t ids = 0;
+	unsigned count;
 	FILE *file = fopen(path, "re");
-	if (!file) return map;
-	while (fscanf(file, "%u %u %u", &inside, &outside, &count) == 3) {
-		map.ids += count;
-		if (asked >= inside && asked - inside < count) map.has_asked = true;
-	}
+	if (!file) return ids;
+	while (fscanf(file, "%*u %*u %u", &count) == 1) ids += count;
 	fclose(file);
-	return map;
+	return ids;
 }
 
 bool userns_is_initial(void)
@@ -37,19 +29,9 @@ bool userns_is_initial(void)
 	return length < 0 || ((size_t)length == sizeof initial - 1 && memcmp(found, initial, sizeof initial - 1) == 0);
 }
 
-bool userns_has_uid(uid_t uid)
-{
-	return read_map("/proc/self/uid_map", uid).has_asked;
-}
-
-bool userns_has_gid(gid_t gid)
-{
-	return read_map("/proc/self/gid_map", gid).has_asked;
-}
-
 bool userns_records_owners(void)
 {
-	return read_map("/proc/self/uid_map", 0).ids == 1 || read_map("/proc/self/gid_map", 0).ids == 1;
+	return ids_in("/proc/self/uid_map") == 1 || ids_in("/proc/self/gid_map") == 1;
 }
 
 static int write_map(const char *path, const char *text)

@@ -8,10 +8,6 @@
 // and no device can be made. Precondition of all of these: /proc is the one the helper was started with.
 bool userns_is_initial(void);
 
-// Whether the id stands for anybody in this namespace.
-bool userns_has_uid(uid_t uid);
-bool userns_has_gid(gid_t gid);
-
 // Makes the calling process `uid` and `gid` in a user namespace of its own, in which it may do everything and has the
 // one id of its caller's. 0, or -1 recorded.
 int userns_become(uid_t uid, gid_t gid);

@@ -49,35 +49,43 @@ function findIds(spec: string, root: MergedTree): ImageUser {
   }
 }
 
-type Table = readonly (readonly string[])[]
+/** The fields of each line, as byte strings. */
+type Table = () => Iterable<readonly string[]>
 
 function lookUp(wantedUser: string, wantedGroup: string, passwd: Table, group: Table): ImageUser {
-  const number = idOf(wantedUser)
-  const found = passwd.find(
-    ([name, , uid, gid]) =>
-      idOf(uid) !== undefined &&
-      idOf(gid) !== undefined &&
-      (name === wantedUser || (number !== undefined && idOf(uid) === number)),
-  )
-  const uid = idOf(found?.[2]) ?? number
+  const found = findEntry(passwd, wantedUser, 2)
+  const uid = idOf(found?.[2]) ?? idOf(wantedUser)
   if (uid === undefined) throw unknown('user', wantedUser, 'passwd')
   const home = homeIn(found)
   if (wantedGroup !== '') return { uid, gid: findGroup(wantedGroup, group), groups: [], home }
   // Other groups only count while the user did not choose one.
-  const groups = group
-    .filter(([, , , members]) => found !== undefined && members?.split(',').includes(found[0] ?? ''))
-    .flatMap(([, , gid]) => idOf(gid) ?? [])
-    .slice(0, maxGroups - 1)
+  const groups = found === undefined ? [] : groupsOf(found[0] ?? '', group)
   return { uid, gid: idOf(found?.[3]) ?? 0, groups, home }
 }
 
-function findGroup(wanted: string, group: Table): number {
+/** The first entry of that name or number; what has no numbers in its `ids` fields behind the first two is none. */
+function findEntry(table: Table, wanted: string, ids: number): readonly string[] | undefined {
   const number = idOf(wanted)
-  const found = group.find(
-    ([name, , gid]) =>
-      idOf(gid) !== undefined && (name === wanted || (number !== undefined && idOf(gid) === number)),
-  )
-  const gid = idOf(found?.[2]) ?? number
+  for (const fields of table()) {
+    if (fields.slice(2, 2 + ids).filter((field) => idOf(field) !== undefined).length !== ids) continue
+    if (fields[0] === wanted || (number !== undefined && idOf(fields[2]) === number)) return fields
+  }
+  return undefined
+}
+
+function groupsOf(user: string, group: Table): number[] {
+  const groups: number[] = []
+  for (const [, , gid, members] of group()) {
+    // One place is kept for the primary group.
+    if (groups.length === maxGroups - 1) break
+    const id = idOf(gid)
+    if (id !== undefined && members?.split(',').includes(user)) groups.push(id)
+  }
+  return groups
+}
+
+function findGroup(wanted: string, group: Table): number {
+  const gid = idOf(findEntry(group, wanted, 1)?.[2]) ?? idOf(wanted)
   if (gid === undefined) throw unknown('group', wanted, 'group')
   return gid
 }
@@ -85,7 +93,8 @@ function findGroup(wanted: string, group: Table): number {
 /** HOME comes from passwd even when both ids were given as numbers. */
 function homeOf(uid: number, root: MergedTree): string {
   try {
-    return homeIn(readTable(root, '/etc/passwd').find(([, , id]) => idOf(id) === uid))
+    for (const fields of readTable(root, '/etc/passwd')()) if (idOf(fields[2]) === uid) return homeIn(fields)
+    return '/'
   } catch {
     // A passwd that cannot be read only matters to those who name a user.
     return '/'
@@ -104,17 +113,21 @@ function idOf(text: string | undefined): number | undefined {
   return id < 0xffffffff ? id : undefined
 }
 
-/** The fields of every line, as byte strings; none when the file is missing. */
+/** The entries, none when the file is missing. An image may hold millions: they are never all there at once. */
 function readTable(root: MergedTree, path: string): Table {
   const entry = root.lookup(path, { follow: true })
-  if (entry === undefined) return []
+  if (entry === undefined) return () => []
   if (entry.type !== 'file') throw userError(`look up user ${path}: it is not a regular file`)
   if (entry.size > maxFileBytes) throw userError(`look up user ${path}: it is larger than 10 MiB`)
   const text = root.readFile(path, maxFileBytes)?.toString('latin1') ?? ''
-  return text
-    .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .map((line) => line.split(':'))
+  return function* () {
+    for (let at = 0; at < text.length; ) {
+      const end = text.indexOf('\n', at)
+      const line = text.slice(at, end === -1 ? text.length : end)
+      at += line.length + 1
+      if (line !== '' && !line.startsWith('#')) yield line.split(':', 8)
+    }
+  }
 }
 
 function unknown(kind: 'user' | 'group', name: string, file: string): SlipwayError {
