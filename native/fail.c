@@ -51,6 +51,14 @@ void fail_clear(void)
 	failure.set = false;
 }
 
+int closed(int fd, int result)
+{
+	int code = errno;
+	if (fd >= 0) close(fd);
+	errno = code;
+	return result;
+}
+
 void status_open(int fd)
 {
 	status_fd = fd;

@@ -20,6 +20,9 @@ bool has_failed(void);
 // Forgets a recorded failure, for the rare caller that has a second way.
 void fail_clear(void);
 
+// Closes `fd` (-1: nothing) and returns `result` with errno as it was.
+int closed(int fd, int result);
+
 // Sends status lines to `fd`.
 void status_open(int fd);
 

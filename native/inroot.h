@@ -10,6 +10,8 @@
 // Paths longer than PATH_MAX are walked in pieces; in those, links may not leave their piece.
 int inroot_open(int root, const char *path, int flags, mode_t mode);
 
+typedef int inroot_opener(int root, const char *path, int flags, mode_t mode);
+
 // As inroot_open, and additionally no symbolic link at all may be on the way (ELOOP).
 int inroot_open_nolinks(int root, const char *path, int flags, mode_t mode);
 

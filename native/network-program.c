@@ -24,10 +24,7 @@ int network_up_loopback(void)
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
 	if (fd < 0) return -1;
-	int result = ioctl(fd, SIOCSIFFLAGS, &request), code = errno;
-	close(fd);
-	errno = code;
-	return result;
+	return closed(fd, ioctl(fd, SIOCSIFFLAGS, &request));
 }
 
 static void become_program(char *const *command)

@@ -6,22 +6,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-// The directory of `layer` that `path` is in, and the name there. -1 when a link is on the way.
-static int open_above(int layer, const char *path, const char **leaf, struct stat *st)
+// The directory below `root` that `path` is in, how it is, and the name there. -1 with errno.
+static int open_above(int root, const char *path, inroot_opener *open_it, const char **leaf, struct stat *st)
 {
 	const char *slash = strrchr(path, '/');
 	char above[PATH_MAX];
 	*leaf = slash ? slash + 1 : path;
-	snprintf(above, sizeof above, "%.*s", (int)(*leaf - path), path);
-	int fd = inroot_open_nolinks(layer, above, O_RDONLY | O_DIRECTORY, 0);
-	if (fd >= 0 && fstat(fd, st) == 0) return fd;
-	if (fd >= 0) close(fd);
-	return -1;
+	if ((size_t)snprintf(above, sizeof above, "%.*s", (int)(*leaf - path), path) >= sizeof above) return -1;
+	int fd = open_it(root, above, O_RDONLY | O_DIRECTORY, 0);
+	return fd < 0 || fstat(fd, st) == 0 ? fd : closed(fd, -1);
 }
 
 static void note(struct places *places, int layer, const char *path, size_t length, struct timespec before)
@@ -30,7 +27,7 @@ static void note(struct places *places, int layer, const char *path, size_t leng
 	struct stat above, st;
 	const char *leaf;
 	if (places->count == PLACES_MAX || (size_t)snprintf(made->path, sizeof made->path, "%.*s", (int)length, path) >= sizeof made->path) return;
-	int fd = open_above(layer, made->path, &leaf, &above);
+	int fd = open_above(layer, made->path, inroot_open_nolinks, &leaf, &above);
 	if (fd < 0) return;
 	if (fstatat(fd, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		made->inode = st.st_ino;
@@ -45,11 +42,7 @@ static void note(struct places *places, int layer, const char *path, size_t leng
 static int give(int parent, const char *name, const struct place *place, mode_t mode)
 {
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0) return -1;
-	int result = record_set_owner(fd, place->uid, place->gid) < 0 ? -1 : fchmod(fd, mode), code = errno;
-	close(fd);
-	errno = code;
-	return result;
+	return fd < 0 ? -1 : closed(fd, record_set_owner(fd, place->uid, place->gid) < 0 ? -1 : fchmod(fd, mode));
 }
 
 // Makes path[0..length), which is missing, in the directory it belongs into.
@@ -62,26 +55,19 @@ static int make(const struct place *place, struct places *places, size_t length,
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	leaf = strrchr(path, '/');
-	leaf = leaf ? leaf + 1 : path;
-	char *parent = strndup(path, (size_t)(leaf - path));
-	int directory = parent ? inroot_open(place->root, parent, O_PATH | O_DIRECTORY, 0) : -1;
-	free(parent);
+	int directory = open_above(place->root, path, inroot_open, &leaf, &above);
 	if (directory < 0) return -1;
-	int result = fstat(directory, &above);
 	bool is_file = last && !place->directory;
-	if (result == 0) result = is_file ? mknodat(directory, leaf, S_IFREG | place->mode, 0) : mkdirat(directory, leaf, 0700);
+	int result = is_file ? mknodat(directory, leaf, S_IFREG | place->mode, 0) : mkdirat(directory, leaf, 0700);
 	if (result == 0 && !is_file) result = give(directory, leaf, place, last ? place->mode : 0755);
-	int code = errno;
-	close(directory);
-	errno = code;
+	closed(directory, 0);
 	if (result == 0 && place->layer >= 0) note(places, place->layer, path, length, above.st_mtim);
 	return result;
 }
 
 int place_open(const struct place *place, struct places *places)
 {
-	int (*open_it)(int, const char *, int, mode_t) = place->no_links ? inroot_open_nolinks : inroot_open;
+	inroot_opener *open_it = place->no_links ? inroot_open_nolinks : inroot_open;
 	int flags = O_PATH | (place->no_links ? O_DIRECTORY | O_NOFOLLOW : 0), fd = open_it(place->root, place->path, flags, 0);
 	if (fd >= 0 || errno != ENOENT) return fd;
 	if (path_check(place->path) < 0) return -1;
@@ -102,7 +88,7 @@ static void remove_made(const struct made *made, int layer)
 {
 	struct stat above, st;
 	const char *leaf;
-	int directory = open_above(layer, made->path, &leaf, &above);
+	int directory = open_above(layer, made->path, inroot_open_nolinks, &leaf, &above);
 	if (directory < 0) return;
 	if (fstatat(directory, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == made->inode) {
 		bool is_empty_file = S_ISREG(st.st_mode) && st.st_size == 0;

@@ -194,13 +194,6 @@ int process_assume(const struct process *process)
 	return set_ids(process) < 0 ? -1 : set_capabilities(process->uid == 0 ? kept : 0, 0);
 }
 
-static int fail_exec(int code, const char *name, const char *reason)
-{
-	char text[512];
-	snprintf(text, sizeof text, "exec: \"%.200s\": %.280s", name, reason);
-	return fail_kind("exec", code, "start process", NULL, text);
-}
-
 // 0, or the errno that says why it cannot be executed.
 static int check_program(const char *path)
 {
@@ -210,17 +203,17 @@ static int check_program(const char *path)
 	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : errno;
 }
 
-// Postcondition on 0: `found` names a file that may be executed.
-static int search_path(const char *name, const char *path, char *found, size_t size)
+// Whether `found` names a file that may be executed.
+static bool search_path(const char *name, const char *path, char *found, size_t size)
 {
 	while (*path) {
 		size_t length = strcspn(path, ":");
 		int written = snprintf(found, size, "%.*s/%s", (int)length, path, name);
 		// An empty element would mean the working directory; that is refused, as by docker.
-		if (length > 0 && written > 0 && (size_t)written < size && check_program(found) == 0) return 0;
+		if (length > 0 && written > 0 && (size_t)written < size && check_program(found) == 0) return true;
 		path += length + (path[length] == ':');
 	}
-	return fail_exec(ENOENT, name, "executable file not found in $PATH");
+	return false;
 }
 
 // The last one counts, as for a shell that reads its environment in order.
@@ -235,17 +228,13 @@ static const char *find_path(char *const *env)
 int process_exec(const struct process *process)
 {
 	const char *program = process->args[0];
-	char found[PATH_MAX], missing[320];
+	char found[PATH_MAX];
 	int code = strchr(program, '/') ? check_program(program) : 0;
-	snprintf(missing, sizeof missing, "stat %.200s: %.100s", program, code == ENOENT ? "no such file or directory" : strerror(code));
-	if (code) return fail_exec(code, program, code == EISDIR ? "is a directory" : code == EACCES ? "permission denied" : missing);
+	if (code) return fail_kind("exec", code, "check program", program, strerror(code));
 	if (!strchr(program, '/')) {
-		if (search_path(program, find_path(process->env), found, sizeof found) < 0) return -1;
+		if (!search_path(program, find_path(process->env), found, sizeof found)) return fail_kind("exec", ENOENT, "find program", program, "");
 		program = found;
 	}
 	execve(program, process->args, process->env);
-	code = errno;
-	// The file was there a moment ago: what is missing is its interpreter or dynamic loader.
-	if (code == ENOENT) return fail_exec(code, program, "no such file or directory (its interpreter or dynamic loader is missing)");
-	return fail_exec(code, program, code == ENOEXEC ? "exec format error" : code == EACCES ? "permission denied" : strerror(code));
+	return fail_kind("exec", errno, "start program", program, strerror(errno));
 }

@@ -51,7 +51,7 @@ int process_reset(const struct process *process);
 int process_assume(const struct process *process);
 
 // Replaces the calling process by the program; a name without a slash is searched in the environment's PATH.
-// Returns -1 recorded as kind "exec" with the texts docker uses.
+// Returns -1 recorded as kind "exec": finding, checking or starting it.
 int process_exec(const struct process *process);
 
 // Leaves the calling process these of its capabilities. 0, or -1 recorded.

@@ -29,14 +29,6 @@ static int at(const struct steps *steps, unsigned slot)
 	return slot == HOST_SLOT ? AT_FDCWD : slot == NO_SLOT ? -1 : steps->slot[slot];
 }
 
-static int closed(int fd, int result)
-{
-	int code = errno;
-	if (fd >= 0) close(fd);
-	errno = code;
-	return result;
-}
-
 // `fd` (-1: a failure) becomes the open file `into`.
 static int keep(struct steps *steps, const struct step *step, int fd)
 {

@@ -39,9 +39,7 @@ static int write_map(const char *path, const char *text)
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0) return fail_errno("map the user", path);
 	ssize_t length = write(fd, text, strlen(text));
-	int result = length == (ssize_t)strlen(text) ? 0 : fail_errno("map the user", path);
-	close(fd);
-	return result;
+	return closed(fd, length == (ssize_t)strlen(text) ? 0 : fail_errno("map the user", path));
 }
 
 int userns_become(uid_t uid, gid_t gid)

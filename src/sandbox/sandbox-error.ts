@@ -26,7 +26,7 @@ export function sandboxError(end: HelperEnd, namespace: Pick<UserNamespace, 'isI
     })
   }
   const text = shown(failure.text)
-  if (failure.kind === 'exec') return execError(failure, text)
+  if (failure.kind === 'exec') return execError(failure)
   const object = failure.path === undefined ? '' : ` ${shown(failure.path)}`
   const act = failure.kind === 'user' && failure.path === undefined ? '' : `${failure.stage}${object}: `
   return new SlipwayError({
@@ -70,13 +70,26 @@ function explained(failure: HelperFailure, { isInitial }: Pick<UserNamespace, 'i
 }
 
 /** `data.exitCode` is what a shell would have made of it: 127 not found, 126 not executable. */
-function execError(failure: HelperFailure, text: string): SlipwayError {
+function execError(failure: HelperFailure): SlipwayError {
+  const program = shown(failure.path ?? '')
   return new SlipwayError({
     code: 'ERR_SANDBOX_EXEC',
-    message: `start process: ${text}`,
+    message: `start process: exec: "${program}": ${execReason(failure, program)}`,
     ...hintFor(failure.errno),
     data: { exitCode: failure.errno === 'ENOENT' ? 127 : 126, errno: failure.errno },
   })
+}
+
+/** In docker's words. */
+function execReason({ stage, errno, text }: HelperFailure, program: string): string {
+  const reason = text.charAt(0).toLowerCase() + text.slice(1)
+  if (stage === 'find program') return 'executable file not found in $PATH'
+  // The file was there a moment ago: what is missing is its interpreter or dynamic loader.
+  if (stage === 'start program' && errno === 'ENOENT') {
+    return `${reason} (its interpreter or dynamic loader is missing)`
+  }
+  const isPlain = stage === 'start program' || errno === 'EISDIR' || errno === 'EACCES'
+  return isPlain ? reason : `stat ${program}: ${reason}`
 }
 
 function hintFor(errno: string | undefined): { hint?: string } {

@@ -4,7 +4,7 @@
 // sanitizer build when there is one. SLIPWAY_FUZZ_MINUTES goes on for so long.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, mkdirSync, symlinkSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -39,7 +39,8 @@ describe.skipIf(lacking !== undefined)(
       const end = performance.now() + minutes * 60_000
       let ran = 0
       for (let round = 0; round < 30 || performance.now() < end; round++) {
-        const request = damaged(validRequest(layers, round), random)
+        const place = layers.writable()
+        const request = damaged(validRequest(layers.base, place, round), random)
         const { code, signal, status, stderr } = await runDamaged(layers.directory, request)
         const lines = status.split('\n').slice(0, -1)
         const reports = lines.map((line) => Object.keys(JSON.parse(line) as object)[0])
@@ -49,6 +50,7 @@ describe.skipIf(lacking !== undefined)(
         expect([code, signal], where).toEqual([reports.includes('exit') ? 0 : 1, null])
         expect(reports.filter((name) => name !== 'started').length, where).toBeGreaterThan(0)
         if (reports.includes('exit')) ran++
+        rmSync(dirname(place.upper), { recursive: true })
       }
       // Not all of them are so damaged that nothing is ever run.
       expect(ran).toBeGreaterThan(0)
@@ -70,11 +72,10 @@ function furnish(root: string): void {
   }
 }
 
-function validRequest(layers: Layers, round: number): Buffer {
-  const { upper, work } = layers.writable()
+function validRequest(base: string, place: ReturnType<Layers['writable']>, round: number): Buffer {
   const native = openNative(dist)
   const spec: ProcessSpec = {
-    root: { lower: [layers.base], upper, work },
+    root: { lower: [base], ...place },
     args: ['/bin/echo', 'ran'],
     env: ['PATH=/bin', 'A=b'],
     cwd: '/srv/app',
@@ -84,8 +85,8 @@ function validRequest(layers: Layers, round: number): Buffer {
     security: round % 5 === 0 ? 'insecure' : 'sandbox',
     mounts: [
       { kind: 'tmpfs', target: '/t/u', sizeBytes: 1 << 20 },
-      { kind: 'bind', source: layers.base, target: '/b', readOnly: true },
-      { kind: 'layers', lower: [layers.base], source: '/bin', target: '/t/u/v', readOnly: false },
+      { kind: 'bind', source: base, target: '/b', readOnly: true },
+      { kind: 'layers', lower: [base], source: '/bin', target: '/t/u/v', readOnly: false },
     ],
     hosts: [],
   }
