@@ -22,11 +22,17 @@ type SnapshotRef = Extract<LayerRef, { kind: 'snapshot' }>
 /** A small layer is mostly waiting for the disk, and those that wait together share its work. */
 const layersAtOnce = 8
 
-/** Bottom first. Postcondition: every layer's blob is in the store. */
+export interface ImageLayersOptions {
+  readonly source: LayerSource
+  /** Whether an output reads the bytes of this layer of a base image. */
+  isRead(layer: BlobRef): boolean
+}
+
+/** Bottom first. Postcondition: every layer's blob is in the store, or it is read by nobody and can be had from a registry. */
 export async function imageLayers(
   host: Host,
   result: Result | null,
-  source: LayerSource,
+  { source, isRead }: ImageLayersOptions,
   cx: Context,
 ): Promise<readonly ImageLayer[]> {
   const layers = result?.layers ?? []
@@ -34,12 +40,21 @@ export async function imageLayers(
   return Promise.all(
     layers.map(async (layer, index) => {
       invariant(layer.kind !== 'directory', 'a local directory became a layer of an image')
-      if (layer.kind === 'blob') {
+      if (layer.kind === 'blob' && (isRead(layer) || !(await canBeLeft(host, layer)))) {
         await slots(() => usingLayers([layer], cx, () => bring(host, layer, cx)), cx.signal)
       }
       return slots(() => builtLayer(host, layers, index, source, cx), cx.signal)
     }),
   )
+}
+
+/** Whether a push finds the layer of a base image where it came from. */
+async function canBeLeft(
+  { store, options }: Host,
+  { descriptor, source, created }: BlobRef,
+): Promise<boolean> {
+  if (created !== undefined || options.layouts?.[source] !== undefined) return false
+  return (await store.origins(descriptor.digest)).length > 0
 }
 
 async function bring(host: Host, layer: BlobRef, cx: Context): Promise<void> {

@@ -2,6 +2,7 @@
 import { type Context, task } from '../core/context.ts'
 import type { Digest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
+import { layerCompression } from '../core/media-type.ts'
 import { formatReference, parseReference } from '../core/reference.ts'
 import { archiveExporter } from '../export/archive.ts'
 import { checkOutput } from '../export/check-output.ts'
@@ -13,6 +14,7 @@ import { treeExporter } from '../export/tree.ts'
 import type { Exported } from '../export/types.ts'
 import { assemble } from '../image/assemble.ts'
 import type { Image, ImageConfig } from '../image/types.ts'
+import type { BlobRef } from '../ops/cached-layers.ts'
 import type { LayerSource } from '../ops/layers.ts'
 import type { Target } from '../plan/types.ts'
 import type { Result } from '../solve/types.ts'
@@ -103,7 +105,8 @@ export async function exportBuild(request: ExportRequest, cx: Context): Promise<
   const { outputs, host, result, target, epoch } = request
   let assembled: Promise<Image> | undefined
   const image = (): Promise<Image> => {
-    assembled ??= imageLayers(host, result, request.layers, cx).then(async (layers) => {
+    const isRead = (layer: BlobRef): boolean => outputs.list.some((output) => reads(output, layer))
+    assembled ??= imageLayers(host, result, { source: request.layers, isRead }, cx).then(async (layers) => {
       const image = assemble(target, layers, epoch === undefined ? {} : { epoch })
       return { ...image, config: (await request.decorate?.(image.config)) ?? image.config }
     })
@@ -118,6 +121,14 @@ export async function exportBuild(request: ExportRequest, cx: Context): Promise<
     if (exported.config !== undefined) made = describe(exported)
   }
   return made
+}
+
+/** Whether an output needs the bytes of a base image's layer: a registry mounts those that it has, and may ask for the others. */
+function reads(output: Output, { descriptor }: BlobRef): boolean {
+  if (output.type !== 'image') return output.type === 'oci' || output.type === 'docker'
+  if (!output.push || output.store === true) return true
+  const isZstd = layerCompression(descriptor.mediaType) === 'zstd'
+  return output.form.forceCompression || (output.form.withoutZstd && isZstd)
 }
 
 async function exportOne(

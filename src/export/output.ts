@@ -23,7 +23,8 @@ export type Output =
       readonly type: 'image'
       readonly names: readonly string[]
       readonly push: boolean
-      readonly store: boolean
+      /** Whether the local store has the image afterwards. `complete`: if all its layers are here anyway; nothing is fetched for that. */
+      readonly store: boolean | 'complete'
       readonly form: ImageForm
     }
   | {
@@ -139,14 +140,11 @@ function toOutput(text: string, values: ReadonlyMap<string, string>): Output {
       return { type, dest: read.dest('-') }
     case 'cacheonly':
       return { type }
-    default:
-      return {
-        type: 'image',
-        names: read.names(),
-        push: read.flag('push', type === 'registry'),
-        store: read.flag('store', true),
-        form: read.form(),
-      }
+    default: {
+      const push = read.flag('push', type === 'registry')
+      const store = push && !values.has('store') ? 'complete' : read.flag('store', true)
+      return { type: 'image', names: read.names(), push, store, form: read.form() }
+    }
   }
 }
 

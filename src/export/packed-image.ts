@@ -20,7 +20,7 @@ export const compressStep = 'export:compress'
 export interface PackedImage {
   readonly manifest: Encoded
   readonly config: Encoded
-  /** Bottom first, as the manifest names them; their bytes are in the store. */
+  /** Bottom first, as the manifest names them; their bytes are in the store, but for those of a base image that nobody needed. */
   readonly layers: readonly Descriptor[]
 }
 

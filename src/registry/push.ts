@@ -1,4 +1,5 @@
 // An image of the local store to a registry: what the registry has is not sent, what it has elsewhere is mounted.
+import { Readable } from 'node:stream'
 import { type Context, task } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { isDocumentType, maxManifestBytes } from '../core/media-type.ts'
@@ -55,12 +56,23 @@ function withOrigins(store: ContentStore, registry: Registry): ContentReader {
     has: store.has,
     async open(descriptor, options) {
       if (await store.has(descriptor)) return await store.open(descriptor, options)
-      for (const origin of await store.origins(descriptor.digest)) {
-        const repository = registry.repository(parseReference(origin))
-        if (await repository.has(descriptor)) return await repository.open(descriptor, options)
-      }
-      return await store.open(descriptor, options)
+      // Asked for when the first byte is: where the target mounts the blob it reads none.
+      return Readable.from(fromOrigin(descriptor, options), { objectMode: false })
     },
+  }
+
+  async function* fromOrigin(
+    descriptor: Descriptor,
+    options: Parameters<ContentReader['open']>[1],
+  ): AsyncGenerator<Buffer> {
+    for (const origin of await store.origins(descriptor.digest)) {
+      const repository = registry.repository(parseReference(origin))
+      if (await repository.has(descriptor)) {
+        yield* await repository.open(descriptor, options)
+        return
+      }
+    }
+    yield* await store.open(descriptor, options)
   }
 }
 

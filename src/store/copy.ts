@@ -168,7 +168,14 @@ function count(body: Readable, descriptor: Descriptor, options: CopyOptions): Re
   })
   body.once('error', (thrown) => counter.destroy(thrown))
   counter.once('close', () => body.destroy())
-  return body.pipe(counter)
+  // Not before somebody reads: a sink that finds it needs nothing, because it has the blob elsewhere, fetches nothing.
+  const read = counter._read.bind(counter)
+  counter._read = (size) => {
+    counter._read = read
+    body.pipe(counter)
+    read(size)
+  }
+  return counter
 }
 
 function unique(descriptors: readonly Descriptor[]): readonly Descriptor[] {
