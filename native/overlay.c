@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -157,9 +159,26 @@ static int mount_by_text(const char *const *lower, size_t count, const char *upp
 	return result < 0 || chdir("/") < 0 ? fail_errno("mount overlay", upper) : 0;
 }
 
+// Where the work directory cannot be made ready, the kernel mounts the overlay all the same, but read-only. Whoever
+// writes to it then hears of that, and not of the disk that was full.
+static int check_writable(const char *target, const char *work)
+{
+	struct statvfs state;
+	char probe[PATH_MAX];
+	if (statvfs(target, &state) < 0) return fail_errno("look at overlay", target);
+	if (!(state.f_flag & ST_RDONLY)) return 0;
+	if (snprintf(probe, sizeof probe, "%s/probe", work) < (int)sizeof probe) {
+		if (mkdir(probe, 0700) < 0) return fail_errno("make work directory of overlay", work);
+		rmdir(probe);
+	}
+	// What it makes there takes more than a directory.
+	return fail_kind("", EROFS, "make work directory of overlay", work, "the kernel cannot (no space left on device or a disk quota exceeded, most likely)");
+}
+
 int overlay_mount(const char *const *lower, size_t count, const char *upper, const char *work, const char *target)
 {
 	int result = mount_by_context(lower, count, upper, work, target);
 	if (result == 1) result = mount_by_text(lower, count, upper, work, target);
+	if (result == 0) result = check_writable(target, work);
 	return result == 0 ? drop_volatile_mark(work) : result;
 }

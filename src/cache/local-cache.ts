@@ -110,7 +110,10 @@ async function writeMakingParent(temp: string, path: string, text: string): Prom
     await writeUnsynced(path, text, temp)
   } catch (thrown) {
     if (errnoOf(thrown) !== 'ENOENT') throw thrown
-    await mkdir(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o700 })
+    // Not with its parents, which are there: of a quota that is used up, Node's recursive mkdir says ENOENT.
+    await mkdir(path.slice(0, path.lastIndexOf('/')), { mode: 0o700 }).catch((made: unknown) => {
+      if (errnoOf(made) !== 'EEXIST') throw made
+    })
     await writeUnsynced(path, text, temp)
   }
 }

@@ -65,7 +65,17 @@ export function errorJson(thrown: unknown): ErrorJson {
 /** The errno name (`ENOENT`) of a failed system call, if `thrown` is one. */
 export function errnoOf(thrown: unknown): string | undefined {
   const code = (thrown as { code?: unknown } | null)?.code
-  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined
+  if (typeof code !== 'string') return undefined
+  if (/^E[A-Z0-9]+$/.test(code)) return code
+  const number = /^Unknown system error -(\d+)$/.exec(code)?.[1]
+  return number === undefined ? undefined : (namelessErrors[number] ?? 'EUNKNOWN')
+}
+
+/** What Linux's file systems say and Node has no names for. */
+const namelessErrors: Readonly<Record<string, string>> = {
+  '116': 'ESTALE',
+  '117': 'EUCLEAN',
+  '122': 'EDQUOT',
 }
 
 /** `text` fit to be shown: on one line, without control characters (names and answers of others may hold any), redacted. */

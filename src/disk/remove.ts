@@ -39,21 +39,59 @@ export async function* removeItems(
     signal.throwIfAborted()
     const gone: Item[] = []
     for (const item of items.slice(at, at + batchSize)) if (await forget(host, item)) gone.push(item)
-    const aside = await setAside(
-      host,
-      inventory,
-      gone.flatMap((item) => released.get(item) ?? []),
-    )
+    const wanted = gone.flatMap((item) => released.get(item) ?? [])
+    const first = await takeAway(host, inventory, wanted)
+    // What has gone by now made room for the names that the rest goes under.
+    const second = first.full.length === 0 ? first : await takeAway(host, inventory, first.full)
+    const taken = new Set([...first.taken, ...second.taken])
     for (const item of gone) {
-      const parts = (released.get(item) ?? []).filter((part) => aside.has(part))
-      yield {
-        item,
-        size: addSizes([item.own, ...parts.flatMap((part) => inventory.parts.get(part)?.size ?? [])]),
+      const parts = (released.get(item) ?? []).filter((part) => taken.has(part))
+      const sizes = parts.flatMap((part) => inventory.parts.get(part)?.size ?? [])
+      yield { item, size: addSizes([item.own, ...sizes]) }
+    }
+  }
+}
+
+interface TakenAway {
+  readonly taken: readonly Part[]
+  /** Those that there was no room to move: nobody needs them, and the next collection finds them. */
+  readonly full: readonly Part[]
+}
+
+/** Takes away those of the parts that nobody uses: moves them, at once for all who look, and removes them then. */
+async function takeAway(
+  { directory, native }: DiskHost,
+  { parts }: Inventory,
+  wanted: readonly Part[],
+): Promise<TakenAway> {
+  const aside = new Map<Part, string>()
+  const full: Part[] = []
+  if (wanted.length === 0) return { taken: [], full }
+  const paths: LayoutPaths = layoutPaths(directory)
+  await withLock(native, { path: paths.gateLock }, async () => {
+    const pins = withReachable(paths, readPins(paths))
+    for (const part of wanted) {
+      const stored = parts.get(part)
+      if (stored === undefined || pins.has(part)) continue
+      const to = freshAside(directory)
+      try {
+        move(stored.path, to)
+        aside.set(part, to)
+      } catch (thrown) {
+        if (!isFull(thrown)) throw thrown
+        full.push(part)
+        // A file goes at once, and takes no name for that.
+        if (part.startsWith('blob:')) removeFile(stored.path)
       }
     }
-    for (const path of aside.values()) await discard(path)
-    for (const part of aside.keys()) forgetNotes(host.directory, part)
-  }
+  })
+  for (const path of aside.values()) await discard(path)
+  for (const part of aside.keys()) forgetNotes(directory, part)
+  return { taken: [...aside.keys()], full }
+}
+
+function isFull(thrown: unknown): boolean {
+  return thrown instanceof SlipwayError && thrown.code === 'ERR_STORE_FULL'
 }
 
 /** Removes what a collector that died had set aside. The caller is the only collector. */
@@ -94,6 +132,9 @@ async function forget(host: DiskHost, item: Item): Promise<boolean> {
         move(removal.path, aside)
         removeFile(removal.lockPath)
         return true
+      }).catch((thrown: unknown) => {
+        if (isFull(thrown)) return false
+        throw thrown
       })
       if (isGone) await discard(aside)
       return isGone === true
@@ -112,32 +153,10 @@ async function forgetImage({ directory, native }: DiskHost, digest: Digest): Pro
     })
   } catch (thrown) {
     // What else goes makes room for the next attempt.
-    if (thrown instanceof SlipwayError && thrown.code === 'ERR_STORE_FULL') return false
+    if (isFull(thrown)) return false
     throw thrown
   }
   return !isNamed
-}
-
-/** Moves those of the parts away that nobody uses, at once for all who look; where to. */
-async function setAside(
-  { directory, native }: DiskHost,
-  { parts }: Inventory,
-  wanted: readonly Part[],
-): Promise<ReadonlyMap<Part, string>> {
-  const aside = new Map<Part, string>()
-  if (wanted.length === 0) return aside
-  const paths: LayoutPaths = layoutPaths(directory)
-  await withLock(native, { path: paths.gateLock }, async () => {
-    const pins = withReachable(paths, readPins(paths))
-    for (const part of wanted) {
-      const stored = parts.get(part)
-      if (stored === undefined || pins.has(part)) continue
-      const to = freshAside(directory)
-      move(stored.path, to)
-      aside.set(part, to)
-    }
-  })
-  return aside
 }
 
 function move(from: string, to: string): void {

@@ -2,7 +2,16 @@
 // locked by its process: a lock dies with its process, whatever the clock says. The names are written while nobody
 // removes anything (the gate), so who looks for a thing after naming it finds it, or finds it gone, for good.
 import { randomBytes } from 'node:crypto'
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, unlinkSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import { type Digest, hexOf } from '../core/digest.ts'
 import { errnoOf } from '../core/error.ts'
 import { type Lock, tryLock } from '../sys/lock.ts'
@@ -83,7 +92,10 @@ interface HeldLease {
 }
 
 function makeLease(paths: LayoutPaths, native: Native): HeldLease {
-  mkdirSync(paths.leases, { recursive: true, mode: 0o700 })
+  // Stores of before have none.
+  if (lstatSync(paths.leases, { throwIfNoEntry: false }) === undefined) {
+    mkdirSync(paths.leases, { recursive: true, mode: 0o700 })
+  }
   for (;;) {
     const path = `${paths.leases}/${randomBytes(16).toString('hex')}`
     const fd = openSync(path, 'ax', 0o600)

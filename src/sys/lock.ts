@@ -82,12 +82,19 @@ function isCurrent(path: string, fd: number): boolean {
   return named !== undefined && named.ino === locked.ino && named.dev === locked.dev
 }
 
+const reasons: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space left on device',
+  EDQUOT: 'disk quota exceeded',
+  EROFS: 'the file system is read-only',
+  EACCES: 'permission denied',
+}
+
 function lockError(path: string, cause: unknown): unknown {
   const errno = errnoOf(cause)
   if (errno === undefined) return cause
   return new SlipwayError({
     code: 'ERR_LOCK_FAILED',
-    message: `lock ${path}: ${errno}`,
+    message: `lock ${path}: ${reasons[errno] ?? errno}`,
     data: { path, errno },
     cause,
   })

@@ -23,14 +23,25 @@ export function missingMount(kind: FileSystem, directory: string): string | unde
   }
 }
 
-/** A new file system of 600 MB, mounted in `directory`. */
-export function loopMount(kind: FileSystem, directory: string): LoopMount {
+export interface LoopMountOptions {
+  /** 600 MB if absent. */
+  readonly sizeBytes?: number
+  /** Further flags of mkfs. */
+  readonly flags?: readonly string[]
+}
+
+/** A new file system, mounted in `directory`. */
+export function loopMount(
+  kind: FileSystem,
+  directory: string,
+  { sizeBytes = 600 << 20, flags = [] }: LoopMountOptions = {},
+): LoopMount {
   const image = join(directory, `${kind}.img`)
   const path = join(directory, kind)
   mkdirSync(path, { recursive: true })
   writeFileSync(image, '')
-  truncateSync(image, 600 << 20)
-  tool(`mkfs.${kind}`, ['-q', image])
+  truncateSync(image, sizeBytes)
+  tool(`mkfs.${kind}`, ['-q', ...flags, image])
   tool('mount', ['-o', 'loop', image, path])
   return {
     path,
