@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type TestRepository, testRepository } from '../support/git-server.ts'
 import {
+  rootLocked,
   type SshAgent,
   type SshKey,
   type SshServer,
@@ -14,7 +15,8 @@ import {
 } from '../support/ssh-server.ts'
 import { type Finished, missing, tool, type Workspace, workspace } from './support/slipway.ts'
 
-const lacking = process.getuid?.() === 0 ? missing('git', 'ssh', 'ssh-agent', '/usr/sbin/sshd') : 'root'
+const lacking =
+  process.getuid?.() === 0 ? (missing('git', 'ssh', 'ssh-agent', '/usr/sbin/sshd') ?? rootLocked()) : 'root'
 
 describe.skipIf(lacking !== undefined)(
   `git over SSH${lacking === undefined ? '' : ` (needs ${lacking})`}`,

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { cgroupsMissing } from '../support/cgroups.ts'
 import { busyboxTar, imageFromTar } from './support/bases.ts'
 import { executable, type Finished, missing, until, type Workspace, workspace } from './support/slipway.ts'
 
@@ -11,8 +12,9 @@ const controllers = ['memory', 'cpu', 'cpuset', 'pids'].filter((name) =>
   existsSync(`/sys/fs/cgroup/${name}/cgroup.procs`),
 )
 const isUnified = existsSync('/sys/fs/cgroup/cgroup.controllers')
-const hasCgroups = process.getuid?.() === 0 && (isUnified || controllers.length === 4)
-const lacking = missing('busybox') ?? (hasCgroups ? undefined : 'root and cgroups')
+const hasControllers = isUnified || controllers.length === 4
+const noCgroups = hasControllers ? cgroupsMissing() : 'the controllers memory, cpu, cpuset and pids'
+const lacking = missing('busybox') ?? (process.getuid?.() === 0 ? noCgroups : 'root')
 
 describe.skipIf(lacking !== undefined)(`limits (needs ${lacking ?? 'nothing more'})`, () => {
   let ws: Workspace

@@ -18,6 +18,7 @@ import { type OciSandboxOptions, ociSandbox } from '../../src/sandbox/oci-runtim
 import type { Sandbox } from '../../src/sandbox/types.ts'
 import { openNative } from '../../src/sys/native.ts'
 import { type Changes, describeSandbox, runIn } from '../contract/sandbox.ts'
+import { cgroupHierarchies, cgroupsMissing } from '../support/cgroups.ts'
 import { containersMissing, type Layers, makeLayers } from './busybox-root.ts'
 
 const native = openNative(join(import.meta.dirname, '../../dist'))
@@ -169,15 +170,17 @@ echo 'time="2024-01-01T00:00:00Z" level=error msg="no \\"room\\""' >&2; printf '
   },
 )
 
-const noRunc = lacking ?? (isInstalled('runc') ? undefined : 'needs runc')
+const noCgroups = cgroupsMissing()
+const noRunc =
+  lacking ??
+  (isInstalled('runc') ? undefined : 'needs runc') ??
+  (noCgroups === undefined ? undefined : `needs ${noCgroups}`)
 describe.skipIf(noRunc !== undefined)(`cgroups of runc${noRunc === undefined ? '' : ` (${noRunc})`}`, () => {
   test('those of a killed slipway go with the next step', async () => {
     const layers = makeLayers()
     const notes = join(directory, 'notes')
     const id = 'slipway-00000000deadbeef'
-    const group = readdirSync('/sys/fs/cgroup').includes('cgroup.procs')
-      ? `/sys/fs/cgroup/${id}`
-      : `/sys/fs/cgroup/${readdirSync('/sys/fs/cgroup')[0]}/${id}`
+    const group = join(cgroupHierarchies()[0] ?? '', id)
     try {
       execFileSync('mkdir', ['-p', notes, group])
       writeFileSync(join(notes, id), '')

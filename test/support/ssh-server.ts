@@ -24,6 +24,12 @@ export interface SshAgent extends AsyncDisposable {
   readonly socket: string
 }
 
+/** Why sshd would let nobody in as root, or undefined: without PAM it looks at the password's field itself. */
+export function rootLocked(): string | undefined {
+  const shadow = existsSync('/etc/shadow') ? readFileSync('/etc/shadow', 'utf8') : ''
+  return /^root:!/m.test(shadow) ? 'an account root that is not locked (usermod -p "*" root)' : undefined
+}
+
 /** A new key in `directory`. */
 export function sshKey(directory: string, name: string, type = 'ed25519'): SshKey {
   const file = join(directory, name)

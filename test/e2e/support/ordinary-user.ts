@@ -28,7 +28,10 @@ export function whyNoUser(): string | undefined {
   if (process.getuid?.() !== 0) return 'root'
   const program = missing('useradd', 'userdel', 'newuidmap', 'unshare')
   if (program !== undefined) return program
-  const asked = spawnSync('unshare', ['-Urm', 'true'], { uid: 65534, gid: 65534 })
+  const nobody = { uid: 65534, gid: 65534 } as const
+  if (spawnSync('test', ['-x', tmpdir()], nobody).status !== 0)
+    return `a directory for temporary files that everybody may enter (TMPDIR is ${tmpdir()})`
+  const asked = spawnSync('unshare', ['-Urm', 'true'], nobody)
   return asked.status === 0 ? undefined : 'user namespaces'
 }
 
