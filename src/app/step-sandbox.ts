@@ -28,7 +28,8 @@ export function openSandbox(
   { runtime, spares }: { readonly runtime?: string | undefined; readonly spares?: SpareHelpers },
 ): Sandbox {
   const { native, directory, options } = host
-  const own = { native, cgroupNotes: cgroupNotes(directory), ...(spares === undefined ? {} : { spares }) }
+  const shared = { absences: new Set<string>(), ...(spares === undefined ? {} : { spares }) }
+  const own = { native, cgroupNotes: cgroupNotes(directory), ...shared }
   const path = options.environment.PATH ?? ''
   const mounting =
     runtime === undefined

@@ -1,6 +1,7 @@
 // The build container that slipway brings itself: `slipway-helper run`, one short-lived process a step.
 import type { Context } from '../core/context.ts'
 import { SlipwayError } from '../core/error.ts'
+import type { Absences } from '../snapshot/merged-tree.ts'
 import type { HelperProcess, StatusLine } from '../sys/helper-process.ts'
 import type { Cgroup } from './cgroup/open.ts'
 import { checkUserFiles, type ImageUser } from './image-user.ts'
@@ -17,6 +18,8 @@ export interface NativeSandboxOptions extends LimitOptions {
   readonly graceMs?: number
   /** Helpers of processes to come; without it each is started when it is needed. */
   readonly spares?: SpareHelpers
+  /** What earlier processes found missing in the layers below theirs, which stay as they are. */
+  readonly absences?: Absences
 }
 
 /** A sandbox of Linux namespaces made by the native helper. Needs root (or CAP_SYS_ADMIN) and Linux 5.12. */
@@ -51,7 +54,7 @@ export interface RuntimeUse {
 export async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun): Promise<Exit> {
   const stdio = io.stdio ?? 'pipe'
   // Before anything runs: what cannot be encoded must leave no helper behind that waits for it.
-  const prepared = prepareRoot(spec, run.native)
+  const prepared = prepareRoot(spec, run.native, run.absences)
   const cgroups = run.cgroup?.paths ?? []
   const namespace = run.native.userNamespace()
   const options = { stdio, cgroups, namespace, prepared, ...(await requestOptions(spec, prepared, run)) }

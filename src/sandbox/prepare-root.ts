@@ -5,7 +5,7 @@ import { posix } from 'node:path'
 import { bytesOf, fsPath } from '../core/byte-string.ts'
 import { errnoOf } from '../core/error.ts'
 import { joinPath, parentOf } from '../core/path.ts'
-import { type MergedTree, mergedTree } from '../snapshot/merged-tree.ts'
+import { type Absences, type MergedTree, mergedTree } from '../snapshot/merged-tree.ts'
 import type { Native } from '../sys/native.ts'
 import { findUser, type ImageUser } from './image-user.ts'
 import type { Mount, ProcessSpec } from './types.ts'
@@ -31,10 +31,10 @@ export interface Place {
 /** The work directory's own: `overlay` (the kernel's), `stubs` (the lowest layer), two mount points. */
 const directories = ['overlay', 'stubs', 'root', 'store']
 
-/** Makes the directories, and looks. Throws ERR_SANDBOX_USER. */
-export function prepareRoot(spec: ProcessSpec, native: Native): PreparedRoot {
+/** Makes the directories, and looks; `absences` is shared by processes on the same layers. Throws ERR_SANDBOX_USER. */
+export function prepareRoot(spec: ProcessSpec, native: Native, absences: Absences = new Set()): PreparedRoot {
   const { lower, upper, work } = spec.root
-  const tree = mergedTree([...lower, upper], { native })
+  const tree = mergedTree([...lower, upper], { native, absences })
   const user = findUser(spec.user, tree)
   for (const name of directories) makeDirectory(`${work}/${name}`, 0o700)
   // Its mode shows where the image has no root directory of its own.

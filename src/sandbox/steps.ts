@@ -51,6 +51,8 @@ export interface Step {
 
 export type Field = string | Uint8Array | number | bigint
 
+const shortText = 64
+
 /** A request being written. */
 export class RequestWriter {
   #buffer = Buffer.allocUnsafe(1 << 15)
@@ -89,19 +91,29 @@ export class RequestWriter {
 
   #integer(value: number | bigint): void {
     this.#room(8)
-    if (typeof value === 'bigint') this.#buffer.writeBigUInt64LE(value, this.#length)
-    else {
-      this.#buffer.writeUInt32LE(value % 0x1_0000_0000, this.#length)
-      this.#buffer.writeUInt32LE(Math.floor(value / 0x1_0000_0000), this.#length + 4)
-    }
+    const at = this.#length
+    if (typeof value === 'bigint' || value > 0xff) this.#buffer.writeBigUInt64LE(BigInt(value), at)
+    else for (let i = 0; i < 8; i++) this.#buffer[at + i] = i === 0 ? value : 0
     this.#length += 8
   }
 
   #text(value: string): void {
     this.#room(4 + 3 * value.length)
-    const length = this.#buffer.write(value, this.#length + 4)
+    const length = this.#ascii(value) ?? this.#buffer.write(value, this.#length + 4)
     this.#buffer.writeUInt32LE(length, this.#length)
     this.#length += 4 + length
+  }
+
+  /** Most texts are short and plain, and a request has hundreds: leaving JavaScript for each costs more than it. */
+  #ascii(value: string): number | undefined {
+    const start = this.#length + 4
+    if (value.length > shortText) return undefined
+    for (let i = 0; i < value.length; i++) {
+      const code = value.charCodeAt(i)
+      if (code > 0x7f) return undefined
+      this.#buffer[start + i] = code
+    }
+    return value.length
   }
 
   #bytes(value: Uint8Array): void {

@@ -65,7 +65,12 @@ export interface MergedTreeOptions {
   readonly native: Native
   /** false: the directory is an ordinary one, in which devices 0:0 and overlay attributes mean nothing. */
   readonly overlay?: boolean
+  /** What is known not to be in layers, of all but the top one, which may change; trees may share it while the layers stay. */
+  readonly absences?: Absences
 }
+
+/** Paths of this machine, as byte strings. */
+export type Absences = Set<string>
 
 /** The file system made of these layer directories (ordinary strings), bottom first. */
 export function mergedTree(layerDirectories: readonly string[], options: MergedTreeOptions): MergedTree {
@@ -85,6 +90,9 @@ class LayerStack implements MergedTree {
   readonly #native: Native
   readonly #overlay: boolean
   readonly #root: Node
+  readonly #absences: Absences | undefined
+  /** The start of every path in the top layer. */
+  readonly #changing: string
   /** Directories already found; they do not change. */
   readonly #directories = new Map<string, Node>()
 
@@ -93,6 +101,8 @@ class LayerStack implements MergedTree {
     this.#overlay = options.overlay ?? true
     const hosts = layers.map(bytesOf).reverse()
     const top = hosts[0]
+    this.#absences = options.absences
+    this.#changing = `${top}/`
     const stat = top === undefined ? undefined : lstatSync(fsPath(top), { bigint: true })
     this.#root = stat === undefined || top === undefined ? emptyRoot : { ...describe('', top, stat), hosts }
   }
@@ -199,8 +209,12 @@ class LayerStack implements MergedTree {
     const merged: string[] = []
     for (const directory of hosts) {
       const host = `${directory}/${name}`
+      if (this.#absences?.has(host)) continue
       const stat = lstatSync(fsPath(host), { bigint: true, throwIfNoEntry: false })
-      if (stat === undefined) continue
+      if (stat === undefined) {
+        if (!host.startsWith(this.#changing)) this.#absences?.add(host)
+        continue
+      }
       if (this.#overlay && this.#isWhiteout(host, stat)) break
       if (top === undefined) top = { host, stat }
       if (!stat.isDirectory()) break

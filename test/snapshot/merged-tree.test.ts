@@ -33,6 +33,21 @@ const walked = (tree: MergedTree): string[] => {
   return root === undefined ? [] : [...tree.walk(root)].map((entry) => entry.path)
 }
 
+test('what was missing in a layer is looked for once, in the top one each time', () => {
+  const layers = [layer('a', 'mkdir etc'), layer('b', 'mkdir usr'), layer('c', 'true')] as const
+  const absences = new Set<string>()
+  const has = (path: string): boolean =>
+    mergedTree(layers, { native, absences }).lookup(path, { follow: true }) !== undefined
+  expect([has('etc'), has('etc/passwd')]).toEqual([true, false])
+  expect([...absences].sort()).toEqual([`${layers[0]}/etc/passwd`, `${layers[1]}/etc`])
+  // Layers do not change; that this one did shows that nobody looked again.
+  writeFileSync(`${layers[0]}/etc/passwd`, '')
+  expect(has('etc/passwd')).toBe(false)
+  mkdirSync(`${layers[2]}/etc`)
+  writeFileSync(`${layers[2]}/etc/passwd`, '')
+  expect(has('etc/passwd')).toBe(true)
+})
+
 describe('links', () => {
   let tree: MergedTree
   beforeEach(() => {
