@@ -3,14 +3,17 @@ import type { ExplainedBuild, ToldBuild, ToldReason, ToldStep } from '../app/exp
 import type { MissReason } from '../core/event.ts'
 import { formatDuration } from '../progress/format.ts'
 import { printable } from '../progress/model.ts'
-import { isFirstCause, missText, type StepNames } from '../progress/reasons.ts'
+import { isFirstCause, missText, newsOnly, type StepNames } from '../progress/reasons.ts'
 
 /** All steps of a build, one a line, first causes in capitals. */
 export function buildText(build: ExplainedBuild): string {
   const { context, dockerfile, ended, failed, steps } = build
   const head = `Build of ${context}${dockerfile === undefined ? '' : ` (${dockerfile})`}, ended ${ended}${failed ? ', failed' : ''}`
   const names = namesOf(build)
-  const rows = steps.map((step) => [`${step.number}`, titleOf(step), endText(step, names)] as const)
+  const news = newsOnly()
+  const rows = steps.map(
+    (step) => [`${step.number}`, titleOf(step), endText(step, news(reasonsOf(step)), names)] as const,
+  )
   const width = Math.min(widest, Math.max(0, ...rows.map(([, title]) => title.length)))
   const digits = String(steps.length).length
   const lines = rows.map(
@@ -26,7 +29,9 @@ export function stepText(build: ToldBuild, step: ToldStep): string {
   const seen = new Set<number>()
   const tell = (at: ToldStep, depth: number): void => {
     const place = at.line === undefined ? '' : ` (${at.file}:${at.line})`
-    lines.push(`${'  '.repeat(depth)}${at.number}  ${titleOf(at)}${printable(place)}: ${endText(at, names)}`)
+    lines.push(
+      `${'  '.repeat(depth)}${at.number}  ${titleOf(at)}${printable(place)}: ${endText(at, reasonsOf(at), names)}`,
+    )
     seen.add(at.number)
     for (const reason of at.reasons ?? []) {
       const below = reason.kind === 'input' ? build.steps[reason.step - 1] : undefined
@@ -55,8 +60,7 @@ function namesOf({ steps }: ToldBuild): StepNames {
   }
 }
 
-function endText(step: ToldStep, names: StepNames): string {
-  const reasons = (step.reasons ?? []).map(asEvent)
+function endText(step: ToldStep, reasons: readonly MissReason[], names: StepNames): string {
   const why = reasons.length === 0 ? '' : causesText(reasons, names)
   const isCause = reasons.some(isFirstCause)
   switch (step.outcome) {
@@ -82,6 +86,10 @@ function endText(step: ToldStep, names: StepNames): string {
 function causesText(reasons: readonly MissReason[], names: StepNames): string {
   const text = missText('', reasons, names)
   return text.startsWith(' — ') ? text.slice(3) : text
+}
+
+function reasonsOf({ reasons = [] }: ToldStep): MissReason[] {
+  return reasons.map(asEvent)
 }
 
 function asEvent(reason: ToldReason): MissReason {

@@ -2,7 +2,7 @@
 import type { BuildEvent, MissReason, StepId } from '../core/event.ts'
 import { formatDuration } from './format.ts'
 import { printable } from './model.ts'
-import { isFirstCause, missText, type StepNames } from './reasons.ts'
+import { isFirstCause, missText, newsOnly, type StepNames } from './reasons.ts'
 
 export interface Explained {
   /** What an event says about its step, if anything. */
@@ -20,16 +20,10 @@ export function explained(): Explained {
     titleOf: (step) => titles.get(step) ?? step,
     hasRun: (step) => ran.has(step),
   }
-  const variables = new Set<string>()
-  /** A variable that was told of a step below is no news of those that stand on it. */
-  const news = (reasons: readonly MissReason[]): readonly MissReason[] => {
-    if (!reasons.some(({ kind }) => kind === 'input')) return reasons
-    return reasons.filter((reason) => reason.kind !== 'variable' || !variables.has(JSON.stringify(reason)))
-  }
+  const news = newsOnly()
   const missed = (step: StepId, all: readonly MissReason[]): string | undefined => {
     if (all.length === 0) return undefined
     const reasons = news(all)
-    for (const reason of all) if (reason.kind === 'variable') variables.add(JSON.stringify(reason))
     told.set(step, reasons)
     const text = missText(names.titleOf(step), reasons, names)
     return `${reasons.some(isFirstCause) ? 'MISS' : 'miss'}: ${text}`

@@ -14,6 +14,19 @@ export function isFirstCause({ kind }: MissReason): boolean {
   return kind !== 'input' && kind !== 'first'
 }
 
+/** Leaves out what is no news, step by step in order: a variable that was told of a step below those that stand on it. */
+export function newsOnly(): (reasons: readonly MissReason[]) => readonly MissReason[] {
+  const variables = new Set<string>()
+  return (reasons) => {
+    const stands = reasons.some(({ kind }) => kind === 'input')
+    const isNews = (reason: MissReason) =>
+      reason.kind !== 'variable' || !stands || !variables.has(JSON.stringify(reason))
+    const news = reasons.filter(isNews)
+    for (const reason of reasons) if (reason.kind === 'variable') variables.add(JSON.stringify(reason))
+    return news
+  }
+}
+
 /** `COPY src . — src/app.ts changed` or, without a first cause, `because COPY src . ran`. */
 export function missText(title: string, reasons: readonly MissReason[], names: StepNames): string {
   const causes = reasons.filter(isFirstCause)
