@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import {
   closeSync,
-  lstatSync,
+  fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -92,15 +92,11 @@ interface HeldLease {
 }
 
 function makeLease(paths: LayoutPaths, native: Native): HeldLease {
-  // Stores of before have none.
-  if (lstatSync(paths.leases, { throwIfNoEntry: false }) === undefined) {
-    mkdirSync(paths.leases, { recursive: true, mode: 0o700 })
-  }
   for (;;) {
     const path = `${paths.leases}/${randomBytes(16).toString('hex')}`
-    const fd = openSync(path, 'ax', 0o600)
+    const fd = openNew(path)
     // A collector may have taken the file, which nobody had locked yet, for a dead command's.
-    if (native.addon().flock(fd, exclusive, false) && isThere(path)) {
+    if (native.addon().flock(fd, exclusive, false) && fstatSync(fd).nlink > 0) {
       try {
         return { path, fd, gate: openSync(paths.gateLock, 'a', 0o600) }
       } catch (thrown) {
@@ -113,13 +109,14 @@ function makeLease(paths: LayoutPaths, native: Native): HeldLease {
   }
 }
 
-function isThere(path: string): boolean {
+function openNew(path: string): number {
   try {
-    closeSync(openSync(path, 'r'))
-    return true
+    return openSync(path, 'ax', 0o600)
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return false
-    throw thrown
+    if (errnoOf(thrown) !== 'ENOENT') throw thrown
+    // Stores of before have no such directory.
+    mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o700 })
+    return openSync(path, 'ax', 0o600)
   }
 }
 
