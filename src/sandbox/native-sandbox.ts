@@ -25,11 +25,14 @@ export interface NativeSandboxOptions extends LimitOptions {
 /** A sandbox of Linux namespaces made by the native helper. Needs root (or CAP_SYS_ADMIN) and Linux 5.12. */
 export function nativeSandbox(options: NativeSandboxOptions): Sandbox {
   const limited = limiter(options)
+  const written = new Map<string, Buffer>()
   return {
     async run(spec, io, cx) {
       cx.signal.throwIfAborted()
       const mounts = [...networkFiles(spec), ...spec.mounts]
-      return await limited(spec, (cgroup) => runHelper({ ...spec, mounts }, io, { ...options, cx, cgroup }))
+      return await limited(spec, (cgroup) =>
+        runHelper({ ...spec, mounts }, io, { ...options, cx, cgroup, written }),
+      )
     },
   }
 }
@@ -38,6 +41,8 @@ export interface HelperRun extends NativeSandboxOptions {
   readonly cx: Context
   /** An OCI runtime that is to make the container. */
   readonly runtime?: RuntimeUse
+  /** As in RunRequestOptions: of processes of the same sandbox. */
+  readonly written?: Map<string, Buffer>
   /** Where the process runs. */
   readonly cgroup?: Cgroup | undefined
 }
@@ -57,7 +62,11 @@ export async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun
   const prepared = prepareRoot(spec, run.native, run.absences)
   const cgroups = run.cgroup?.paths ?? []
   const namespace = run.native.userNamespace()
-  const options = { stdio, cgroups, namespace, prepared, ...(await requestOptions(spec, prepared, run)) }
+  const options = {
+    ...{ stdio, cgroups, namespace, prepared },
+    ...(run.written === undefined ? {} : { written: run.written }),
+    ...(await requestOptions(spec, prepared, run)),
+  }
   const request = encodeRunRequest(spec, options)
   const startedMs = performance.now()
   let exit: Exit | undefined

@@ -137,7 +137,7 @@ function prepareLayers(lower: readonly string[], directory: string): void {
   utimesSync(`${directory}/upper`, mtimeMs / 1000, mtimeMs / 1000)
 }
 
-/** With just this mode, whatever slipway's umask. */
+/** With just this mode, whatever slipway's umask leaves of what others may do. */
 function makeDirectory(path: string | Buffer, mode: number): void {
   try {
     mkdirSync(path, mode)
@@ -145,5 +145,5 @@ function makeDirectory(path: string | Buffer, mode: number): void {
     if (errnoOf(thrown) !== 'EEXIST') throw thrown
     return
   }
-  chmodSync(path, mode)
+  if (mode & 0o77) chmodSync(path, mode)
 }

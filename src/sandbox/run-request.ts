@@ -21,6 +21,8 @@ export interface RunRequestOptions {
   /** The system call filter, as struct sock_filter; an insecure process has none, a runtime makes its own. */
   readonly filter?: Uint8Array
   readonly runtime?: RuntimeCommands
+  /** Operations that are the same for every such process, as they were written for the first one. */
+  readonly written?: Map<string, Buffer>
 }
 
 /** What an OCI runtime needs that is to make the container. Programs by absolute path with their arguments. */
@@ -36,9 +38,14 @@ const processFlags = { insecure: 1, inheritsStdio: 2, oneId: 4 } as const
 
 /** The whole request for `spec`. */
 export function encodeRunRequest(spec: ProcessSpec, options: RunRequestOptions): Buffer {
-  const { namespace, prepared, cgroups = [], runtime } = options
+  const { namespace, prepared, cgroups = [], runtime, written = new Map<string, Buffer>() } = options
   const writer = new RequestWriter()
   const add = (step: Step): void => writer.step(step)
+  const addWritten = (key: string, write: (into: (step: Step) => void) => void): void => {
+    const records = written.get(key) ?? recordsOf(write)
+    written.set(key, records)
+    writer.append(records)
+  }
   writer.record(opcodes.start, startFields(spec, options))
   // Before its namespace is made, so that the container sees its own cgroup as the root.
   for (const path of cgroups) add({ op: 'cgroup', act: 'join cgroup', path })
@@ -48,19 +55,29 @@ export function encodeRunRequest(spec: ProcessSpec, options: RunRequestOptions):
   if (spec.network === 'none') add({ op: 'loopback', act: 'bring up the network interface', path: 'lo' })
   if (runtime === undefined) add({ op: 'cgroupNamespace', act: 'create cgroup namespace' })
   rootSteps(spec, add)
-  // A runtime mounts these itself; that they are directories in the image is not left to it.
-  if (runtime === undefined) systemSteps(spec, namespace, add)
-  else for (const path of ['/proc', '/sys']) systemPlace(path, add)
-  deviceSteps(spec, namespace, add)
+  const { security, network, shmSizeBytes } = spec
+  const isAlone = network === 'none'
+  addWritten(JSON.stringify([security, isAlone, shmSizeBytes, runtime === undefined]), (into) => {
+    // A runtime mounts these itself; that they are directories in the image is not left to it.
+    if (runtime === undefined) systemSteps(spec, namespace, into)
+    else for (const path of ['/proc', '/sys']) systemPlace(path, into)
+    deviceSteps(spec, namespace, into)
+  })
   mountSteps(spec, prepared, add)
   if (runtime !== undefined) runtimeSteps(runtime, add)
   else {
-    if (spec.security !== 'insecure') coverSteps(add)
+    if (security !== 'insecure') addWritten('covers', coverSteps)
     add({ op: 'pivot', act: 'enter root', base: slots.root })
     add({ op: 'hostname', act: 'set hostname', path: spec.hostname })
   }
   for (const step of enterSteps(spec.cwd, prepared)) add(step)
   writer.record(opcodes.process, processFields(spec, options))
+  return writer.take()
+}
+
+function recordsOf(write: (into: (step: Step) => void) => void): Buffer {
+  const writer = new RequestWriter()
+  write((step) => writer.step(step))
   return writer.take()
 }
 

@@ -85,6 +85,13 @@ export class RequestWriter {
     this.#buffer.writeUInt32LE(this.#length - start - 4, start)
   }
 
+  /** Records that another writer wrote. */
+  append(records: Uint8Array): void {
+    this.#room(records.length)
+    this.#buffer.set(records, this.#length)
+    this.#length += records.length
+  }
+
   take(): Buffer {
     return this.#buffer.subarray(0, this.#length)
   }
