@@ -49,7 +49,7 @@ export interface BuildReport {
 /** Builds. Mistakes in the Dockerfile come back in a failed report, all of them; what the world does wrong is thrown. */
 export async function build(asked: BuildRequest, options: HostOptions, cx: Context): Promise<BuildReport> {
   const outputs = await openOutputs(asked)
-  const wishes = await readCacheFlags(asked)
+  const wishes = await readCacheFlags(asked, options.environment)
   const { value: contexts, diagnostics: doubts } = await namedContexts(asked.contexts)
   const { secrets, agents } = asked
   await using slot = hostSlot({ ...options, secrets, agents, layouts: contexts.layouts }, cx)

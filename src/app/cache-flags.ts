@@ -14,10 +14,13 @@ export interface CacheWishes {
 }
 
 /** What the flags ask for; undefined when they are not given. Throws ERR_CACHE_OPTION, ERR_REFERENCE_INVALID. */
-export async function readCacheFlags({ cacheFrom, cacheTo }: CacheFlags): Promise<CacheWishes | undefined> {
+export async function readCacheFlags(
+  { cacheFrom, cacheTo }: CacheFlags,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<CacheWishes | undefined> {
   if (cacheFrom.length === 0 && cacheTo.length === 0) return undefined
   const { nameOfPlace, parseCacheSource, parseCacheTarget } = await import('../remote-cache/spec.ts')
-  const to = cacheTo.map(parseCacheTarget)
+  const to = cacheTo.map((text) => parseCacheTarget(text, environment))
   const names = to.map(({ place }) => nameOfPlace(place))
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) {
@@ -27,5 +30,5 @@ export async function readCacheFlags({ cacheFrom, cacheTo }: CacheFlags): Promis
       hint: 'write each cache once',
     })
   }
-  return { from: cacheFrom.map(parseCacheSource), to }
+  return { from: cacheFrom.map((text) => parseCacheSource(text, environment)), to }
 }

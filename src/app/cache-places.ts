@@ -2,8 +2,16 @@
 import type { ImageRef } from '../core/reference.ts'
 import type { Registry } from '../registry/types.ts'
 import { layoutImporter, layoutSink } from '../remote-cache/layout-cache.ts'
+import { type ObjectStore, objectImporter, objectSink } from '../remote-cache/object-store.ts'
 import { registryImporter, registrySink } from '../remote-cache/registry-cache.ts'
-import type { CachePlace, CacheSource } from '../remote-cache/spec.ts'
+import {
+  type CachePlace,
+  type CacheSource,
+  type GithubSpec,
+  nameOfGithub,
+  nameOfS3,
+  type S3Spec,
+} from '../remote-cache/spec.ts'
 import type { CacheImporter, CacheSink } from '../remote-cache/types.ts'
 import type { Host } from './host.ts'
 
@@ -14,6 +22,10 @@ export async function openImporter(host: Host, source: CacheSource): Promise<Cac
       return registryImporter(() => clientFor(host, source.ref, source.insecure), source.ref)
     case 'local':
       return layoutImporter(source)
+    case 's3':
+      return objectImporter(() => s3StoreOf(host, source), nameOfS3(source))
+    case 'gha':
+      return objectImporter(() => githubStoreOf(host, source), nameOfGithub(source))
   }
 }
 
@@ -31,10 +43,24 @@ export function openSink(host: Host, place: CachePlace): CacheSink | undefined {
     }
     case 'local':
       return layoutSink(place.directory, { ...place, native: host.native })
+    case 's3':
+      return objectSink(() => s3StoreOf(host, place), nameOfS3(place))
+    case 'gha':
+      return objectSink(() => githubStoreOf(host, place), nameOfGithub(place))
   }
 }
 
 /** The build's own client, or one that trusts this registry blindly, as `registry.insecure=true` asks. */
 function clientFor(host: Host, ref: ImageRef, insecure: boolean): Promise<Registry> {
   return insecure ? host.insecureRegistry(ref.registry) : host.registry()
+}
+
+async function s3StoreOf(host: Host, { place, credentials }: S3Spec): Promise<ObjectStore> {
+  const { openS3 } = await import('../remote-cache/s3-store.ts')
+  return openS3(place, { exchange: await host.exchange(), credentials })
+}
+
+async function githubStoreOf(host: Host, { place }: GithubSpec): Promise<ObjectStore> {
+  const { openGithub } = await import('../remote-cache/github-store.ts')
+  return openGithub(place, await host.exchange())
 }

@@ -59,6 +59,8 @@ export interface Host {
   insecureRegistry(name: string): Promise<Registry>
   /** Where layers can be read that are in no registry's image, by `LayerRef.source`. */
   readonly blobSources: Map<string, ContentReader>
+  /** Plain requests, with this machine's proxies and certificates. */
+  exchange(): Promise<Exchange>
   /** The client for files of the web, likewise. */
   http(): Promise<HttpFetcher>
   /** What fetches git repositories, likewise. */
@@ -108,6 +110,7 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
       return registry
     },
     blobSources: new Map(),
+    exchange: openShared,
     insecureRegistry(name) {
       const opened =
         insecure.get(name) ??
@@ -138,13 +141,15 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
   }
 
   async function openHttp(): Promise<HttpFetcher> {
-    const [{ openExchange }, { openHttpFetcher }] = await Promise.all([
-      import('../registry/exchange.ts'),
-      import('../fetch/http.ts'),
-    ])
-    exchange = openExchange(network)
+    const [shared, { openHttpFetcher }] = await Promise.all([openShared(), import('../fetch/http.ts')])
     const records = { directory: join(directory, 'http'), writeHint: hintWriter(directory, native) }
-    return openHttpFetcher({ exchange, store, secret, ...records })
+    return openHttpFetcher({ exchange: shared, store, secret, ...records })
+  }
+
+  async function openShared(): Promise<Exchange> {
+    const { openExchange } = await import('../registry/exchange.ts')
+    exchange ??= openExchange(network)
+    return exchange
   }
 
   async function openGit(): Promise<GitFetcher> {

@@ -19,16 +19,26 @@ export interface Attributes {
 const compression = ['compression', 'compression-level', 'force-compression']
 const target = ['mode', 'ignore-error', 'required', ...compression]
 const manifest = ['oci-mediatypes', 'image-manifest']
+const bucket = [
+  ...['bucket', 'region', 'name', 'prefix', 'blobs_prefix', 'manifests_prefix', 'endpoint_url'],
+  ...['use_path_style', 'access_key_id', 'secret_access_key', 'session_token'],
+  ...['upload_parallelism', 'touch_refresh'],
+]
+const actions = ['scope', 'url', 'url_v2', 'token', 'version']
 
 const keysOf: Readonly<Record<Direction, Readonly<Record<string, readonly string[]>>>> = {
   to: {
     registry: ['ref', 'registry.insecure', ...manifest, ...target],
     local: ['dest', 'tag', 'reset', ...manifest, ...target],
     inline: ['mode', 'ignore-error', 'required'],
+    s3: [...bucket, ...target],
+    gha: [...actions, ...target],
   },
   from: {
     registry: ['ref', 'registry.insecure'],
     local: ['src', 'tag', 'digest'],
+    s3: bucket,
+    gha: actions,
   },
 }
 
@@ -39,7 +49,7 @@ export function readAttributes(direction: Direction, text: string): Attributes {
   const invalid = (reason: string, hint?: string): SlipwayError =>
     new SlipwayError({
       code: 'ERR_CACHE_OPTION',
-      message: `read --cache-${direction} ${JSON.stringify(text)}: ${reason}`,
+      message: `read --cache-${direction} ${JSON.stringify(withoutSecrets(text))}: ${reason}`,
       ...(hint === undefined ? {} : { hint }),
     })
   const values = valuesOf(text, invalid)
@@ -120,4 +130,9 @@ function reader(type: string, values: ReadonlyMap<string, string>, invalid: Inva
       throw invalid(`${key} must be ${known.join(' or ')}, not ${JSON.stringify(value)}`)
     },
   }
+}
+
+/** The value as it may be shown. */
+function withoutSecrets(text: string): string {
+  return text.replace(/((?:secret_access_key|session_token|access_key_id|token|ghtoken)=)[^,"]*/gi, '$1xxxxx')
 }

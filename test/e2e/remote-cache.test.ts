@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { startActions } from '../support/actions-server.ts'
 import { type DebianRegistry, hasDebianRegistry, startDebianRegistry } from '../support/debian-registry.ts'
+import { s3Keys, startS3 } from '../support/s3-server.ts'
 import { busyboxTar, imageFromTar } from './support/bases.ts'
 import { type Finished, missing, type Workspace, workspace } from './support/slipway.ts'
 
@@ -255,6 +257,47 @@ COPY --link one.txt /linked/
     expect(ran(build(machine(), '--cache-from', `type=local,src=${directory},tag=b`))).toEqual([])
     const nothing = build(machine(), '--cache-from', `type=local,src=${directory},tag=c`)
     expect(warnings(nothing)).toEqual(['warning: there is no cache\n'])
+  })
+
+  describe('stores of objects', () => {
+    // Their servers live in this process, which must not stand still meanwhile.
+    const share = async (to: string, from: string, env: NodeJS.ProcessEnv): Promise<string> => {
+      const other = machine()
+      for (const ws of [source, other]) Object.assign(ws.env, env)
+      const flags = ['build', '--progress=rawjson', '-t', 'app']
+      const wrote = await source.start(...flags, '--cache-to', `${to},mode=max,required=true`, app).ended
+      expect(wrote.status).toBe(0)
+      const read = await other.start(...flags, '--cache-from', from, app).ended
+      expect(read.status).toBe(0)
+      expect(ran(read)).toEqual([])
+      expect(imageOf(other)).toEqual(imageOf(source))
+      return wrote.stderr + read.stderr
+    }
+
+    it('S3: another machine runs nothing', async () => {
+      await using server = await startS3()
+      const place = `type=s3,bucket=b,region=r,use_path_style=true,endpoint_url=${server.url}`
+      const { accessKeyId, secretAccessKey, sessionToken } = s3Keys
+      const env = {
+        AWS_ACCESS_KEY_ID: accessKeyId,
+        AWS_SECRET_ACCESS_KEY: secretAccessKey,
+        AWS_SESSION_TOKEN: sessionToken,
+      }
+      expect(await share(place, place, env)).not.toContain(secretAccessKey)
+    })
+
+    it.each([
+      ['1', { ACTIONS_CACHE_SERVICE_V2: 'false' }],
+      ['2', { ACTIONS_CACHE_SERVICE_V2: 'true' }],
+    ])("GitHub's cache, version %s: another machine runs nothing", async (_version, env) => {
+      await using server = await startActions()
+      const run = {
+        ACTIONS_CACHE_URL: `${server.url}/`,
+        ACTIONS_RESULTS_URL: `${server.url}/`,
+        ACTIONS_RUNTIME_TOKEN: server.token,
+      }
+      expect(await share('type=gha', 'type=gha', { ...run, ...env })).not.toContain(server.token)
+    })
   })
 
   it('refuses what it does not understand before anything is built', () => {

@@ -2,7 +2,10 @@
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseReference } from '../../src/core/reference.ts'
-import { parseCacheSource, parseCacheTarget } from '../../src/remote-cache/spec.ts'
+import * as spec from '../../src/remote-cache/spec.ts'
+
+const parseCacheSource = (text: string, environment = {}) => spec.parseCacheSource(text, environment)
+const parseCacheTarget = (text: string, environment = {}) => spec.parseCacheTarget(text, environment)
 
 const messageOf = (act: () => unknown): string => {
   try {
@@ -73,6 +76,51 @@ describe('--cache-to and --cache-from', () => {
   ])('refuse %s', (text, message) => {
     expect(messageOf(() => parseCacheTarget(text))).toBe(
       `read --cache-to ${JSON.stringify(text)}: ${message}`,
+    )
+  })
+
+  it('take what is not said of S3 and GitHub from the environment', () => {
+    const aws = {
+      AWS_REGION: 'r',
+      AWS_ACCESS_KEY_ID: 'id',
+      AWS_SECRET_ACCESS_KEY: 'key',
+      AWS_SESSION_TOKEN: 's',
+    }
+    expect(
+      parseCacheSource(
+        'type=s3,bucket=b,prefix=p/,name=a;b,use_path_style=true,endpoint_url=http://x:1',
+        aws,
+      ),
+    ).toEqual({
+      type: 's3',
+      place: {
+        bucket: 'b',
+        region: 'r',
+        names: ['a', 'b'],
+        prefix: 'p/',
+        blobsPrefix: 'blobs/',
+        manifestsPrefix: 'manifests/',
+        endpoint: 'http://x:1',
+        usePathStyle: true,
+        uploads: 4,
+        touchMs: 86_400_000,
+      },
+      credentials: { accessKeyId: 'id', secretAccessKey: 'key', sessionToken: 's' },
+    })
+    const run = {
+      ACTIONS_CACHE_SERVICE_V2: 'True',
+      ACTIONS_RESULTS_URL: 'https://r/',
+      ACTIONS_RUNTIME_TOKEN: 't',
+    }
+    expect(parseCacheTarget('type=gha,mode=max,scope=x', run).place).toEqual({
+      type: 'gha',
+      place: { url: 'https://r/', token: 't', scope: 'x', api: 2 },
+    })
+    expect(messageOf(() => parseCacheTarget('type=gha', { ACTIONS_CACHE_URL: 'https://c/' }))).toMatch(
+      /token is missing$/,
+    )
+    expect(messageOf(() => parseCacheTarget('type=s3,bucket=b,secret_access_key=hidden,regio=x'))).toBe(
+      'read --cache-to "type=s3,bucket=b,secret_access_key=xxxxx,regio=x": unknown key "regio" for type=s3',
     )
   })
 

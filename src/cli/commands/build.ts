@@ -138,10 +138,14 @@ function defineFlags(command: DockerCommand): void {
     .option('--provenance <off>', 'only false', offOnly('--provenance'))
     .option('--attest <spec>', 'not supported yet', unsupported('--attest', later))
     .option('--annotation <spec>', 'not supported yet', unsupported('--annotation', 'use --label'))
-    .option('--cache-from <spec>', 'cache to read: an image or type=registry|local,… (repeatable)', collect)
+    .option(
+      '--cache-from <spec>',
+      'cache to read: an image or type=registry|local|s3|gha,… (repeatable)',
+      collect,
+    )
     .option(
       '--cache-to <spec>',
-      'cache to write: type=registry|local|inline,…,mode=min|max (repeatable)',
+      'cache to write: type=registry|local|inline|s3|gha,…,mode=min|max (repeatable)',
       collect,
     )
     .option('--ulimit <name=soft[:hard]>', 'resource limit of RUN, such as nofile=1024:4096', collect)
