@@ -78,7 +78,7 @@ function survivors(directory: string, marker: string, members: readonly Started[
 
 /** What belongs into a state directory when no build runs; everything else was left behind. */
 const belongs = [
-  /^(?:index\.json|oci-layout|active|ingest|damaged|origins|cgroups|failed|variants)$/,
+  /^(?:index\.json|oci-layout|usage\.json|active|ingest|damaged|origins|cgroups|failed|variants)$/,
   /^blobs(?:\/sha256(?:\/[0-9a-f]{64})?)?$/,
   /^records(?:\/[0-9a-f]{2}(?:\/[0-9a-f]{64}\.json)?)?$/,
   /^builds(?:\/[0-9a-f]{64}\.json)?$/,
@@ -88,7 +88,7 @@ const belongs = [
   // A collector removes those of dead processes.
   /^leases(?:\/[0-9a-f]{32})?$/,
   /^logs(?:\/[\w.-]+-\d+-[0-9a-f]{8}\.log)?$/,
-  /^snapshots(?:\/[0-9A-Za-z]+(?:\/unsynced|\/fs(?:\/.*)?)?)?$/s,
+  /^snapshots(?:\/[0-9A-Za-z]+(?:\/unsynced|\/size|\/fs(?:\/.*)?)?)?$/s,
   /^locks(?:\/(?:index|ingest|swept|gate|collect|snapshot-[0-9a-f]+|cache-[0-9a-f]{64}-\d+))?$/,
   /^cache-mounts(?:\/[0-9a-f]{64}(?:\/(?:cache\.json|\d+(?:\/(?:used|fs(?:\/.*)?))?))?)?$/s,
 ]
