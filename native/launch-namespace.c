@@ -24,7 +24,7 @@ static bool is_one_of(const char *word, const char *const *words)
 
 bool namespace_wanted(int argc, char **argv)
 {
-	static const char *const commands[] = { "build", "run", "cache", "shell", "doctor", NULL };
+	static const char *const commands[] = { "build", "run", "cache", "shell", "doctor", "du", "prune", "store", NULL };
 	static const char *const asks[] = { "--check", "--check=true", "--help", "-h", NULL };
 	if (argc < 2 || !is_one_of(argv[1], commands)) return false;
 	if (strcmp(argv[1], "build") != 0) return argc == 2 || !is_one_of(argv[2], asks);

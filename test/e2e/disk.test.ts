@@ -1,9 +1,10 @@
 // What the state directory holds, told by lines of Dockerfiles, and taking it away.
 import { execFileSync } from 'node:child_process'
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { busyboxTar, imageFromTar } from './support/bases.ts'
+import { ordinaryUser, whyNoUser } from './support/ordinary-user.ts'
 import { missing, until, type Workspace, workspace } from './support/slipway.ts'
 
 const lacking = missing('busybox')
@@ -232,6 +233,38 @@ RUN --mount=type=cache,target=/cache touch /cache/here; echo running; sleep 3; c
     })
   })
 })
+
+const noUser = whyNoUser() ?? missing('busybox')
+
+describe.skipIf(noUser !== undefined).each([{ ranges: true }, { ranges: false }])(
+  `the disk of an ordinary user, %j (needs ${noUser ?? 'nothing more'})`,
+  (options) => {
+    it('is told and made free, whoever owns the files of steps', () => {
+      using user = ordinaryUser(options)
+      const files = { Dockerfile: 'FROM scratch\nADD base.tar /\n', 'base.tar': readFileSync(busyboxTar()) }
+      user.ok('build', '-q', '-t', 'base', user.context('base', files))
+      const dockerfile =
+        'FROM base\nRUN mkdir -m 700 /own && head -c 3000000 /dev/urandom > /own/x && chown -R 7:8 /own\n'
+      const context = user.context('app', { Dockerfile: dockerfile })
+      user.ok('build', '-q', '-t', 'app', context)
+      const bytes = (): number => {
+        const rows = user
+          .ok('du', '--by-step', '--json')
+          .stdout.split('\n')
+          .filter((line) => line.includes('/own'))
+        return rows.reduce((sum, line) => sum + JSON.parse(line).bytes, 0)
+      }
+      expect(bytes()).toBeGreaterThan(6_000_000)
+      user.ok('prune', '--force')
+      expect(bytes()).toBeGreaterThan(6_000_000)
+      user.ok('rmi', 'app')
+      expect(user.ok('prune', '--force').stdout).toMatch(/^Total:\t6\.\d+MB$/m)
+      expect(bytes()).toBe(0)
+      user.ok('build', '-q', '-t', 'app', context)
+      expect(user.ok('store', 'verify').stdout).toMatch(/ 0 problems\n$/)
+    })
+  },
+)
 
 /** Another workspace with the same state directory and more environment. */
 function workspaceOn(ws: Workspace, env: Readonly<Record<string, string>>): Workspace {
