@@ -143,6 +143,7 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
           )
         : undefined
     const usage = watchUsage(cx)
+    await remotes?.ready
     const made = await withTrustedLayers(cx, async (isTrusted) => {
       const result = await journaled({ build: buildName, store, cx: usage.cx }, (explained) =>
         solve(graph, root, {

@@ -1,6 +1,6 @@
 // `--cache-from` and `--cache-to` as typed, understood before anything is built. Without them none of what they need is loaded.
 import { SlipwayError } from '../core/error.ts'
-import type { CacheSource, CacheTarget } from '../remote-cache/spec.ts'
+import type { CacheTarget, CacheWish } from '../remote-cache/spec.ts'
 
 export interface CacheFlags {
   readonly cacheFrom: readonly string[]
@@ -9,7 +9,7 @@ export interface CacheFlags {
 
 /** The remote caches of a build. */
 export interface CacheWishes {
-  readonly from: readonly CacheSource[]
+  readonly from: readonly CacheWish[]
   readonly to: readonly CacheTarget[]
 }
 

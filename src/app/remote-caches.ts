@@ -17,8 +17,8 @@ import { opsOfResult } from '../remote-cache/expected-layers.ts'
 import { type CacheExport, type KnownOp, openExport } from '../remote-cache/exporter.ts'
 import { withInlineCache } from '../remote-cache/inline.ts'
 import { type Lookup, openLookup } from '../remote-cache/lookup.ts'
-import type { CacheSource, CacheTarget } from '../remote-cache/spec.ts'
-import type { CachedLayer, LoadedCache } from '../remote-cache/types.ts'
+import type { CacheTarget, CacheWish } from '../remote-cache/spec.ts'
+import type { CachedLayer, CacheSink, LoadedCache } from '../remote-cache/types.ts'
 import type { Cache, CacheRecord, LayerRef, RemoteCache, Result, SolveView } from '../solve/types.ts'
 import { openImporter, openSink } from './cache-places.ts'
 import { rememberDigests } from './content-digests.ts'
@@ -26,10 +26,11 @@ import { fetchBlob } from './fetch-blob.ts'
 import type { Host } from './host.ts'
 import { builtLayer } from './image-layers.ts'
 import { convertWith } from './push-with.ts'
+import { bringMounts, sendMounts } from './travelling-mounts.ts'
 import type { IsTrusted } from './trusted-layers.ts'
 
 export interface RemoteCachesOptions {
-  readonly from: readonly CacheSource[]
+  readonly from: readonly CacheWish[]
   readonly to: readonly CacheTarget[]
   readonly graph: Graph
   readonly root: OpRef
@@ -43,6 +44,8 @@ export interface RemoteCachesOptions {
 }
 
 export interface RemoteCaches extends AsyncDisposable {
+  /** Resolves when cache mounts that come along are here. */
+  readonly ready: Promise<unknown>
   /** To ask while the graph is solved, using no other layers than these. */
   remote(isTrusted: IsTrusted): RemoteCache
   /** The config of the image that was made, with an inline cache where one is asked for. */
@@ -78,7 +81,9 @@ export function openRemoteCaches(host: Host, options: RemoteCachesOptions, outer
       for (const { writer } of targets) writer.add(ref, result)
     },
   })
+  const bringsMounts = options.from.some(({ mounts }) => mounts.length > 0)
   return {
+    ready: bringsMounts ? loading : Promise.resolve(),
     remote,
     async decorate(config) {
       const inline = options.to.find(({ place }) => place.type === 'inline')
@@ -93,9 +98,10 @@ export function openRemoteCaches(host: Host, options: RemoteCachesOptions, outer
       if (targets.length === 0) return
       const ops = known.ops()
       ops.catch(() => undefined)
-      for (const { name, target, writer } of targets) {
+      for (const { name, target, writer, sink } of targets) {
         await exporting(name, target.required, cx, async () => {
           await writer.finish(await ops)
+          if (target.mounts.length > 0) await sendMounts(host, sink, target.mounts, cx)
         })
       }
     },
@@ -118,11 +124,11 @@ function contextOf(cx: Context): Omit<Context, 'signal'> {
 /** What could be loaded; what could not is told, and missed. */
 async function loadAll(
   host: Host,
-  sources: readonly CacheSource[],
+  wishes: readonly CacheWish[],
   cx: Context,
 ): Promise<readonly LoadedCache[]> {
   const loaded = await Promise.all(
-    sources.map(async (source) => {
+    wishes.map(async ({ source, mounts }) => {
       const importer = await openImporter(host, source)
       const step = `cache-from ${importer.name}`
       return task(cx, step, `importing cache manifest from ${importer.name}`, async () => {
@@ -133,6 +139,7 @@ async function loadAll(
             for (const cache of caches) host.blobSources.set(cache.source, cache.reader)
           }
           if (caches.length === 0) warn(cx, step, 'there is no cache')
+          if (mounts.length > 0) await bringMounts(host, importer, mounts, cx)
           return caches
         } catch (thrown) {
           if (!cx.signal.aborted) warn(cx, step, errorJson(thrown).message)
@@ -150,6 +157,7 @@ function warn(cx: Context, step: string, text: string): void {
 
 interface Target {
   readonly name: string
+  readonly sink: CacheSink
   readonly target: CacheTarget
   readonly writer: CacheExport
 }
@@ -182,7 +190,7 @@ function openTarget(
       },
     }),
   })
-  return { name: sink.name, target, writer }
+  return { name: sink.name, sink, target, writer }
 }
 
 async function packed(

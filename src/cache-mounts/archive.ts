@@ -34,6 +34,8 @@ const maxAboutBytes = 1 << 20
 
 export interface ArchiveOptions extends CachesOptions {
   readonly signal: AbortSignal
+  /** Of an archive, which caches to make; absent: all of them. */
+  isWanted?(identity: CacheIdentity): boolean
 }
 
 /** The archive of these caches. No step changes one while it is read: each is waited for until nobody uses it. */
@@ -139,8 +141,10 @@ export async function importCaches(
     while (!next.done) {
       const { name, identity } = await readAbout(next.value)
       const taken = { name, members, next: await members.next() }
-      await importOne(identity, taken, options)
-      made.push(identity)
+      if (options.isWanted?.(identity) ?? true) {
+        await importOne(identity, taken, options)
+        made.push(identity)
+      } else await passOver(taken)
       next = taken.next
     }
   } finally {
@@ -172,6 +176,11 @@ async function readAbout(member: TarMember): Promise<{ name: string; identity: C
     throw invalid(`${quoted(path)} does not say which cache it is`)
   }
   return { name, identity }
+}
+
+async function passOver(taken: Taken): Promise<void> {
+  const operations = operationsOf(taken)
+  while (!(await operations.next()).done);
 }
 
 async function importOne(identity: CacheIdentity, taken: Taken, options: ArchiveOptions): Promise<void> {

@@ -28,15 +28,15 @@ const actions = ['scope', 'url', 'url_v2', 'token', 'version']
 
 const keysOf: Readonly<Record<Direction, Readonly<Record<string, readonly string[]>>>> = {
   to: {
-    registry: ['ref', 'registry.insecure', ...manifest, ...target],
-    local: ['dest', 'tag', 'reset', ...manifest, ...target],
+    registry: ['ref', 'registry.insecure', 'mounts', ...manifest, ...target],
+    local: ['dest', 'tag', 'reset', 'mounts', ...manifest, ...target],
     inline: ['mode', 'ignore-error', 'required'],
     s3: [...bucket, ...target],
     gha: [...actions, ...target],
   },
   from: {
-    registry: ['ref', 'registry.insecure'],
-    local: ['src', 'tag', 'digest'],
+    registry: ['ref', 'registry.insecure', 'mounts'],
+    local: ['src', 'tag', 'digest', 'mounts'],
     s3: bucket,
     gha: actions,
   },

@@ -8,7 +8,7 @@ import { type Digest, hexOf } from '../core/digest.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import { isDocumentType, maxManifestBytes, mediaType } from '../core/media-type.ts'
 import { writeFailure, writeFileWhole } from '../export/destination.ts'
-import { encoded, encodeIndex } from '../image/encode.ts'
+import { type Encoded, encoded, encodeIndex } from '../image/encode.ts'
 import { parseDocument, parseIndex } from '../image/parse.ts'
 import { childrenOf } from '../store/children.ts'
 import { readSmall } from '../store/collect.ts'
@@ -18,6 +18,7 @@ import type { Native } from '../sys/native.ts'
 import { listedLayers } from './listed-layers.ts'
 import { loadCaches } from './load.ts'
 import { encodeCacheManifest, type ManifestForm } from './manifest.ts'
+import { encodeMountsManifest, mountsTag, readMountsManifest } from './mounts-manifest.ts'
 import type { CacheImporter, CacheSink } from './types.ts'
 
 export interface LayoutSource {
@@ -42,6 +43,16 @@ export function layoutImporter({ directory, tag, digest }: LayoutSource): CacheI
       const bytes = await readSmall(layout, unknown, { limitBytes: maxManifestBytes, signal })
       const descriptor = { ...unknown, mediaType: parseDocument(bytes).mediaType }
       return loadCaches({ descriptor, bytes }, { source: `local:${directory}`, reader: layout, signal })
+    },
+    async loadMounts({ signal }) {
+      const layout = openForeignLayout(directory)
+      const found = digest === undefined ? await taggedIn(directory, mountsTag(tag)) : undefined
+      const size = found === undefined ? undefined : await layout.sizeOf(found)
+      if (found === undefined || size === undefined) return undefined
+      const descriptor = { mediaType: mediaType.ociManifest, digest: found, size }
+      const bytes = await readSmall(layout, descriptor, { limitBytes: maxManifestBytes, signal })
+      const archive = readMountsManifest(bytes, mediaType.ociManifest)
+      return archive && { archive, reader: layout }
     },
   }
 }
@@ -84,6 +95,23 @@ export function layoutSink(directory: string, { native, form, tag, reset }: Layo
   const put = async (descriptor: Descriptor, bytes: Buffer, { signal }: Context): Promise<void> => {
     if (!(await layout.has(descriptor))) await writeFileWhole(pathOf(descriptor.digest), one(bytes), signal)
   }
+  // Two builds that write here at once would each drop the other's entry, or remove its blobs.
+  const enter = ({ tag: name, manifest, parts, needed, reset: isAlone }: NewEntry, cx: Context) =>
+    withLock(native, { path: `${directory}/.slipway-lock`, signal: cx.signal }, async () => {
+      for (const { descriptor, bytes } of [...parts, manifest]) await put(descriptor, bytes, cx)
+      // One that another build took for rubbish when its entry was not there yet.
+      const there = await Promise.all(needed.map((descriptor) => layout.has(descriptor)))
+      if (there.includes(false)) throw lost(directory)
+      const entry = { ...manifest.descriptor, annotations: { [tagKey]: name } }
+      const known = isAlone ? [] : await entriesOf(directory)
+      const others = known.filter(({ annotations }) => annotations?.[tagKey] !== name)
+      const old = await reachedFrom(layout, known)
+      await writeFileWhole(`${directory}/oci-layout`, one(Buffer.from(layoutFile)), cx.signal)
+      const manifests = [...others, entry]
+      const index = encodeIndex({ schemaVersion: 2, mediaType: mediaType.ociIndex, manifests })
+      await writeFileWhole(`${directory}/index.json`, one(index.bytes), cx.signal)
+      await removeUnnamed(directory, old, await reachedFrom(layout, manifests))
+    })
   return {
     name: `local ${directory}:${tag}`,
     async putLayer({ descriptor }, from, { signal }) {
@@ -96,28 +124,33 @@ export function layoutSink(directory: string, { native, form, tag, reset }: Layo
       const listed = listedLayers(config, layers)
       const configBlob = encoded(cacheConfigType, Buffer.from(encodeCacheConfig(config)))
       const manifest = encodeCacheManifest(configBlob.descriptor, listed, form)
-      // Two builds that write here at once would each drop the other's entry, or remove its blobs.
-      await withLock(native, { path: `${directory}/.slipway-lock`, signal: cx.signal }, async () => {
-        await put(configBlob.descriptor, configBlob.bytes, cx)
-        await put(manifest.descriptor, manifest.bytes, cx)
-        // One that another build took for rubbish when its entry was not there yet.
-        const there = await Promise.all(listed.map(({ descriptor }) => layout.has(descriptor)))
-        if (there.includes(false)) throw lost(directory)
-        const entry = { ...manifest.descriptor, annotations: { [tagKey]: tag } }
-        const known = reset ? [] : await entriesOf(directory)
-        const others = known.filter(({ annotations }) => annotations?.[tagKey] !== tag)
-        const old = await reachedFrom(layout, known)
-        await writeFileWhole(`${directory}/oci-layout`, one(Buffer.from(layoutFile)), cx.signal)
-        const index = encodeIndex({
-          schemaVersion: 2,
-          mediaType: mediaType.ociIndex,
-          manifests: [...others, entry],
-        })
-        await writeFileWhole(`${directory}/index.json`, one(index.bytes), cx.signal)
-        await removeUnnamed(directory, old, await reachedFrom(layout, [...others, entry]))
-      })
+      await enter(
+        { tag, manifest, parts: [configBlob], needed: listed.map(({ descriptor }) => descriptor), reset },
+        cx,
+      )
+    },
+    async putMounts(archive, from, cx) {
+      await make()
+      if (!(await layout.has(archive))) {
+        await writeFileWhole(
+          pathOf(archive.digest),
+          await from.open(archive, { signal: cx.signal }),
+          cx.signal,
+        )
+      }
+      const { manifest, config } = encodeMountsManifest(archive)
+      await enter({ tag: mountsTag(tag), manifest, parts: [config], needed: [archive], reset: false }, cx)
     },
   }
+}
+
+/** What a tag is to mean, beside blobs that are there already. */
+interface NewEntry {
+  readonly tag: string
+  readonly manifest: Encoded
+  readonly parts: readonly Encoded[]
+  readonly needed: readonly Descriptor[]
+  readonly reset: boolean
 }
 
 const layoutFile = '{"imageLayoutVersion":"1.0.0"}'

@@ -9,6 +9,7 @@ import { copyBlobs } from '../store/copy.ts'
 import { listedLayers } from './listed-layers.ts'
 import { loadCaches } from './load.ts'
 import { encodeCacheManifest, type ManifestForm } from './manifest.ts'
+import { encodeMountsManifest, mountsTag, readMountsManifest } from './mounts-manifest.ts'
 import type { CacheImporter, CacheSink } from './types.ts'
 
 /** The cache under a reference: one of its own, or that of an image. */
@@ -24,6 +25,14 @@ export function registryImporter(open: () => Promise<Registry>, ref: ImageRef): 
         throw thrown
       })
       return found === undefined ? [] : loadCaches(found, { source, reader: repository, signal })
+    },
+    async loadMounts({ signal }) {
+      const repository = (await open()).repository(ref)
+      const tag = mountsTag(ref.tag ?? 'latest')
+      if (ref.digest !== undefined || (await repository.head(tag, { signal })) === undefined) return undefined
+      const { bytes, descriptor } = await repository.resolve(tag, { signal })
+      const archive = readMountsManifest(bytes, descriptor.mediaType)
+      return archive && { archive, reader: repository }
     },
   }
 }
@@ -56,6 +65,16 @@ export function registrySink(
       const manifest = encodeCacheManifest(descriptor, listedLayers(config, layers), form)
       await target.put(manifest.descriptor, manifest.bytes, { signal })
       await target.tag(ref.tag ?? 'latest', manifest.descriptor)
+    },
+    async putMounts(archive, from, cx) {
+      const registry = await open()
+      const target = registry.repository(ref, { push: true })
+      await copyBlobs(from, target, [archive], transferOptions(registry, step, cx))
+      const { manifest, config } = encodeMountsManifest(archive)
+      const options = { signal: cx.signal }
+      if (!(await target.has(config.descriptor))) await target.put(config.descriptor, config.bytes, options)
+      await target.put(manifest.descriptor, manifest.bytes, options)
+      await target.tag(mountsTag(ref.tag ?? 'latest'), manifest.descriptor)
     },
   }
 }

@@ -10,6 +10,12 @@ import type { ManifestForm } from './manifest.ts'
 import type { S3Place } from './s3-store.ts'
 
 /** One `--cache-from`. */
+export interface CacheWish {
+  readonly source: CacheSource
+  /** Cache mounts that are wanted with it. */
+  readonly mounts: readonly string[]
+}
+
 export type CacheSource =
   | { readonly type: 'registry'; readonly ref: ImageRef; readonly insecure: boolean }
   | { readonly type: 'local'; readonly directory: string; readonly tag: string; readonly digest?: Digest }
@@ -41,6 +47,8 @@ export interface CacheTarget {
   readonly compressionLevel?: number
   /** Layers of a base image are converted, too. */
   readonly forceCompression: boolean
+  /** Cache mounts that travel along. */
+  readonly mounts: readonly string[]
 }
 
 export type CachePlace =
@@ -62,8 +70,17 @@ export type CachePlace =
   | GithubSpec
 
 /** The cache that a `--cache-from` names. Throws ERR_CACHE_OPTION, ERR_REFERENCE_INVALID. */
-export function parseCacheSource(text: string, environment: Environment): CacheSource {
+export function parseCacheSource(text: string, environment: Environment): CacheWish {
   const read = readAttributes('from', text)
+  return { source: sourceOf(read, environment), mounts: mountsOf(read) }
+}
+
+/** Ids of RUN --mount=type=cache: several in one field, quoted (`"mounts=a,b"`), or divided by semicolons. */
+function mountsOf(read: Attributes): readonly string[] {
+  return (read.text('mounts') ?? '').split(/[,;]/).filter((id) => id !== '')
+}
+
+function sourceOf(read: Attributes, environment: Environment): CacheSource {
   switch (read.type) {
     case 's3':
       return s3Of(read, environment)
@@ -112,6 +129,7 @@ export function parseCacheTarget(text: string, environment: Environment): CacheT
     compression,
     ...(level === undefined || compression === 'uncompressed' ? {} : { compressionLevel: level }),
     forceCompression: read.flag('force-compression', false),
+    mounts: mountsOf(read),
   }
 }
 

@@ -29,6 +29,10 @@ export interface CacheImporter {
   readonly name: string
   /** None when there is no cache yet. Throws when that cannot be told. */
   load(cx: Context): Promise<readonly LoadedCache[]>
+  /** The archive of cache mounts beside the cache, if there is one; absent where none can be. */
+  loadMounts?(
+    cx: Context,
+  ): Promise<{ readonly archive: Descriptor; readonly reader: ContentReader } | undefined>
 }
 
 export interface CacheSink {
@@ -37,4 +41,6 @@ export interface CacheSink {
   putLayer(layer: CachedLayer, from: ContentReader, cx: Context): Promise<void>
   /** Makes the cache be this config, whose layers have all been put. */
   publish(config: CacheConfig, layers: ReadonlyMap<Digest, CachedLayer>, cx: Context): Promise<void>
+  /** Puts an archive of cache mounts beside the cache; absent where none can be. */
+  putMounts?(archive: Descriptor, from: ContentReader, cx: Context): Promise<void>
 }

@@ -259,6 +259,29 @@ COPY --link one.txt /linked/
     expect(warnings(nothing)).toEqual(['warning: there is no cache\n'])
   })
 
+  it.each(['registry', 'local'])(
+    'cache mounts travel along, those that are asked for and are not there (%s)',
+    (type) => {
+      const files = {
+        Dockerfile: `FROM ${base}\nRUN --mount=type=cache,id=one,target=/one --mount=type=cache,id=two,target=/two echo $HOSTNAME >> /one/log; echo x > /two/x; cat /one/log > /seen\n`,
+      }
+      const context = source.context('mounts', files)
+      const directory = join(source.directory, 'mounts-cache')
+      const ref = `${registry.host}/mounts:1`
+      const to = type === 'local' ? `dest=${directory}` : `ref=${ref}`
+      const from = type === 'local' ? `src=${directory}` : `ref=${ref}`
+      source.ok('build', '-q', '--cache-to', `"type=${type}","${to}","mounts=one,two",required=true`, context)
+      const other = machine()
+      const flags = ['--no-cache', '-t', 'seen', '--cache-from', `type=${type},${from},mounts=one`]
+      other.ok('build', '-q', ...flags, context)
+      expect(other.ok('run', '--rm', 'seen', 'wc', '-l', '/seen').stdout).toBe('2 /seen\n')
+      expect(other.ok('cache', 'ls').stdout).toMatch(/one/)
+      // What is here is not replaced by what was there before.
+      other.ok('build', '-q', ...flags, context)
+      expect(other.ok('run', '--rm', 'seen', 'wc', '-l', '/seen').stdout).toBe('3 /seen\n')
+    },
+  )
+
   describe('stores of objects', () => {
     // Their servers live in this process, which must not stand still meanwhile.
     const share = async (to: string, from: string, env: NodeJS.ProcessEnv): Promise<string> => {

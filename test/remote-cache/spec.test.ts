@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { parseReference } from '../../src/core/reference.ts'
 import * as spec from '../../src/remote-cache/spec.ts'
 
-const parseCacheSource = (text: string, environment = {}) => spec.parseCacheSource(text, environment)
+const parseCacheSource = (text: string, environment = {}) => spec.parseCacheSource(text, environment).source
 const parseCacheTarget = (text: string, environment = {}) => spec.parseCacheTarget(text, environment)
 
 const messageOf = (act: () => unknown): string => {
@@ -45,6 +45,7 @@ describe('--cache-to and --cache-from', () => {
       compression: 'gzip',
       compressionLevel: 9,
       forceCompression: true,
+      mounts: [],
     })
     expect(parseCacheTarget('type=local,dest=out,tag=t,reset=true')).toMatchObject({
       place: { type: 'local', directory: resolve('out'), tag: 't', reset: true },
