@@ -2,7 +2,7 @@
 // the build's cost. In the build's own process, so that nothing runs on behind the back of who started it, and a
 // container that ends with its build is no half-collected one; what it was doing when it is killed, the next one ends.
 import { performance } from 'node:perf_hooks'
-import { type Context, task } from '../core/context.ts'
+import type { Context } from '../core/context.ts'
 import { errnoOf, errorJson, SlipwayError } from '../core/error.ts'
 import { isDue, readTally } from '../disk/due.ts'
 import type { Bounds } from '../disk/policy.ts'
@@ -31,6 +31,8 @@ export function watchCache(cache: Cache): WatchedCache {
   }
 }
 
+const step = 'collect'
+
 /** The bounds that hold for a host; undefined when nothing is collected by itself. Throws ERR_GC_SETTING. */
 export function collectionBounds({ directory, options }: Host): Bounds | undefined {
   return boundsFrom(options.environment, roomOf(directory))
@@ -46,11 +48,19 @@ export async function collectAfterBuild(
   try {
     const nowMs = performance.timeOrigin + performance.now()
     if (!isDue(readTally(host.directory), roomOf(host.directory), bounds, nowMs)) return
-    await task(cx, 'collect', 'removing unused cache', async () => {
-      const { collect } = await import('./disk.ts')
-      const collected = await collect(host, bounds, { nowMs, signal: cx.signal })
+    const { collect } = await import('./disk.ts')
+    let isSeen = false
+    // A look that finds nothing to do is nobody's business.
+    const onRemoved = (): void => {
+      if (!isSeen) cx.emit({ type: 'task-started', step, title: 'removing unused cache' })
+      isSeen = true
+    }
+    try {
+      const collected = await collect(host, bounds, { nowMs, signal: cx.signal, onRemoved })
       cx.debug('collected', { ...collected })
-    })
+    } finally {
+      if (isSeen) cx.emit({ type: 'task-finished', step })
+    }
   } catch (thrown) {
     if (!(thrown instanceof SlipwayError) && errnoOf(thrown) === undefined) throw thrown
     cx.debug('collect', { error: errorJson(thrown) })

@@ -48,9 +48,13 @@ export async function prune(host: Host, request: PruneRequest, look: Look): Prom
 }
 
 /** Takes away what the usual rules say, unless somebody else is doing so. */
-export async function collect(host: Host, bounds: Bounds, look: Look): Promise<Collection | undefined> {
+export async function collect(
+  host: Host,
+  bounds: Bounds,
+  look: Look & { onRemoved(): void },
+): Promise<Collection | undefined> {
   const policies = policiesFor(bounds, look.nowMs)
-  return await collectDisk(diskHost(host), { policies, wait: false }, look)
+  return await collectDisk(diskHost(host), { policies, wait: false, onRemoved: look.onRemoved }, look)
 }
 
 /** What is half-made of dead builds goes first. */

@@ -214,7 +214,7 @@ RUN --mount=type=cache,target=/cache touch /cache/here; echo running; sleep 3; c
       for (const name of ['a', 'b', 'c', 'd']) {
         // What else is written to this disk meanwhile counts as growth: without the note there is no question.
         rmSync(join(ws.root, 'store-v1/usage.json'))
-        expect(make(name, bounds)).toContain('removing unused cache')
+        expect(make(name, bounds).includes('removing unused cache')).toBe(name === 'd')
       }
       expect(left().sort()).toEqual(['b', 'c', 'd'])
       rmSync(join(ws.root, 'store-v1/usage.json'))
