@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import type { BuildEvent, MissReason } from '../../src/core/event.ts'
 import { explained } from '../../src/progress/explained.ts'
+import { openView } from '../../src/progress/view.ts'
 
 const titles = { from: 'FROM node:22', copy: 'COPY src .', run: 'RUN npm ci', last: 'RUN test' }
 const graph: BuildEvent = {
@@ -85,5 +86,47 @@ describe('explained', () => {
       'MISS: COPY src . — f0 changed, f1 changed, f2 changed, f3 changed, f4 changed, and 95 more',
     )
     expect(texts[1]).toBe(`MISS: RUN npm ci — ENV V ${'x'.repeat(80)}…→""`)
+  })
+})
+
+describe('views that explain', () => {
+  const events: BuildEvent[] = [
+    graph,
+    {
+      type: 'op-changed',
+      step: 'from',
+      reasons: [{ kind: 'op', field: 'reference', was: 'node:20', now: 'node:22' }],
+    },
+    missed('copy', { kind: 'input', input: 0, step: 'from' }),
+    { type: 'op-started', step: 'copy' },
+    { type: 'op-finished', step: 'copy' },
+    { type: 'op-cached', step: 'run', by: 'content', from: 'remote', savedMs: 2000 },
+  ]
+  const shown = (mode: 'plain' | 'tty', explain: boolean): string => {
+    let text = ''
+    const output = {
+      ...{ isTerminal: false, columns: 100, rows: 30, colours: false },
+      write: (chunk: string) => {
+        text += chunk
+      },
+    }
+    const view = openView(mode, output, { explain })
+    for (const [sequence, event] of events.entries()) {
+      view.apply({ ...event, time: new Date(1_700_000_000_000 + sequence).toISOString(), sequence })
+    }
+    view.finish()
+    return text
+  }
+
+  test.each(['plain', 'tty'] as const)('%s says it at each step, and the first causes at the end', (mode) => {
+    const text = shown(mode, true)
+    expect(text).toContain('MISS: FROM node:22 — node:20→node:22')
+    expect(text).toContain('miss: because FROM node:22 changed')
+    expect(text).toMatch(/CACHED[\s\S]*\(remote, by content, saved 2\.0s\)/)
+    expect(text).toMatch(/MISS: FROM node:22 — node:20→node:22\n1 other step ran because of that\n$/)
+  })
+
+  test.each(['plain', 'tty'] as const)('%s says nothing of it unasked', (mode) => {
+    expect(shown(mode, false)).not.toMatch(/miss:|saved|because/i)
   })
 })
