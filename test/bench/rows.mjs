@@ -214,5 +214,44 @@ export function rows({ work, base, registry, slipway }) {
         return peer.build(user, [])
       },
     },
+    {
+      name: 'rebuild on an empty machine from the inline cache in a registry (10 steps, 60 MB)',
+      goal: 0.7,
+      runs: 5,
+      discard: 1,
+      // buildah's caches are of another kind.
+      peers: ['slipway', 'docker'],
+      setup: (peers) => {
+        // Lots that are drawn anew tell a step that ran from one that was found.
+        const draw = (i) => `RUN head -c 20000000 /dev/urandom > /random-${i}\n`
+        const steps = [0, 1, 2].map((i) => `COPY d${i} /d${i}/\n${draw(i)}`).join('')
+        const far = context(
+          at('far'),
+          `FROM ${base}\nWORKDIR /app\n${steps}COPY . .\nRUN echo built > /built\n`,
+        )
+        manyFiles(far, 2000, 2048)
+        for (const peer of peers) {
+          const image = `${registry}/bench/far-${peer.name}:1`
+          if (peer === slipway) {
+            const flags = ['--network=host', '-t', image, '--push', '--cache-to', 'type=inline']
+            run(peer.build(far, flags), { env: slipway.root('builder') })
+          } else {
+            build(peer, far, ['-t', image, '--build-arg', 'BUILDKIT_INLINE_CACHE=1'])
+            run(peer.push(image), { env: peer.env })
+          }
+        }
+      },
+      turn: (peer, turn) => {
+        const image = `${registry}/bench/far-${peer.name}:1`
+        const flags = ['--network=host', '-t', 'far', '--cache-from', image]
+        const command = peer.build(at('far'), flags)
+        // A state directory that nobody has used.
+        if (peer === slipway)
+          return ['env', `SLIPWAY_ROOT=${slipway.root(`empty-${turn}`).SLIPWAY_ROOT}`, ...command]
+        run([command[0], 'system', 'prune', '-af'], { env: peer.env })
+        run([command[0], 'builder', 'prune', '-af'], { env: peer.env })
+        return command
+      },
+    },
   ]
 }

@@ -64,7 +64,8 @@ async function interleave(competitors, runs, discard = 0) {
   return times
 }
 
-async function compare(row, peers) {
+async function compare(row, all) {
+  const peers = all.filter((peer) => row.peers?.includes(peer.name) ?? true)
   await row.setup?.(peers)
   const competitors = peers.map((peer) => ({
     prepare: (turn) => row.turn(peer, turn),
@@ -75,7 +76,9 @@ async function compare(row, peers) {
   const { yardstick } = row
   if (yardstick !== undefined) competitors.push({ prepare: yardstick.turn })
   const times = await interleave(competitors, row.runs, row.discard)
-  const cells = times.slice(0, peers.length).map((list) => {
+  const cells = all.map((peer) => {
+    const list = times[peers.indexOf(peer)]
+    if (list === undefined) return '–'
     const range = list.length > 1 ? ` (${Math.min(...list).toFixed(2)}–${Math.max(...list).toFixed(2)})` : ''
     return `${shown(median(list))}${range}`
   })
