@@ -2,6 +2,7 @@
 // digests validated, ambiguous documents refused. What the values mean is for others.
 import { parseDigest } from '../core/digest.ts'
 import {
+  isConfigType,
   isIndexType,
   isManifestType,
   isSchema1Type,
@@ -119,11 +120,14 @@ function checkedType(object: JsonObject, claimed: string | undefined): string {
 
 function toManifest(object: JsonObject): Manifest {
   const s = manifestSubject
-  const layers = asArray(object.layers, s, 'layers', maxLayers)
+  const config = asDescriptor(object.config, s, 'config')
+  // What is no image (a build cache, say) lists as much as an index may.
+  const isImage = isConfigType(config.mediaType)
+  const layers = asArray(object.layers, s, 'layers', isImage ? maxLayers : maxIndexEntries)
   return {
     schemaVersion: 2,
     ...optional(object, 'mediaType', (v, at) => asString(v, s, at)),
-    config: asDescriptor(object.config, s, 'config'),
+    config,
     layers: layers.map((layer, i) => asDescriptor(layer, s, `layers[${i}]`)),
     ...optional(object, 'annotations', (v, at) => asStringMap(v, s, at)),
   }
