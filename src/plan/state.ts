@@ -217,21 +217,31 @@ export function epochOf({ options: { epoch } }: LowerContext): { epoch?: string 
 
 /** `NAME=value` of the ARGs that have their say here: an ENV of the same name may have taken it. */
 export function argEntries({ args, env }: StageState): readonly string[] {
-  if (args === undefined) return []
-  const entries = new Set<string>()
-  for (const { key, value } of argsSince(args)) {
-    if (value !== undefined && env.get(key) === value) entries.add(`${key}=${value}`)
+  const values = new Map<string, string | undefined>()
+  // A chain of stages declares the same few again and again.
+  for (let link = args; link !== undefined; link = link.before) {
+    const { key, value } = link.arg
+    if (value === undefined || values.get(key) !== undefined) continue
+    values.set(key, env.get(key) === value ? value : undefined)
   }
-  return [...entries]
+  const entries: string[] = []
+  for (const [key, value] of values) if (value !== undefined) entries.push(`${key}=${value}`)
+  return entries.reverse()
 }
 
 /** Those that the text of an instruction names. */
 function argsIn(title: string, state: StageState): readonly string[] {
   if (!title.includes('$')) return []
-  return argEntries(state).filter((entry) => {
-    const name = entry.slice(0, entry.indexOf('='))
-    return new RegExp(`\\$\\{?${name.replace(/\W/g, '\\$&')}(?!\\w)`).test(title)
-  })
+  return argEntries(state).filter((entry) => isNamed(entry.slice(0, entry.indexOf('=')), title))
+}
+
+/** Whether `$name` or `${name` stands in the text. */
+function isNamed(name: string, text: string): boolean {
+  for (let at = text.indexOf(name); at !== -1; at = text.indexOf(name, at + 1)) {
+    const before = text[at - 1] === '{' ? text[at - 2] : text[at - 1]
+    if (before === '$' && !/^\w/.test(text.slice(at + name.length, at + name.length + 1))) return true
+  }
+  return false
 }
 
 /** The note of the stage's next step. */
