@@ -129,6 +129,12 @@ function recordsOf(value: unknown, layers: readonly CacheLayer[]): readonly Conf
   const list = listOf(value, mostRecords, 'records')
   let links = 0
   let stacked = 0
+  // While they are made: those of one record alone can be more than memory holds.
+  const count = (chain: readonly number[]): readonly number[] => {
+    stacked += chain.length
+    if (stacked > mostResultLayers) throw invalid('its results have too many layers')
+    return chain
+  }
   return list.map((item) => {
     const record = objectOf(item, 'a record is no object')
     if (!isDigest(record.digest)) throw invalid('a record has no sha256 digest')
@@ -138,10 +144,7 @@ function recordsOf(value: unknown, layers: readonly CacheLayer[]): readonly Conf
         return inputOf(input, list.length)
       }),
     )
-    const results = resultsOf(record, layers)
-    for (const result of results) stacked += result.layers.length
-    if (stacked > mostResultLayers) throw invalid('its results have too many layers')
-    return { digest: record.digest, inputs, results }
+    return { digest: record.digest, inputs, results: resultsOf(record, layers, count) }
   })
 }
 
@@ -154,16 +157,18 @@ function inputOf(value: unknown, records: number): RecordInput {
 function resultsOf(
   record: Readonly<Record<string, unknown>>,
   layers: readonly CacheLayer[],
+  count: (chain: readonly number[]) => readonly number[],
 ): readonly RecordResult[] {
   const plain = listOf(record.layers, mostLayers, 'results').map((item): RecordResult => {
     const { layer = 0, createdAt } = objectOf(item, 'a result is no object')
-    return { layers: chainOf(indexOf(layer, layers.length, 'layer'), layers), created: timeOf(createdAt) }
+    const chain = count(chainOf(indexOf(layer, layers.length, 'layer'), layers))
+    return { layers: chain, created: timeOf(createdAt) }
   })
   const chained = listOf(record.chains, mostLayers, 'results').map((item): RecordResult => {
     const chain = objectOf(item, 'a result is no object')
     const indexes = listOf(chain.layers, deepestChain, 'layers of a result')
     return {
-      layers: indexes.map((index) => indexOf(index, layers.length, 'layer')),
+      layers: count(indexes.map((index) => indexOf(index, layers.length, 'layer'))),
       created: timeOf(chain.createdAt),
     }
   })
@@ -198,11 +203,11 @@ function layerOf(value: unknown, _index: number, all: readonly unknown[]): Cache
 
 function indexOf(value: unknown, length: number, what: string): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < length) return value
-  throw invalid(`there is no ${what} ${JSON.stringify(value)?.slice(0, 50)}`)
+  throw invalid(`there is no ${what} ${typeof value === 'number' ? value : `of type ${typeof value}`}`)
 }
 
 /** A time in RFC 3339, which reaches the history of images; anything else is the beginning of time. */
-function timeOf(value: unknown): string {
+export function timeOf(value: unknown): string {
   const isTime =
     typeof value === 'string' &&
     /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/.test(value) &&

@@ -95,14 +95,16 @@ function isReached(
 export function contentLinks(
   { config }: RecordIndex,
   records: Iterable<number>,
-): ReadonlyMap<number, readonly Digest[]> {
-  const found = new Map<number, Digest[]>()
+): ReadonlyMap<number, ReadonlySet<Digest>> {
+  const found = new Map<number, Set<Digest>>()
   for (const record of records) {
     for (const [at, links] of (config.records[record]?.inputs ?? []).entries()) {
       for (const { selector, link } of links) {
         const target = config.records[link]
         if (selector !== '' || target === undefined || target.inputs.length > 0) continue
-        found.set(at, [...(found.get(at) ?? []), target.digest])
+        // A hostile record has a million of them.
+        const digests = found.get(at) ?? new Set()
+        found.set(at, digests.add(target.digest))
       }
     }
   }

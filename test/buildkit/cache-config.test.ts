@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeCacheConfig, parseCacheConfig, parseInlineRecords } from '../../src/buildkit/cache-config.ts'
 import { composeConfig, type ExportedOp } from '../../src/buildkit/compose.ts'
-import { indexRecords, matchRecords } from '../../src/buildkit/match.ts'
+import { contentLinks, indexRecords, matchRecords } from '../../src/buildkit/match.ts'
 import { contentRecord, type Vertex } from '../../src/buildkit/vertex.ts'
 import { type Digest, digestOf } from '../../src/core/digest.ts'
 import '../support/property-seed.ts'
@@ -72,6 +72,33 @@ describe('cache config', () => {
     expect(code(`{"layers":[${layers}],"records":[${`${record},`.repeat(5000)}${record}]}`)).toBe(
       'ERR_CACHE_INVALID',
     )
+  })
+
+  it('refuses them also where one record has them all, before they are unfolded', () => {
+    const layers = Array.from({ length: 1000 }, (_, i) => `{"blob":"${digest(i)}","parent":${i - 1}}`)
+    const results = `${'{"layer":999},'.repeat(99_999)}{"layer":999}`
+    const before = process.memoryUsage().heapUsed
+    expect(code(`{"layers":[${layers}],"records":[{"digest":"${digest(1)}","layers":[${results}]}]}`)).toBe(
+      'ERR_CACHE_INVALID',
+    )
+    // All of them would take 800 MB.
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(300e6)
+  })
+
+  it('says of nesting without an end that it is no index', () => {
+    const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`
+    expect(code(`{"layers":[{"blob":"${digest(1)}","parent":${deep}}]}`)).toBe('ERR_CACHE_INVALID')
+  })
+
+  it('takes what a record is known by once, however often it is linked', () => {
+    const links = `${'{"link":1},'.repeat(300_000)}{"link":2}`
+    const records = [
+      `{"digest":"${digest('x')}","inputs":[[${links}]]}`,
+      `{"digest":"${digest('a')}"}`,
+      `{"digest":"${digest('b')}"}`,
+    ]
+    const index = indexRecords(parseCacheConfig(`{"records":[${records}]}`))
+    expect(contentLinks(index, [0])).toEqual(new Map([[0, new Set([digest('a'), digest('b')])]]))
   })
 
   it('reads a time that is none as the beginning of time', () => {
