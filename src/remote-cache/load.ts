@@ -4,6 +4,7 @@ import {
   cacheConfigType,
   parseCacheConfig,
   parseInlineRecords,
+  timeOf,
 } from '../buildkit/cache-config.ts'
 import { indexRecords } from '../buildkit/match.ts'
 import type { Descriptor } from '../core/descriptor.ts'
@@ -83,7 +84,7 @@ async function loadImage(manifest: Manifest, place: Place): Promise<readonly Loa
   const times = timesOf(image)
   const layers = manifest.layers.flatMap((descriptor, index): CachedLayer[] => {
     const diffId = diffIds[index]
-    const created = times[index] ?? '0001-01-01T00:00:00Z'
+    const created = timeOf(times[index])
     return diffId === undefined ? [] : [{ descriptor: bare(descriptor), diffId, created }]
   })
   return [loaded(config, new Map(layers.map((layer) => [layer.descriptor.digest, layer])), place)]

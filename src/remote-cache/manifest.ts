@@ -1,6 +1,6 @@
 // The manifest of a cache in a registry or an OCI layout: an image whose config is the cache config, or an index of
 // blobs, as BuildKit before 0.21 wrote it.
-import { cacheConfigType } from '../buildkit/cache-config.ts'
+import { cacheConfigType, timeOf } from '../buildkit/cache-config.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { isDigest } from '../core/digest.ts'
@@ -76,6 +76,6 @@ function cachedLayer({ annotations, mediaType: type, digest, size }: Descriptor)
   return {
     descriptor: { mediaType: type, digest, size },
     diffId,
-    created: annotations?.[createdKey] ?? '0001-01-01T00:00:00Z',
+    created: timeOf(annotations?.[createdKey]),
   }
 }

@@ -25,6 +25,13 @@ describe('cache manifests', () => {
     expect([...read.layers.values()]).toEqual(layers)
   })
 
+  it('a time that is none is the beginning of time: it reaches the history of images', () => {
+    const made = layers.slice(0, 1).map((layer) => ({ ...layer, created: '\u001b]0;x\u0007' }))
+    const { bytes } = encodeCacheManifest(config, made, { imageManifest: true, mediaTypes: 'oci' })
+    const read = readCacheManifest(bytes, mediaType.ociManifest)
+    expect([...read.layers.values()].map(({ created }) => created)).toEqual(['0001-01-01T00:00:00Z'])
+  })
+
   it('an image is no cache, and what does not say its diff id no layer of one', () => {
     const image = {
       schemaVersion: 2,
