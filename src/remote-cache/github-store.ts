@@ -64,8 +64,9 @@ export function openGithub(place: GithubPlace, exchange: Exchange): ObjectStore 
     async writeConfig(text, { signal }) {
       const scope = scopes.find(({ isWritable }) => isWritable)?.name ?? ''
       const bytes = Buffer.from(text)
-      const last = (await newest(scope, signal))?.key.split('#').at(-1) ?? '0'
-      for (let number = Number(last) + 1; number <= Number(last) + mostNumbers; number++) {
+      // Whoever may write there names entries as he likes: a number too large to be counted on from is none.
+      const last = Number(/#(\d{1,15})$/.exec((await newest(scope, signal))?.key ?? '')?.[1] ?? 0)
+      for (let number = last + 1; number <= last + mostNumbers; number++) {
         const key = `${indexKey(scope)}#${number}`
         const isWritten = await client.write(key, bytes.byteLength, async () => once(bytes), signal)
         if (isWritten) return

@@ -141,6 +141,15 @@ describe.each([1, 2] as const)("GitHub's cache, version %i", (api) => {
     ])
   })
 
+  it('counts on from no number that it cannot count on from', async () => {
+    const scope = digestOf('refs/heads/main').slice(7, 15)
+    for (const number of ['9007199254740992', 'Infinity', 'x']) {
+      server.entries.set(`index-buildkit-1-${scope}#${number}`, Buffer.from('{}'))
+      await open().writeConfig(`{"a":"${number}"}`, cx)
+    }
+    expect([...server.entries.keys()].slice(-1)).toEqual([`index-buildkit-1-${scope}#3`])
+  })
+
   it('sends a large layer in chunks', async () => {
     const store = open()
     const bytes = randomBytes(70 << 20)
