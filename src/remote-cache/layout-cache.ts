@@ -15,6 +15,7 @@ import { readSmall } from '../store/collect.ts'
 import { type ForeignLayout, openForeignLayout } from '../store/foreign-layout.ts'
 import { withLock } from '../store/locks.ts'
 import type { Native } from '../sys/native.ts'
+import { checkLayoutFiles } from './layout-files.ts'
 import { listedLayers } from './listed-layers.ts'
 import { loadCaches } from './load.ts'
 import { encodeCacheManifest, type ManifestForm } from './manifest.ts'
@@ -87,7 +88,7 @@ export function layoutSink(directory: string, { native, form, tag, reset }: Layo
   const pathOf = (digest: Digest): string => `${directory}/blobs/sha256/${hexOf(digest)}`
   let isMade: Promise<unknown> | undefined
   const make = async (): Promise<void> => {
-    isMade ??= mkdir(`${directory}/blobs/sha256`, { recursive: true })
+    isMade ??= checkLayoutFiles(directory).then(() => mkdir(`${directory}/blobs/sha256`, { recursive: true }))
     await isMade.catch((thrown: unknown) => {
       throw writeFailure(directory, thrown)
     })
