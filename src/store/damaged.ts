@@ -1,17 +1,31 @@
 // What happens to a blob whose bytes are not what its name says: out of the way, so that it can be had again.
 import { createHash, randomBytes } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { rename } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, rename } from 'node:fs/promises'
 import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, digestOfHex, hexOf } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
 import type { LayoutPaths } from './layout-paths.ts'
 
-/** The digest of a file's bytes. */
+/** The digest of a file's bytes. Links are not followed, and pipes not waited for: no blob is one. Throws ERR_STORE_DAMAGED. */
 export async function digestOfFile(path: string, signal?: AbortSignal): Promise<Digest> {
   const hash = createHash('sha256')
-  const source = createReadStream(path, { highWaterMark: 1 << 20, ...(signal ? { signal } : {}) })
-  for await (const chunk of source) hash.update(chunk as Buffer)
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    if (!(await file.stat()).isFile()) {
+      throw new SlipwayError({
+        code: 'ERR_STORE_DAMAGED',
+        message: `read ${path}: it is no regular file`,
+        data: { path },
+      })
+    }
+    for await (const chunk of file.createReadStream({ highWaterMark: 1 << 20, autoClose: false })) {
+      signal?.throwIfAborted()
+      hash.update(chunk as Buffer)
+    }
+  } finally {
+    await file.close()
+  }
   return digestOfHex(hash.digest('hex'))
 }
 

@@ -94,7 +94,9 @@ async function findImages(paths: LayoutPaths): Promise<readonly Descriptor[]> {
   const below = new Set<Digest>()
   for (const name of await onDisk('list', paths.blobs, () => readdir(paths.blobs))) {
     const digest = /^[0-9a-f]{64}$/.test(name) ? digestOfHex(name) : undefined
-    if (digest === undefined || sizeOf(paths, digest) > maxManifestBytes) continue
+    if (digest === undefined) continue
+    const size = sizeOf(paths, digest)
+    if (size < 0 || size > maxManifestBytes) continue
     const bytes = await onDisk('read', paths.blob(digest), () => readFile(paths.blob(digest)))
     const type = digestOf(bytes) === digest ? documentType(bytes) : undefined
     if (type === undefined) continue
@@ -109,7 +111,8 @@ async function findImages(paths: LayoutPaths): Promise<readonly Descriptor[]> {
 }
 
 function sizeOf(paths: LayoutPaths, digest: Digest): number {
-  return lstatSync(paths.blob(digest), { throwIfNoEntry: false })?.size ?? -1
+  const found = lstatSync(paths.blob(digest), { throwIfNoEntry: false })
+  return found?.isFile() ? found.size : -1
 }
 
 function childrenIn(descriptor: Descriptor, bytes: Uint8Array): readonly Descriptor[] | undefined {

@@ -104,7 +104,7 @@ async function checkIndex(
   const problems: StoreProblem[] = []
   for (const entry of entries) {
     const image = nameOf(entry) ?? entry.digest
-    const found = await checkReachable(paths, sound, { descriptor: entry, depth: 0, image })
+    const found = await checkReachable(paths, sound, { descriptor: entry, depth: 0, image, seen: new Set() })
     problems.push(...found.map((problem) => ({ ...problem, image: entry.digest })))
   }
   return problems
@@ -113,10 +113,19 @@ async function checkIndex(
 async function checkReachable(
   paths: LayoutPaths,
   sound: ReadonlyMap<Digest, number>,
-  at: { readonly descriptor: Descriptor; readonly depth: number; readonly image: string },
+  at: {
+    readonly descriptor: Descriptor
+    readonly depth: number
+    readonly image: string
+    /** What was looked at already: an index may list one that lists one that …, each a thousand times. */
+    readonly seen: Set<string>
+  },
 ): Promise<readonly StoreProblem[]> {
-  const { descriptor, depth, image } = at
+  const { descriptor, depth, image, seen } = at
   const { digest } = descriptor
+  const name = `${depth} ${digest} ${descriptor.size} ${descriptor.mediaType}`
+  if (seen.has(name)) return []
+  seen.add(name)
   const what = isDocumentType(descriptor.mediaType) ? 'manifest' : 'blob'
   const size = sound.get(digest)
   if (size === undefined) {
@@ -135,7 +144,7 @@ async function checkReachable(
   try {
     const children = childrenOf(descriptor, await readFile(paths.blob(digest)))
     const below = children.map((child) =>
-      checkReachable(paths, sound, { descriptor: child, depth: depth + 1, image }),
+      checkReachable(paths, sound, { descriptor: child, depth: depth + 1, image, seen }),
     )
     return (await Promise.all(below)).flat()
   } catch (thrown) {

@@ -9,6 +9,7 @@ import {
   rename,
   rm,
   stat,
+  symlink,
   truncate,
   writeFile,
 } from 'node:fs/promises'
@@ -30,6 +31,7 @@ import { testNative } from '../sys/native.ts'
 
 const run = promisify(execFile)
 const octets = 'application/octet-stream'
+const indexType = 'application/vnd.oci.image.index.v1+json'
 const native = testNative()
 const { signal } = new AbortController()
 
@@ -336,6 +338,30 @@ describe('verifyStore', () => {
         expect.objectContaining({ kind: 'manifest', message: expect.stringContaining('h/lying:1') }),
       ]),
     )
+  })
+
+  it('neither follows links nor waits for pipes', async () => {
+    await openContentStore(directory, native)
+    const blobs = join(directory, 'blobs/sha256')
+    await symlink('/dev/zero', join(blobs, 'a'.repeat(64)))
+    await run('mkfifo', [join(blobs, 'b'.repeat(64))])
+    await mkdir(join(blobs, 'c'.repeat(64)))
+    expect((await verify()).map(({ kind }) => kind)).toEqual(['blob', 'blob', 'blob'])
+  })
+
+  it('looks once at what an index lists a thousand times', async () => {
+    const store = await openContentStore(directory, native)
+    const image = sampleImage()
+    await seedStore(store, image)
+    let listed: Descriptor = image.manifest
+    for (let depth = 0; depth < 3; depth++) {
+      const manifests = Array.from({ length: 1000 }, () => listed)
+      const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: indexType, manifests }))
+      listed = { mediaType: indexType, digest: digestOf(bytes), size: bytes.length }
+      await store.put(listed, bytes)
+    }
+    await store.tag('h/bomb:1', listed)
+    expect(await verify()).toEqual([])
   })
 
   it('says that there is no store', async () => {
