@@ -1,6 +1,7 @@
 // What is kept of an op to compare the next build's with: small, readable, without secrets. Two outlines are equal
 // only if the ops are.
 import { digestOf } from '../core/digest.ts'
+import { redact } from '../core/error.ts'
 import { isSecretName } from '../core/secret-name.ts'
 import { keyed } from '../graph/keyed.ts'
 import type { Op } from '../graph/op.ts'
@@ -40,5 +41,7 @@ function abridged(value: unknown): unknown {
 }
 
 function textOf(text: string): string {
+  const bare = redact(text)
+  if (bare !== text) return `${textOf(bare)} ${digestOf(text)}`
   return text.length <= longestText ? text : `${digestOf(text)} (${text.length} characters)`
 }

@@ -27,6 +27,18 @@ const run = (
   args: variables(declared),
 })
 
+describe('outlines', () => {
+  test('have no credentials of addresses, and still tell one from another', () => {
+    const [first, second] = ['http://u:one@proxy:1', 'http://u:two@proxy:1'].map((proxy) => {
+      const { outline, args } = run(['curl', proxy], [`A=${proxy}`], [`B=${proxy}`])
+      return JSON.stringify([outline, args])
+    })
+    expect(first).toContain('http://xxxxx@proxy:1')
+    expect(first).not.toContain('one')
+    expect(first).not.toBe(second)
+  })
+})
+
 describe('differences', () => {
   test('names variables, as ARG where one has its say', () => {
     expect(
