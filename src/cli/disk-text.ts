@@ -1,5 +1,6 @@
 // What `slipway du` and `slipway prune` print: docker's columns, and the line of a Dockerfile where there is one.
 import type { ImageUsageRow, StepRow, Usage, UsageRow } from '../app/disk.ts'
+import { printable } from '../progress/model.ts'
 import { formatAge, formatSize, formatTable } from './table.ts'
 
 /** `RECLAIMABLE` and the like, with their sums. */
@@ -36,7 +37,7 @@ export function usageDetails(rows: readonly UsageRow[], nowMs: number): string {
         ['Reclaimable', String(isReclaimable(row))],
         ['Shared', String(isShared)],
         ['Size', `${formatSize(row.bytes)} in ${row.inodes} files and directories`],
-        ['Description', describe(row)],
+        ['Description', printable(describe(row))],
         ...(tookMs === undefined ? [] : [['Took', `${(tookMs / 1000).toFixed(1)}s`]]),
         ['Last used', formatAge(new Date(lastUsedMs).toISOString(), nowMs)],
         ['Type', type],

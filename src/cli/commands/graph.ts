@@ -1,6 +1,7 @@
 // `slipway graph`: the build graph of a Dockerfile, without building it.
 import { countErrors, diagnosticPrinter } from '../../core/diagnostic.ts'
 import { printGraph } from '../../graph/print.ts'
+import { printable } from '../../progress/model.ts'
 import { collect, collectList, expectArguments, oneOf } from '../command.ts'
 import type { CommandPage } from '../page.ts'
 import { hostOptions } from '../paths.ts'
@@ -60,7 +61,9 @@ async function showGraph(path: string, flags: Flags): Promise<number> {
       process.stderr.write(`ERROR: failed to plan: ${countErrors(diagnostics, dockerfile)}\n`)
       return 1
     }
-    process.stdout.write(printGraph(graph, roots, format))
+    const text = printGraph(graph, roots, format)
+    // Dockerfiles come from anywhere; what is read by a program stays as it is.
+    process.stdout.write(process.stdout.isTTY ? text.split('\n').map(printable).join('\n') : text)
     return 0
   } catch (thrown) {
     const interruptedBy = session.interruptedBy()
