@@ -263,10 +263,14 @@ class Overlay implements OverlaySnapshotter {
 
   /** A new directory that no sweep touches while this process lives. */
   async #workspace(): Promise<Workspace> {
-    const name = randomBytes(16).toString('hex')
-    // Locked before it exists: a directory whose lock is free belongs to nobody.
-    const lock = await tryLock(this.#lockPath(name), { native: this.#native })
-    invariant(lock !== undefined, 'a random name was used twice')
+    let name: string
+    let lock: Lock | undefined
+    // Locked before it exists: a directory whose lock is free belongs to nobody. Whoever sweeps such locks away may have
+    // taken one between its making and its locking; then that name is not used.
+    do {
+      name = randomBytes(16).toString('hex')
+      lock = await tryLock(this.#lockPath(name), { native: this.#native })
+    } while (lock === undefined)
     const path = `${this.#directories.active}/${name}`
     const workspace: Workspace = { path, name, lock, isReleased: false, isLeaving: false }
     try {
