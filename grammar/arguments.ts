@@ -307,5 +307,25 @@ export const argumentsGrammar: (escapeBy: EscapeCharacter) => ArgumentsGrammar =
   const flag = new RegExp(
     `^([${blankClass}]*)(?:--(?=[^${blankClass}])(${plain}=]*)(?:(=)(${plain}]*))?(?![^${blankClass}]))?`,
   )
-  return { ...grammar, flags: (text) => plainFlags(text, flag) ?? grammar.flags(text) }
+  const quoted = new RegExp(
+    `([${spaceClass}]+)|(?:[^${spaceClass}'"${escapeClass(escapeBy)}]|'[^'${escapeClass(escapeBy)}]*'|"[^"${escapeClass(escapeBy)}]*")+`,
+    'g',
+  )
+  return {
+    ...grammar,
+    flags: (text) => plainFlags(text, flag) ?? grammar.flags(text),
+    words: (text) => plainWords(text, quoted) ?? grammar.words(text),
+  }
 })
+
+/** The words of a text without escapes whose quotes are closed; undefined where the grammar is needed. */
+function plainWords(text: string, quoted: RegExp): readonly Piece[] | undefined {
+  const words: Piece[] = []
+  let end = 0
+  for (const { 0: word, 1: blanks, index } of text.matchAll(quoted)) {
+    if (index !== end) return undefined
+    end = index + word.length
+    if (blanks === undefined) words.push({ text: word, start: index, end })
+  }
+  return end === text.length ? words : undefined
+}

@@ -388,10 +388,23 @@ export function isLiteral(text: string): boolean {
   return !/[$'"<\\`]/.test(text)
 }
 
+/** Whether `text` is literal in double quotes, in any style: most values that have quotes are. */
+function isQuotedLiteral(text: string): boolean {
+  return /^"[^$"\\`]*"$/.test(text)
+}
+
+function quotedLiteral(text: string): WordTree {
+  const end = text.length
+  const parts: WordPart[] =
+    end === 2 ? [] : [{ kind: 'literal', text: text.slice(1, -1), start: 1, end: end - 1 }]
+  return [{ kind: 'double', parts, closed: true, start: 0, end }]
+}
+
 /** The tree of `text`. The grammar is built at its first use. */
 export function parseWord(text: string, style: WordStyle): WordTree {
   if (isLiteral(text)) {
     return text === '' ? [] : [{ kind: 'literal', text, start: 0, end: text.length }]
   }
+  if (style.quotes && isQuotedLiteral(text)) return quotedLiteral(text)
   return grammarOf(`${style.escape}${style.quotes}`)(text)
 }

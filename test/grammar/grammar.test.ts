@@ -32,6 +32,36 @@ describe.each(escapes)('with %s as the escape character', (escapeBy) => {
     )
   })
 
+  test('words that are read without the grammar are what it makes of them', () => {
+    const grammar = makeArgumentsGrammar(escapeBy)
+    const style = { escape: escapeBy, quotes: true }
+    const word = makeWordGrammar(style)
+    const piece = fc.constantFrom(
+      'a',
+      'b=',
+      ' ',
+      '\t',
+      '\n',
+      '\u00a0',
+      '"',
+      "'",
+      '\\',
+      '`',
+      '$x',
+      '<<',
+      '"c d"',
+      "'e'",
+    )
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        const text = pieces.join('')
+        expect(argumentsGrammar(escapeBy).words(text)).toEqual(grammar.words(text))
+        expect(parseWord(`"${text}"`, style)).toEqual(word(`"${text}"`))
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
   test('flags that are read without the grammar are what it makes of them', () => {
     const unit = fc.constantFrom('--', 'a', '=', ' ', '\t', '-', '"', "'", '\\', '`', '\n', '\u00a0')
     const grammar = makeArgumentsGrammar(escapeBy)

@@ -133,7 +133,8 @@ function lowerMount(mount: Mount, path: string | undefined, place: Place): ExecM
       if (start === undefined) return undefined
       const namespace = place.cx.options.buildArgs.BUILDKIT_CACHE_MOUNT_NS ?? ''
       const id = `${namespace}/${mount.id ?? cleanWritten(mount.target?.text ?? '')}`
-      return { kind: mount.kind, target, id, sharing: mount.sharing, start, readonly: mount.readonly }
+      const { kind, readonly, sharing } = mount
+      return { id, kind, readonly, sharing, start, target }
     }
     case 'tmpfs': {
       const { kind, sizeBytes, readonly } = mount

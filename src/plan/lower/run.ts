@@ -26,18 +26,19 @@ export const lowerRun: Lower<Run> = (state, instruction, cx) => {
   if (!checkRun(instruction, cx.options, cx.report)) return state
   const { args, mounts } = commandOf(instruction, state)
   const lowered = lowerMounts(instruction, state, state.root === null ? [] : [state.root], cx)
+  // In the order of canonical JSON, like all ops: those are not copied for their digests.
   const op: ExecOp = {
-    kind: 'exec',
-    inputs: lowered.inputs,
-    root: state.root === null ? null : 0,
     args,
-    env: [...[...state.env].map(([key, value]) => `${key}=${value}`), ...lowered.env],
     cwd: state.config.WorkingDir || '/',
-    user: state.config.User ?? '',
-    network: networkOf(instruction, cx),
-    security: instruction.security?.text === 'insecure' ? 'insecure' : 'sandbox',
+    env: [...[...state.env].map(([key, value]) => `${key}=${value}`), ...lowered.env],
     hostname: cx.options.buildArgs.BUILDKIT_SANDBOX_HOSTNAME || 'buildkitsandbox',
+    inputs: lowered.inputs,
+    kind: 'exec',
     mounts: [...mounts, ...lowered.mounts],
+    network: networkOf(instruction, cx),
+    root: state.root === null ? null : 0,
+    security: instruction.security?.text === 'insecure' ? 'insecure' : 'sandbox',
+    user: state.config.User ?? '',
     ...ulimitsOf(cx.options),
   }
   const after = withStep(state, op, runNote(state, instruction, cx), cx)

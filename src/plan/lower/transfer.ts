@@ -118,14 +118,14 @@ export function transfer(
   const base = instruction.link ? null : state.root
   const inputs = [...new Set([...(base === null ? [] : [base]), ...sources.map(({ from }) => from)])]
   const op: FileOp = {
-    kind: 'file',
-    inputs,
-    base: base === null ? null : 0,
     actions: [
       ...runsOf(sources).map((run) => copyOf(wish, instruction, run, inputs)),
       ...wish.heredocs.map((heredoc) => fileOf(wish, heredoc, expandContent(heredoc, state, cx))),
     ],
+    base: base === null ? null : 0,
     ...epochOf(cx),
+    inputs,
+    kind: 'file',
   }
   const after = withFiles(state, instruction, op, cx)
   return withHistory(after, historyOf(wish, instruction.kind), cx, 'layer')
@@ -147,16 +147,16 @@ function runsOf(sources: readonly TransferSource[]): Run[] {
 function copyOf(wish: Wish, instruction: Copy | Add, run: Run, inputs: readonly OpRef[]): FileAction {
   const { owner, chmod, parents, destination } = wish
   return {
-    kind: 'copy',
-    from: inputs.indexOf(run[0].from),
-    sources: run.map(({ pattern }) => pattern),
     destination,
-    ...(owner === '' ? {} : { owner }),
-    ...(chmod === '' ? {} : { mode: withoutZeros(chmod) }),
     exclude: instruction.exclude.map((pattern) => pattern.text),
-    parents,
-    unpack: run[0].unpack,
+    from: inputs.indexOf(run[0].from),
     instruction: instruction.kind,
+    kind: 'copy',
+    ...(chmod === '' ? {} : { mode: withoutZeros(chmod) }),
+    ...(owner === '' ? {} : { owner }),
+    parents,
+    sources: run.map(({ pattern }) => pattern),
+    unpack: run[0].unpack,
   }
 }
 

@@ -20,13 +20,13 @@ export const lowerWorkdir: Lower<Workdir> = (state, instruction, cx) => {
   if (workdir === '/') return withHistory(after, text, cx)
   const owner = ownerOf(state.config.User ?? '')
   const op: FileOp = {
-    kind: 'file',
-    inputs: state.root === null ? [] : [state.root],
-    base: state.root === null ? null : 0,
     actions: [
-      { kind: 'mkdir', path: cleanAbsolute(workdir), mode: 0o755, ...(owner === '' ? {} : { owner }) },
+      { kind: 'mkdir', mode: 0o755, ...(owner === '' ? {} : { owner }), path: cleanAbsolute(workdir) },
     ],
+    base: state.root === null ? null : 0,
     ...epochOf(cx),
+    inputs: state.root === null ? [] : [state.root],
+    kind: 'file',
   }
   const note = noteOf(state, titleOf(instruction), instruction.span, cx)
   return withHistory(withStep(after, op, note, cx), text, cx, 'layer')
