@@ -40,9 +40,9 @@ export async function* removeItems(
     const gone: Item[] = []
     for (const item of items.slice(at, at + batchSize)) if (await forget(host, item)) gone.push(item)
     const wanted = gone.flatMap((item) => released.get(item) ?? [])
-    const first = await takeAway(host, inventory, wanted)
+    const first = await takeAway(host, inventory, wanted, signal)
     // What has gone by now made room for the names that the rest goes under.
-    const second = first.full.length === 0 ? first : await takeAway(host, inventory, first.full)
+    const second = first.full.length === 0 ? first : await takeAway(host, inventory, first.full, signal)
     const taken = new Set([...first.taken, ...second.taken])
     for (const item of gone) {
       const parts = (released.get(item) ?? []).filter((part) => taken.has(part))
@@ -63,12 +63,13 @@ async function takeAway(
   { directory, native }: DiskHost,
   { parts }: Inventory,
   wanted: readonly Part[],
+  signal: AbortSignal,
 ): Promise<TakenAway> {
   const aside = new Map<Part, string>()
   const full: Part[] = []
   if (wanted.length === 0) return { taken: [], full }
   const paths: LayoutPaths = layoutPaths(directory)
-  await withLock(native, { path: paths.gateLock }, async () => {
+  await withLock(native, { path: paths.gateLock, signal }, async () => {
     const pins = withReachable(paths, readPins(paths))
     for (const part of wanted) {
       const stored = parts.get(part)

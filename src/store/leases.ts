@@ -13,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { type Digest, hexOf } from '../core/digest.ts'
-import { errnoOf } from '../core/error.ts'
+import { errnoOf, SlipwayError } from '../core/error.ts'
 import { type Lock, tryLock } from '../sys/lock.ts'
 import type { Native } from '../sys/native.ts'
 import type { LayoutPaths } from './layout-paths.ts'
@@ -41,7 +41,7 @@ export interface Lease extends AsyncDisposable {
 }
 
 /** The lease of this command on a store; its file is made when something is pinned for the first time. */
-export function openLease(paths: LayoutPaths, native: Native): Lease {
+export function openLease(paths: LayoutPaths, native: Native, gateMs = 20_000): Lease {
   const pinned = new Set<Part>()
   let held: HeldLease | undefined
   let isReadOnly = false
@@ -53,7 +53,7 @@ export function openLease(paths: LayoutPaths, native: Native): Lease {
         held ??= makeLease(paths, native)
         const text = fresh.map((part) => `${part}\n`).join('')
         // Waits for as long as somebody removes what was chosen before: the time of a few hundred renames.
-        native.addon().flock(held.gate, shared, true)
+        passGate(held.gate, { paths, native, gateMs })
         try {
           writeAll(held.fd, text)
         } finally {
@@ -84,6 +84,33 @@ export function openLease(paths: LayoutPaths, native: Native): Lease {
 const shared = 0
 const exclusive = 1
 const unlock = 2
+
+interface GateOptions {
+  readonly paths: LayoutPaths
+  readonly native: Native
+  /** Longer than any removal keeps the gate: whoever has it still was stopped (Ctrl-Z), and would be waited for in vain. */
+  readonly gateMs: number
+}
+
+const longestPauseMs = 20
+
+/** On this thread, as all of `pin` is: signals are not heard meanwhile, so that it must end. Throws ERR_LOCK_FAILED. */
+function passGate(gate: number, { paths, native, gateMs }: GateOptions): void {
+  const never = new Int32Array(new SharedArrayBuffer(4))
+  const limit = performance.now() + gateMs
+  for (let pauseMs = 1; !native.addon().flock(gate, shared, false); ) {
+    if (performance.now() > limit) {
+      throw new SlipwayError({
+        code: 'ERR_LOCK_FAILED',
+        message: `lock ${paths.gateLock}: another slipway has held it for ${gateMs / 1000} s`,
+        hint: 'is there a stopped slipway prune or build? let it go on (fg), or end it',
+        data: { path: paths.gateLock },
+      })
+    }
+    Atomics.wait(never, 0, 0, pauseMs)
+    pauseMs = Math.min(2 * pauseMs, longestPauseMs)
+  }
+}
 
 interface HeldLease {
   readonly path: string

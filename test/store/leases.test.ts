@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -34,6 +34,21 @@ describe('a lease', () => {
     expect([...readPins(paths)]).toEqual(['blob:c'])
     await other[Symbol.asyncDispose]()
     expect(readdirSync(paths.leases)).toEqual([])
+  })
+
+  it('waits for no gate that is never opened, and pins when it is', () => {
+    const gate = openSync(paths.gateLock, 'a', 0o600)
+    try {
+      expect(native.addon().flock(gate, 1, false)).toBe(true)
+      const lease = openLease(paths, native, 1)
+      expect(() => lease.pin(['snapshot:a'])).toThrow(expect.objectContaining({ code: 'ERR_LOCK_FAILED' }))
+      expect([...readPins(paths)]).toEqual([])
+      native.addon().flock(gate, 2, false)
+      lease.pin(['snapshot:a'])
+      expect([...readPins(paths)]).toEqual(['snapshot:a'])
+    } finally {
+      closeSync(gate)
+    }
   })
 
   it('of a dead command counts until somebody begins to collect; a line cut off names nothing', async () => {
