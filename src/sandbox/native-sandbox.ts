@@ -150,7 +150,8 @@ async function forwardOutput({ child }: HelperProcess, io: ProcessIo, signal: Ab
   const closed: Promise<void>[] = []
   for (const stream of ['stdout', 'stderr'] as const) {
     const readable = child[stream]
-    if (readable === null) continue
+    // One that was started ahead may be dead and done with: what has closed will not close again.
+    if (readable === null || readable.closed) continue
     readable.on('data', (chunk: Buffer) => {
       io.output(stream, chunk)
       const drained = signal.aborted ? undefined : io.drained?.()

@@ -48,7 +48,14 @@ export function openSpareHelpers(native: Native): SpareHelpers {
       return ready
     },
     prepare() {
-      spare ??= startHelper(native, 'pipe')
+      if (spare !== undefined) return
+      const started = startHelper(native, 'pipe')
+      spare = started
+      // Killed while it waited, for want of memory perhaps: nobody is to be given a dead one.
+      const forget = (): void => {
+        if (spare === started) spare = undefined
+      }
+      started.helper.ended.then(forget, forget)
     },
     async [Symbol.asyncDispose]() {
       const last = spare

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { afterEach, describe, expect, test } from 'vitest'
+import { setImmediate } from 'node:timers/promises'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { openSpareHelpers, type SpareHelpers } from '../../src/sandbox/spare-helper.ts'
 import { testNative } from '../sys/native.ts'
 
@@ -45,6 +46,19 @@ describe('helpers started ahead', () => {
     expect(helpers()).toEqual([helper.child.pid])
     killed.abort()
     expect(await helper.ended).toEqual({ code: null, signal: 'SIGKILL' })
+  })
+
+  test('one that was killed while it waited is not given to anybody', async () => {
+    const spares = open()
+    spares.prepare()
+    const [pid = 0] = helpers()
+    process.kill(pid, 'SIGKILL')
+    await vi.waitFor(() => expect(helpers()).toEqual([]))
+    await setImmediate()
+    const { helper, killed } = spares.take()
+    expect(helpers()).toEqual([helper.child.pid])
+    killed.abort()
+    await helper.ended
   })
 
   test('the one that waits does not outlive its owner', async () => {
