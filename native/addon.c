@@ -3,8 +3,7 @@
 #include "addon-read.h"
 #include "addon-scan.h"
 #include "addon-spawn.h"
-#define NAPI_VERSION 8
-#include <node_api.h>
+#include "addon-values.h"
 #include <errno.h>
 #include <linux/limits.h>
 #include <stdbool.h>
@@ -14,65 +13,6 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-
-// Node-API calls fail only when JavaScript is already throwing or memory is out: one place to stop.
-#define MUST(call) \
-	do { \
-		if ((call) != napi_ok) napi_fatal_error("slipway.node", NAPI_AUTO_LENGTH, #call, NAPI_AUTO_LENGTH); \
-	} while (0)
-
-static void set_text(napi_env env, napi_value object, const char *key, const char *text)
-{
-	napi_value value;
-	MUST(napi_create_string_latin1(env, text, NAPI_AUTO_LENGTH, &value));
-	MUST(napi_set_named_property(env, object, key, value));
-}
-
-static napi_value make_error(napi_env env, int code, const char *call, const char *path)
-{
-	napi_value name, text, error;
-	MUST(napi_create_string_latin1(env, strerrorname_np(code) ? strerrorname_np(code) : "EUNKNOWN", NAPI_AUTO_LENGTH, &name));
-	MUST(napi_create_string_latin1(env, strerror(code), NAPI_AUTO_LENGTH, &text));
-	MUST(napi_create_error(env, name, text, &error));
-	set_text(env, error, "syscall", call);
-	if (path) set_text(env, error, "path", path);
-	return error;
-}
-
-static napi_value throw_errno(napi_env env, int code, const char *call)
-{
-	MUST(napi_throw(env, make_error(env, code, call, NULL)));
-	return NULL;
-}
-
-static napi_value throw_usage(napi_env env)
-{
-	napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "slipway.node: wrong arguments");
-	return NULL;
-}
-
-// The path in a Buffer as a malloc'ed C string; NULL for anything else or when it holds a NUL.
-static char *path_argument(napi_env env, napi_value value)
-{
-	bool is_buffer = false;
-	void *bytes;
-	size_t length;
-	if (napi_is_buffer(env, value, &is_buffer) != napi_ok || !is_buffer) return NULL;
-	MUST(napi_get_buffer_info(env, value, &bytes, &length));
-	if (length == 0 || memchr(bytes, 0, length)) return NULL;
-	char *path = malloc(length + 1);
-	if (!path) return NULL;
-	memcpy(path, bytes, length);
-	path[length] = 0;
-	return path;
-}
-
-static bool arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values)
-{
-	size_t given = count;
-	MUST(napi_get_cb_info(env, info, &given, values, NULL, NULL));
-	return given >= count;
-}
 
 // A piece of work for libuv's pool and the promise it settles.
 struct task {

@@ -1,5 +1,6 @@
 // Words with variables to the text they mean. The environment is the caller's; nothing is remembered here.
-import { deepestWord, faultOf, isLiteral, parseWord, type WordPart } from '../../grammar/shell-word.ts'
+import { deepestWord, isLiteral, parseWord, type WordPart } from '../../grammar/shell-word.ts'
+import { faultOf } from '../../grammar/word-fault.ts'
 import type { Diagnostic, Outcome } from '../core/diagnostic.ts'
 import type { Span } from '../core/span.ts'
 import type { Heredoc, Word } from './ast.ts'

@@ -1,5 +1,6 @@
 // Finds the here-documents an instruction announces (`<<EOF`). Their bodies are read by lines.ts.
-import { faultOf, parseWord, type WordPart } from '../../grammar/shell-word.ts'
+import { parseWord, type WordPart } from '../../grammar/shell-word.ts'
+import { faultOf } from '../../grammar/word-fault.ts'
 import { nearest } from '../core/diagnostic.ts'
 import { type EscapeCharacter, isSpace, type Range } from './characters.ts'
 import { readJsonArray } from './json-array.ts'

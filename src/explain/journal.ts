@@ -139,7 +139,7 @@ export function openJournal(build: string, store: PastStore, view: ExplainView):
   }
 
   const stepFor = async (ref: OpRef): Promise<PastStep> => {
-    const { likeness, inputs, ...step } = stepOf(ref)
+    const { inputs, ...step } = stepOf(ref)
     const was = pastOf(ref)
     const definition = await idOf(ref)
     const isSame = was !== undefined && definition !== null && was.definition === definition
@@ -153,7 +153,6 @@ export function openJournal(build: string, store: PastStore, view: ExplainView):
     return {
       ref,
       ...step,
-      likeness,
       inputs: inputs.map((input) => places.get(input) ?? -1),
       definition,
       key,

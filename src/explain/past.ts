@@ -3,24 +3,13 @@ import { type Digest, digestOf, isDigest } from '../core/digest.ts'
 import type { MissReason } from '../core/event.ts'
 import type { OpRef } from '../graph/op.ts'
 import type { FileList } from '../solve/types.ts'
-import type { Outline } from './outline.ts'
+import type { Described } from './step.ts'
 
 /** How a step ended. `none`: it was not reached. */
 export type Outcome = 'ran' | 'cached' | 'failed' | 'none'
 
-export interface PastStep {
+export interface PastStep extends Omit<Described, 'inputs'> {
   readonly ref: OpRef
-  readonly stage: string
-  readonly ordinal: number
-  readonly kind: string
-  readonly label: string
-  readonly title: string
-  readonly file?: string
-  readonly line?: number
-  readonly outline: Outline
-  readonly likeness: string
-  readonly args: Readonly<Record<string, string>>
-  readonly reference?: string
   /** Indexes of steps. */
   readonly inputs: readonly number[]
   /** How the step is defined, all the way down. */

@@ -2,7 +2,7 @@
 // it again. Nothing is repaired by guessing.
 import { randomBytes } from 'node:crypto'
 import { lstatSync } from 'node:fs'
-import { readdir, readFile, rename } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename } from 'node:fs/promises'
 import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, digestOf, digestOfHex } from '../core/digest.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
@@ -47,7 +47,11 @@ export async function repairProblem(
 
 /** Says anew that a directory is a store: for one whose marker is missing or damaged. */
 export async function writeMarker(paths: LayoutPaths): Promise<void> {
-  await onDisk('write', paths.marker, () => replaceFile(paths.marker, markerText, paths.root))
+  await onDisk('write', paths.marker, async () => {
+    // Where the next start sweeps up what a kill leaves. None runs now: a store without a sound marker opens for nobody.
+    await mkdir(paths.ingest, { recursive: true, mode: 0o700 })
+    await replaceFile(paths.marker, markerText, paths.ingest)
+  })
 }
 
 async function moveAside(paths: LayoutPaths, { path, digest }: StoreProblem): Promise<string | undefined> {

@@ -9,7 +9,7 @@ import type { PastBuild, PastStep } from '../../src/explain/past.ts'
 const step: PastStep = {
   ref: digestOf('op'),
   ...{ stage: 'app', ordinal: 1, kind: 'exec', label: '[2/2]', title: 'RUN x', outline: { kind: 'exec' } },
-  ...{ likeness: 'l', args: {}, inputs: [], definition: null, key: [], outcome: 'ran' },
+  ...{ likeness: digestOf('l'), args: {}, inputs: [], definition: null, key: [], outcome: 'ran' },
 }
 const past = (build: string): PastBuild => ({ build, failed: false, steps: [step] })
 

@@ -181,7 +181,7 @@ describe.skipIf(lacking !== undefined)(`the store (needs ${lacking ?? 'nothing m
       }
     }
 
-    it.skipIf(process.getuid?.() !== 0)('what only reads works, the rest says why not', () => {
+    it.skipIf(process.getuid?.() !== 0)('what only reads works, the rest says why not (needs root)', () => {
       readOnly((ro) => {
         expect(ro.ok('images').stdout).toMatch(/^app /m)
         expect(ro.ok('inspect', 'app').stdout).toContain('"Id"')

@@ -2,7 +2,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { argumentsGrammar, makeArgumentsGrammar } from '../../grammar/arguments.ts'
-import { deepestWord, faultOf, makeWordGrammar, parseWord } from '../../grammar/shell-word.ts'
+import { deepestWord, makeWordGrammar, parseWord } from '../../grammar/shell-word.ts'
+import { faultOf } from '../../grammar/word-fault.ts'
 
 const escapes = ['\\', '`'] as const
 

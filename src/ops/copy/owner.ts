@@ -41,18 +41,6 @@ export async function resolveOwner(
   return { uid: ids.uid, gid: gid ?? 0 }
 }
 
-/** The ids that USER stands for in a process, as src/sandbox/image-user.ts finds them; undefined for a name the image does not know. */
-export async function resolveUser(user: string, read: ReadBaseFile): Promise<UserIds | undefined> {
-  const [name = '', group = ''] = user.split(':')
-  const id = name === '' ? 0 : numericId(name)
-  const listed = (await readTable('/etc/passwd', read)).find(
-    ([entry, , uid]) => entry === name || (id !== undefined && numericId(uid ?? '') === id),
-  )
-  const uid = id ?? numericId(listed?.[2] ?? '')
-  const gid = group === '' ? (numericId(listed?.[3] ?? '') ?? 0) : await findGroup(group, read)
-  return uid === undefined || gid === undefined ? undefined : { uid, gid }
-}
-
 async function findUser(user: string, read: ReadBaseFile): Promise<UserIds | undefined> {
   const id = numericId(user)
   if (id !== undefined) return { uid: id, gid: id }

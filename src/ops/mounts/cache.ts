@@ -25,8 +25,8 @@ export interface CacheDependencies {
 
 export interface CacheTask {
   readonly inputs: readonly Result[]
-  /** The ids of the step's USER; undefined where the image does not know it, which ends the step. */
-  user(): Promise<UserIds | undefined>
+  /** The ids of the step's USER. Throws ERR_SANDBOX_USER where the image does not know it. */
+  user(): UserIds
   readonly cx: Context
 }
 
@@ -110,7 +110,7 @@ async function beginningOf(
             start: { mode, ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) },
           },
       async fill({ upper }) {
-        const ids = uid === undefined || gid === undefined ? await user() : undefined
+        const ids = uid === undefined || gid === undefined ? user() : undefined
         await dress(
           upper,
           { mode, uid: uid ?? ids?.uid ?? 0, gid: gid ?? ids?.gid ?? 0 },
@@ -170,8 +170,8 @@ async function settleOwner(
   task: CacheTask,
 ): Promise<string[]> {
   if ('input' in start || start.uid !== undefined) return []
-  const ids = await task.user()
-  if (ids === undefined || ids.uid === 0) return []
+  const ids = task.user()
+  if (ids.uid === 0) return []
   const { uid, gid, mode } = lstatSync(directory)
   const isWritable = uid === ids.uid ? mode & 0o200 : gid === ids.gid ? mode & 0o020 : mode & 0o002
   if (isWritable) return []

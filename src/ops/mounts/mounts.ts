@@ -2,10 +2,10 @@
 import type { Context } from '../../core/context.ts'
 import { invariant } from '../../core/error.ts'
 import type { ExecMount, OpOf } from '../../graph/op.ts'
+import { findUser } from '../../sandbox/image-user.ts'
 import type { Mount } from '../../sandbox/types.ts'
 import { mergedTree } from '../../snapshot/merged-tree.ts'
 import type { Result } from '../../solve/types.ts'
-import { resolveUser, type UserIds } from '../copy/owner.ts'
 import type { LayerSource } from '../layers.ts'
 import { type CacheDependencies, prepareCaches } from './cache.ts'
 import type { ContextCopies } from './context-copies.ts'
@@ -65,7 +65,7 @@ export async function prepareMounts(
     const caches = await prepareCaches(
       dependencies,
       op.mounts.filter((mount) => mount.kind === 'cache'),
-      { ...task, user: () => userOf(dependencies, task) },
+      { ...task, user: () => findUser(op.user, mergedTree(task.below, dependencies)) },
     )
     for (const [mount, given] of [...agents.mounts, ...caches.mounts]) parts.set(mount, only(given))
     const ordered = op.mounts.flatMap((mount) => parts.get(mount) ?? [])
@@ -83,14 +83,6 @@ export async function prepareMounts(
     await agents[Symbol.asyncDispose]()
     throw thrown
   }
-}
-
-/** A user file longer than this is not read (CVE-2024-9676). */
-const maxUserFileBytes = 10 << 20
-
-async function userOf({ native }: MountDependencies, { op, below }: MountTask): Promise<UserIds | undefined> {
-  const tree = mergedTree(below, { native })
-  return await resolveUser(op.user, async (path) => tree.readFile(path, maxUserFileBytes))
 }
 
 async function prepareMount(
