@@ -102,7 +102,14 @@ function freeze() {
   const environment = { PATH: process.env.PATH ?? '', SLIPWAY_NODE: process.execPath }
   const frozen = spawnSync(
     process.execPath,
-    ['--snapshot-blob', `${dist}/slipway.blob.new`, '--build-snapshot', `${dist}/slipway.cjs`],
+    [
+      // As in native/launch.c: node takes a snapshot only with the options that it was made with.
+      '--no-rehash-snapshot',
+      '--snapshot-blob',
+      `${dist}/slipway.blob.new`,
+      '--build-snapshot',
+      `${dist}/slipway.cjs`,
+    ],
     { env: environment, encoding: 'utf8' },
   )
   if (frozen.status !== 0) return warn(`${frozen.stderr}`.trim())

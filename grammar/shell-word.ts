@@ -330,16 +330,28 @@ export function isLiteral(text: string): boolean {
   return !/[$'"<\\`]/.test(text)
 }
 
-/** Whether `text` is literal in double quotes, in any style: most values that have quotes are. */
-function isQuotedLiteral(text: string): boolean {
-  return /^"[^$"\\`]*"$/.test(text)
-}
+// Patterns that are asked for many words of a file stand outside of functions: inside each call would make one.
+const plainlyQuoted = /^"(?:[^$"\\`]|\$[A-Za-z_]\w*(?![\w\u0080-\uffff])|\$\{[A-Za-z_]\w*\})*"$/
+const plainUse = /\$(?:(\w+)|\{(\w+)\})/g
 
-function quotedLiteral(text: string): WordTree {
-  const end = text.length
-  const parts: WordPart[] =
-    end === 2 ? [] : [{ kind: 'literal', text: text.slice(1, -1), start: 1, end: end - 1 }]
-  return [{ kind: 'double', parts, closed: true, start: 0, end }]
+/** The tree of a text in double quotes that are all of it, with nothing but literal and plain uses of variables within; in any style. */
+function plainlyQuotedTree(text: string): WordTree {
+  const parts: WordPart[] = []
+  const end = text.length - 1
+  let at = 1
+  const literalTo = (to: number): void => {
+    if (at < to) parts.push({ kind: 'literal', text: text.slice(at, to), start: at, end: to })
+  }
+  if (text.includes('$')) {
+    for (const { 0: whole, 1: bare, 2: name = '', index: start } of text.matchAll(plainUse)) {
+      literalTo(start)
+      at = start + whole.length
+      if (bare !== undefined) parts.push({ kind: 'variable', name: bare, start, end: at })
+      else parts.push({ kind: 'substitution', name, operand: [], closed: true, start, end: at })
+    }
+  }
+  literalTo(end)
+  return [{ kind: 'double', parts, closed: true, start: 0, end: end + 1 }]
 }
 
 /** The tree of `text`. The grammar is built at its first use. */
@@ -347,6 +359,6 @@ export function parseWord(text: string, style: WordStyle): WordTree {
   if (isLiteral(text)) {
     return text === '' ? [] : [{ kind: 'literal', text, start: 0, end: text.length }]
   }
-  if (style.quotes && isQuotedLiteral(text)) return quotedLiteral(text)
+  if (style.quotes && plainlyQuoted.test(text)) return plainlyQuotedTree(text)
   return grammarOf(`${style.escape}${style.quotes}`)(text)
 }

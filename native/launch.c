@@ -152,12 +152,17 @@ int main(int argc, char **argv)
 	// Options for node itself may not fit the snapshot, and node refuses to start rather than to ignore it.
 	const char *options = getenv("NODE_OPTIONS");
 	bool frozen = !(options && *options) && stamp_fits(directory, node);
-	char **next = calloc((size_t)argc + 4, sizeof *next);
+	char **next = calloc((size_t)argc + 5, sizeof *next);
 	if (!next) die("start node:", strerror(ENOMEM), "");
 	size_t count = 0;
 	next[count++] = node;
 	join(program, directory, frozen ? "slipway.blob" : "slipway.cjs");
-	if (frozen) next[count++] = "--snapshot-blob";
+	if (frozen) {
+		// As in .config/build.mjs. The seed of hash tables is the snapshot's, which every installation makes for itself: giving
+		// each start another one costs a tenth of it.
+		next[count++] = "--no-rehash-snapshot";
+		next[count++] = "--snapshot-blob";
+	}
 	next[count++] = program;
 	if (frozen) next[count++] = "--";
 	for (int i = 1; i < argc; i++) next[count++] = argv[i];

@@ -39,7 +39,24 @@ export function openSandbox(
 }
 
 /** The sandbox for the steps of one build. Throws ERR_RUNTIME_MISSING. */
-export function openStepSandbox(host: Host, { runtime, networkNamespace }: StepSandboxOptions): StepSandbox {
+export function openStepSandbox(host: Host, options: StepSandboxOptions): StepSandbox {
+  if (options.runtime !== undefined) return makeStepSandbox(host, options)
+  // What it needs is looked for when something runs: in most builds all steps are cached.
+  let made: StepSandbox | undefined
+  return {
+    sandbox: {
+      run: async (spec, io, cx) => {
+        made ??= makeStepSandbox(host, options)
+        return await made.sandbox.run(spec, io, cx)
+      },
+    },
+    async [Symbol.asyncDispose]() {
+      await made?.[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function makeStepSandbox(host: Host, { runtime, networkNamespace }: StepSandboxOptions): StepSandbox {
   const { native, options } = host
   const spares = openSpareHelpers(native)
   const plain = openSandbox(host, { runtime, spares })

@@ -1,5 +1,5 @@
 // Docker's config.json: where it is and that it is what docker would read. Nothing of it is ever printed.
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 
 /** What the environment says of the file: DOCKER_CONFIG, else HOME. */
@@ -29,7 +29,7 @@ export async function readDockerConfig(environment: ConfigEnvironment): Promise<
   if (!directory) return {}
   const path = `${directory}/config.json`
   try {
-    return parseDockerConfig(await readFile(path, 'utf8'), path)
+    return parseDockerConfig(readFileSync(path, 'utf8'), path)
   } catch (thrown) {
     const errno = errnoOf(thrown)
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return {}
