@@ -1,6 +1,6 @@
 // Finds the source tree behind an op's input, one per build, and remembers what was selected from it: the
 // copy works on the very listing that was digested.
-import { realpath } from 'node:fs/promises'
+import { realpathSync } from 'node:fs'
 import type { Selector } from '../../buildkit/vertex.ts'
 import { bytesOf } from '../../core/byte-string.ts'
 import type { Context } from '../../core/context.ts'
@@ -92,7 +92,7 @@ async function openLocal(options: SourcesOptions, local: DirectoryRef): Promise<
   const description =
     local.name === 'context' ? 'build context' : `build context ${JSON.stringify(local.name)}`
   if (directory === undefined) return source(options.native, emptyTree(description, options.native))
-  const path = await realPath(directory, local.name)
+  const path = realPath(directory, local.name)
   const { statCacheDirectory } = options
   const now = storageTime(statCacheDirectory)
   const fresh = freshFiles(options.native, now)
@@ -175,9 +175,9 @@ function source(native: Native, tree: SourceTree, caches?: Caches): Source {
   }
 }
 
-async function realPath(path: string, name: string): Promise<string> {
+function realPath(path: string, name: string): string {
   try {
-    return await realpath(path)
+    return realpathSync.native(path)
   } catch (thrown) {
     throw new SlipwayError({
       code: 'ERR_CONTEXT_MISSING',
