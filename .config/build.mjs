@@ -1,6 +1,7 @@
 // Bundles src/cli/main.ts into one CommonJS file for Node and freezes that file into a V8 start-up
 // snapshot, which the native launcher (native/launch.c) uses when it fits the machine.
 import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { build } from 'esbuild'
 
@@ -76,15 +77,29 @@ const fromApart = {
   },
 }
 
+const unnamed = 'the digest of this program'
+
 await build({
   ...common,
   plugins: [fromApart],
   stdin: { contents: entry, resolveDir: root, sourcefile: 'entry.js', loader: 'js' },
   outfile: `${dist}/slipway.cjs`,
-  define: { 'process.env.SLIPWAY_VERSION': JSON.stringify(version), ARGUMENTS_AT: '1' },
+  define: {
+    'process.env.SLIPWAY_VERSION': JSON.stringify(version),
+    'process.env.SLIPWAY_PROGRAM': JSON.stringify(unnamed),
+    ARGUMENTS_AT: '1',
+  },
 })
+nameProgram(`${dist}/slipway.cjs`)
 checkText(`${dist}/slipway.cjs`)
 freeze()
+
+// What one program remembers another one may have to think over.
+function nameProgram(path) {
+  const text = readFileSync(path, 'utf8')
+  const digest = createHash('sha256').update(text).digest('hex')
+  writeFileSync(path, text.replaceAll(JSON.stringify(unnamed), JSON.stringify(digest)))
+}
 
 // One character outside of Latin-1, which esbuild leaves as it is in patterns, and V8 holds all of the text in twice the memory.
 function checkText(path) {

@@ -9,13 +9,11 @@ import type { BuildInput } from './app/input.ts'
 import { journaled } from './app/journaled.ts'
 import { announceLimits } from './app/limits.ts'
 import { namedContexts } from './app/named-contexts.ts'
-import { otherMistakes } from './app/other-mistakes.ts'
 import { areImages, exportBuild, openOutputs } from './app/outputs.ts'
-import { otherFailure, resolvePin, unresolved } from './app/pins.ts'
+import { planInput } from './app/plan-input.ts'
 import { withProxyArgs } from './app/proxy-args.ts'
 import { readInput } from './app/read-input.ts'
-import { readStages } from './app/read-stages.ts'
-import { type BuildRequest, planOptionsFrom } from './app/request.ts'
+import type { BuildRequest } from './app/request.ts'
 import { watchUsage } from './app/step-usage.ts'
 import { stepsOf } from './app/steps.ts'
 import { trustedOnly, withTrustedLayers } from './app/trusted-layers.ts'
@@ -23,15 +21,10 @@ import { openLocalCache } from './cache/local-cache.ts'
 import { partsOf } from './cache/parts.ts'
 import { openPastBuilds } from './cache/past-builds.ts'
 import type { Context } from './core/context.ts'
-import { type Diagnostic, hasErrors } from './core/diagnostic.ts'
+import type { Diagnostic } from './core/diagnostic.ts'
 import type { Digest } from './core/digest.ts'
 import { redact } from './core/error.ts'
-import { platformOfHost } from './core/platform.ts'
 import type { SourceFile } from './core/span.ts'
-import { furtherFindings } from './plan/further-findings.ts'
-import { keyOfRequest } from './plan/pin-key.ts'
-import { planWithPins } from './plan/plan-with-pins.ts'
-import type { Pin, PinRequest } from './plan/types.ts'
 import { solve } from './solve/solver.ts'
 import { hintWriter } from './store/hints.ts'
 
@@ -50,48 +43,22 @@ export interface BuildReport {
 export async function build(asked: BuildRequest, options: HostOptions, cx: Context): Promise<BuildReport> {
   const outputs = await openOutputs(asked)
   const wishes = await readCacheFlags(asked, options.environment)
-  const { value: contexts, diagnostics: doubts } = await namedContexts(asked.contexts)
+  const { value: contexts, diagnostics: unclear } = await namedContexts(asked.contexts)
   const { secrets, agents } = asked
   await using slot = hostSlot({ ...options, secrets, agents, layouts: contexts.layouts }, cx)
   const input = await readInput(asked, slot, cx)
   const proxied = await withProxyArgs(asked.buildArgs, options.environment)
   const request = { ...asked, buildArgs: proxied.value }
-  const { parsed, stages, diagnostics: read, files, show } = readStages(input, request.buildArgs)
-  const diagnostics = [...doubts, ...proxied.diagnostics, ...read]
-  const platform = platformOfHost(options.os, options.architecture)
-  const planOptions = planOptionsFrom(request, input, files, platform, contexts.plan)
-  const pins: Record<string, Pin> = { ...input.fetched?.pins }
-  const resolve = async (pin: PinRequest): Promise<Pin> => {
-    const found = await resolvePin(await slot.open(), pin, request.pull, cx)
-    pins[keyOfRequest(pin)] = found
-    return found
-  }
-  const report = { failed: false, files, dockerfile: input.dockerfile.name, metadata: {} }
-  if (hasErrors(diagnostics)) {
-    const further = await otherMistakes(parsed, planOptions, { pins, resolve })
-    return { ...report, failed: true, diagnostics: show([...diagnostics, ...further], cx) }
-  }
+  const doubts = [...unclear, ...proxied.diagnostics]
+  const planned = await planInput(input, { request, contexts, doubts, slot, host: options }, cx)
+  const { files, diagnostics, ready } = planned
+  const report = { failed: false, diagnostics, files, dockerfile: input.dockerfile.name, metadata: {} }
+  if (ready === undefined) return { ...report, failed: true }
+  const { graph, target } = ready
 
   const host = await slot.open()
   const bounds = collectionBounds(host)
   const limits = await announceLimits(host, request.limits, cx)
-  const planned = await planWithPins(stages, planOptions, resolve, input.fetched?.pins).catch(
-    (thrown: unknown) => {
-      const missing = unresolved(thrown)
-      if (missing === undefined) {
-        show(diagnostics, cx)
-        throw otherFailure(thrown)
-      }
-      const further = furtherFindings(parsed, planOptions, pins)
-      return { value: undefined, diagnostics: [...missing, ...further.diagnostics] }
-    },
-  )
-  const isWrong = planned.value !== undefined && hasErrors(planned.diagnostics)
-  const found = isWrong ? await otherMistakes(parsed, planOptions, { pins, resolve }) : planned.diagnostics
-  const inContexts = planned.value === undefined ? [] : contexts.mistakes(planned.value.graph)
-  const all = show([...diagnostics, ...found, ...inContexts], cx, Object.values(contexts.ignoreFiles))
-  if (planned.value === undefined || hasErrors(all)) return { ...report, failed: true, diagnostics: all }
-  const { graph, target } = planned.value
   cx.emit({ type: 'graph', steps: stepsOf(graph), files: graph.files })
 
   const buildName = `${nameOfContext(request, input)}\n${request.file ?? ''}`
@@ -133,12 +100,13 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
   try {
     const jobs = request.jobs ?? defaultJobs(options.cpus)
     const { root } = target
-    const store = openPastBuilds(host.directory, hintWriter(host.directory, host.native))
+    const writeHint = hintWriter(host.directory, host.native)
+    const store = openPastBuilds(host.directory, writeHint)
     await using remotes =
       wishes && root !== null
         ? (await import('./app/remote-caches.ts')).openRemoteCaches(
             host,
-            { ...wishes, ...exec, ...own, graph, root, platform, cache },
+            { ...wishes, ...exec, ...own, graph, root, platform: host.platform, cache },
             cx,
           )
         : undefined
@@ -161,8 +129,9 @@ export async function build(asked: BuildRequest, options: HostOptions, cx: Conte
     })
     await remotes?.finish()
     await forgetFailures(host, buildName, cx)
+    planned.remember(writeHint)
     const metadata = { ...made.metadata, ...usage.metadata(stepsOf(graph)) }
-    return { ...report, diagnostics: all, ...made, metadata }
+    return { ...report, ...made, metadata }
   } finally {
     // Steps that ended well stay known although a later one failed.
     await cache.flush()

@@ -1,6 +1,5 @@
 // `slipway store verify`: what is wrong with a state directory, and what was done about it.
 import { unlinkSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Context } from '../core/context.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import { type CacheProblem, checkCache } from '../disk/check.ts'
@@ -9,7 +8,7 @@ import { checkMarker } from '../store/marker.ts'
 import { repairProblem, writeMarker } from '../store/repair.ts'
 import { storageFailure } from '../store/storage-failure.ts'
 import { type StoreProblem, verifyStore } from '../store/verify.ts'
-import type { Host } from './host.ts'
+import { type Host, storeDirectory } from './host.ts'
 
 export interface CheckedProblem {
   readonly kind: StoreProblem['kind'] | CacheProblem['kind']
@@ -49,7 +48,7 @@ export async function repairStore(host: Host, cx: Context): Promise<Checked> {
 
 /** Makes a store out of a directory whose marker is damaged, before it is opened; what was done. */
 export async function repairMarker(root: string): Promise<CheckedProblem | undefined> {
-  const paths = layoutPaths(join(root, 'store-v1'))
+  const paths = layoutPaths(storeDirectory(root))
   try {
     await checkMarker(paths)
     return undefined

@@ -1,8 +1,8 @@
 // `slipway explain`: what the last build did and why, from what it left in the state directory.
-import { join } from 'node:path'
 import { type EndedBuild, pastBuilds } from '../cache/past-builds.ts'
 import { SlipwayError } from '../core/error.ts'
 import { reportOf, type ToldBuild, type ToldStep } from '../explain/report.ts'
+import { storeDirectory } from './host.ts'
 
 export type { ToldBuild, ToldReason, ToldStep } from '../explain/report.ts'
 
@@ -20,7 +20,7 @@ export interface ExplainedBuild extends ToldBuild {
 
 /** The report of the last build. Throws ERR_BUILD_UNKNOWN. */
 export function explainLast({ root, context, file }: ExplainRequest): ExplainedBuild {
-  for (const past of pastBuilds(join(root, 'store-v1'))) {
+  for (const past of pastBuilds(storeDirectory(root))) {
     if (isOf(past, context, file)) return { ...reportOf(past), ended: new Date(past.endedMs).toISOString() }
   }
   throw new SlipwayError({

@@ -35,6 +35,8 @@ export interface HostOptions {
   readonly layouts?: Readonly<Record<string, string>>
   /** Nothing is written, not even what dead commands left removed: for commands that only look. */
   readonly readOnly?: boolean
+  /** Differs for each build of slipway that may plan otherwise. Absent: no plans are remembered. */
+  readonly program?: string
   readonly cpus: number
   /** As Node names them. */
   readonly os: string
@@ -43,7 +45,7 @@ export interface HostOptions {
 
 export interface Host {
   readonly options: HostOptions
-  /** `<root>/store-v1`, without links in the path: files in it are opened by the helper, which follows none. */
+  /** `storeDirectory`, without links in the path: files in it are opened by the helper, which follows none. */
   readonly directory: string
   readonly platform: Platform
   readonly native: Native
@@ -68,11 +70,16 @@ export interface Host {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/** Where the store of a state directory is, which this version of its format keeps apart from others. */
+export function storeDirectory(root: string): string {
+  return join(root, 'store-v1')
+}
+
 /** Opens the state directory. Nothing of it is locked: any number of processes may share it. */
 export async function openHost(options: HostOptions, cx: Context): Promise<Host> {
   makeDirectories(options.root)
   const native = openNative(options.dist)
-  const top = join(options.root, 'store-v1')
+  const top = storeDirectory(options.root)
   const lease = openLease(layoutPaths(top), native)
   const readOnly = options.readOnly ?? false
   const { pin } = lease

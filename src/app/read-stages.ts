@@ -23,10 +23,15 @@ export interface ReadStages {
   show(found: readonly Diagnostic[], cx: Context, moreFiles?: readonly SourceFile[]): readonly Diagnostic[]
 }
 
+/** The files that the stages and what is said of them point into. */
+export function filesOf({ dockerfile, ignoreFile }: BuildInput): readonly SourceFile[] {
+  return ignoreFile === undefined ? [dockerfile] : [dockerfile, ignoreFile]
+}
+
 /** Reads a Dockerfile that is built with these build args. */
 export function readStages(input: BuildInput, buildArgs: Readonly<Record<string, string>>): ReadStages {
   const { dockerfile, ignoreFile } = input
-  const files = ignoreFile === undefined ? [dockerfile] : [dockerfile, ignoreFile]
+  const files = filesOf(input)
   const parsed = parseDockerfile(dockerfile.text, dockerfile.name, buildArgs.BUILDKIT_SYNTAX)
   const { value: file, diagnostics } = parsed
   const show: ReadStages['show'] = (all, cx, more = []) => {

@@ -37,6 +37,7 @@ export function hostOptions(): HostOptions {
     dist: process.env.SLIPWAY_DIST ?? dirname(process.argv[1] ?? '.'),
     ...(extraCa ? { extraCaFile: extraCa } : {}),
     environment: process.env,
+    ...(process.env.SLIPWAY_PROGRAM ? { program: process.env.SLIPWAY_PROGRAM } : {}),
     cpus: availableParallelism(),
     os: process.platform,
     architecture: process.arch,

@@ -2,6 +2,7 @@
 // layer is gone is none of its business: it is a miss, and goes with the next prune.
 import { decodeEntry } from '../cache/entry.ts'
 import { isSoundFileList, isSoundPast } from '../cache/past-builds.ts'
+import { isSoundPlan } from '../cache/plans.ts'
 import { digestOfHex } from '../core/digest.ts'
 import { bootId, durabilityOf } from '../snapshot/durability.ts'
 import { lookAt, namesIn, readIfThere } from './stored-parts.ts'
@@ -41,6 +42,7 @@ function* pastProblems(directory: string): Generator<CacheProblem> {
   const checks = [
     { top: `${directory}/builds`, isSound: isSoundPast, what: 'no past build' },
     { top: `${directory}/files`, isSound: isSoundFileList, what: 'no list of files' },
+    { top: `${directory}/plans`, isSound: isSoundPlan, what: 'no plan' },
   ]
   for (const { top, isSound, what } of checks) {
     for (const name of namesIn(top).toSorted()) {

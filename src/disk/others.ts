@@ -23,6 +23,7 @@ export async function otherDrafts(host: DiskHost, madeOf: MadeOf): Promise<reado
     ...fileDrafts(remembered, 'source.local', 'what a context looked like'),
     ...fileDrafts(`${directory}/files`, 'internal', 'the files that a step copied'),
     ...fileDrafts(`${directory}/builds`, 'internal', 'what the last build of a name did'),
+    ...fileDrafts(`${directory}/plans`, 'internal', 'the plan of a build'),
     ...logs.flatMap((place) => fileDrafts(place, 'internal', 'log')),
     ...failedDrafts(`${directory}/failed`, madeOf),
     ...fileDrafts(layoutPaths(directory).damaged, 'internal', 'damaged blob'),

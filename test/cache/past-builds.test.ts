@@ -2,7 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, w
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { isSoundPast, openPastBuilds, type PastLimits, pastBuilds } from '../../src/cache/past-builds.ts'
+import type { HintLimits } from '../../src/cache/hint-directory.ts'
+import { isSoundPast, openPastBuilds, pastBuilds } from '../../src/cache/past-builds.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import type { PastBuild, PastStep } from '../../src/explain/past.ts'
 
@@ -15,7 +16,7 @@ const past = (build: string): PastBuild => ({ build, failed: false, steps: [step
 
 describe('past builds', () => {
   let root = ''
-  const open = (limits?: PastLimits) =>
+  const open = (limits?: HintLimits) =>
     openPastBuilds(root, (path, text) => writeFileSync(path, text), limits)
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'slipway-past-'))
