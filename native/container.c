@@ -13,8 +13,6 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -28,14 +26,14 @@ static int enter(const struct container *container)
 	// The helper may have died before that took effect; process 1 has no visible parent to ask.
 	struct pollfd alive = { .fd = container->helper_alive };
 	if (poll(&alive, 1, 0) != 0) return fail_kind("parent-died", 0, "start", NULL, "the helper is gone");
-	if (!container->inherits_stdio && setsid() < 0) return fail_errno("create session", NULL);
-	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? fail_errno("make mounts private", "/") : 0;
+	return !container->inherits_stdio && setsid() < 0 ? fail_errno("create session", NULL) : 0;
 }
 
 static int set_up(const struct container *container, struct steps *steps, struct process *process)
 {
 	struct record record;
 	if (enter(container) < 0 || steps_perform(steps, container->wire, &record) < 0) return -1;
+	if (record.opcode != STEP_PROCESS) return fail_kind("malformed", EPROTO, "request", NULL, "a second start");
 	return process_read(process, &record);
 }
 
@@ -142,8 +140,8 @@ static void report_exit(int status)
 int container_main(const struct container *container)
 {
 	static struct process process;
-	struct steps steps = { .places = container->places };
-	memset(steps.slot, -1, sizeof steps.slot);
+	struct steps steps;
+	steps_init(&steps, container->places);
 	pid_t pid = set_up(container, &steps, &process);
 	if (pid == 0) pid = process.runtime_create[0] ? start_by_runtime(&process, &steps) : start_process(container, &process);
 	if (pid < 0) {

@@ -8,9 +8,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-// Opcodes; 0 is WIRE_END. The first record is TARGET:
-//   flags (TARGET_*), text directory-or-upper, text work, text lower (bottom first) …
-// every other one is an operation:
+// Opcodes; 0 is WIRE_END. Steps that mount the target may come first (steps.h; the layer to write to is their UPPER_SLOT). Then TARGET:
+//   flags (TARGET_*), text directory
+// and every other one is an operation:
 //   flags (OPERATION_*), mode, uid, gid, mtime (ns, two's complement), size-or-major, minor,
 //   text path, text other (link target, source path), then text name and bytes value of each xattr.
 // FILE_INLINE is followed by `size` raw bytes.

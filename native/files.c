@@ -2,7 +2,7 @@
 #include "files.h"
 #include "fail.h"
 #include "files-operation.h"
-#include "overlay.h"
+#include "steps.h"
 #include "userns.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -28,42 +28,20 @@ int operation_read(struct record *record, struct operation *operation)
 	return record->malformed ? record_finish(record) : 0;
 }
 
-static int open_overlay(struct files *files, const char *upper, const char *work, struct record *lower)
+// What comes before it mounts the target as one file system of layers.
+static int open_target(struct files *files)
 {
-	size_t count = 0, capacity = 0;
-	const char **directories = NULL;
-	int result = 0;
-	while (result == 0 && record_more(lower)) {
-		if (count == capacity) {
-			capacity = capacity ? capacity * 2 : 64;
-			const char **larger = realloc(directories, capacity * sizeof *larger);
-			if (!larger) {
-				result = fail_code(ENOMEM, "request", NULL);
-				break;
-			}
-			directories = larger;
-		}
-		directories[count++] = record_text(lower);
-	}
-	if (result == 0) result = record_finish(lower);
-	// Without lower layers the upper directory is the whole file system.
-	if (result == 0 && files->overlay && count > 0) {
-		files->upper = open(upper, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		result = files->upper < 0 ? fail_errno("open target", upper) : overlay_unshare();
-		if (result == 0) result = overlay_mount(directories, count, upper, work, upper);
-	}
-	free(directories);
-	return result;
-}
-
-static int open_target(struct files *files, struct record *record)
-{
-	uint64_t flags = record_u64(record);
-	const char *directory = record_text(record);
-	const char *work = record_text(record);
+	struct record record;
+	struct steps steps;
+	steps_init(&steps, NULL);
+	if (steps_perform(&steps, &files->wire, &record) < 0) return -1;
+	if (record.opcode != OP_TARGET) return fail_kind("malformed", EPROTO, "request", NULL, "the target must come first");
+	uint64_t flags = record_u64(&record);
+	const char *directory = record_text(&record);
+	if (record_finish(&record) < 0) return -1;
+	files->upper = steps.slot[UPPER_SLOT];
 	files->overlay = flags & TARGET_OVERLAY;
 	files->report_links = flags & TARGET_REPORT_LINKS;
-	if (open_overlay(files, directory, work, record) < 0) return -1;
 	int root = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0) return fail_errno("open target", directory);
 	inroot_init(&files->at, root);
@@ -74,18 +52,13 @@ static int open_target(struct files *files, struct record *record)
 
 static int serve(struct files *files)
 {
+	if (open_target(files) < 0) return -1;
 	for (;;) {
 		struct record record;
 		struct operation operation;
 		if (wire_next(&files->wire, &record) < 0) return -1;
-		if (!files->started) {
-			if (record.opcode != OP_TARGET) return fail_kind("malformed", EPROTO, "request", NULL, "the target must come first");
-			if (open_target(files, &record) < 0) return -1;
-		} else if (record.opcode == WIRE_END) {
-			return record_finish(&record) < 0 ? -1 : late_times_apply(files);
-		} else if (operation_read(&record, &operation) < 0 || operation_apply(files, &operation) < 0) {
-			return -1;
-		}
+		if (record.opcode == WIRE_END) return record_finish(&record) < 0 ? -1 : late_times_apply(files);
+		if (operation_read(&record, &operation) < 0 || operation_apply(files, &operation) < 0) return -1;
 	}
 }
 

@@ -3,7 +3,6 @@
 #include "fail.h"
 #include "inroot.h"
 #include "network.h"
-#include "overlay.h"
 #include "record.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +12,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -73,25 +73,6 @@ static int join_network(const struct step *step)
 	return fd < 0 ? -1 : closed(fd, setns(fd, CLONE_NEWNET));
 }
 
-static int mount_overlay(const struct step *step)
-{
-	const char *upper = record_text(step->rest), *work = record_text(step->rest), **lower = NULL;
-	size_t count = 0;
-	while (record_more(step->rest)) {
-		const char **larger = realloc(lower, (count + 1) * sizeof *lower);
-		if (!larger) break;
-		lower = larger;
-		lower[count++] = record_text(step->rest);
-	}
-	int result = record_finish(step->rest) < 0 || count == 0 ? -1 : overlay_mount(lower, count, upper, work, step->path);
-	free(lower);
-	if (result < 0 && step->flags & OVERLAY_OR_UPPER) {
-		fail_clear();
-		result = mount(upper, step->path, NULL, MS_BIND, NULL);
-	}
-	return result;
-}
-
 static int open_path(struct steps *steps, const struct step *step)
 {
 	int flags = O_PATH | O_CLOEXEC | (step->flags & OPEN_DIRECTORY ? O_DIRECTORY : 0), from = at(steps, step->base);
@@ -118,7 +99,8 @@ int clone_mount(int from, const char *path, unsigned depth, uint64_t attributes)
 
 static int configure(int context, const char *key, const char *value)
 {
-	return (int)syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0);
+	bool is_flag = !*value;
+	return (int)syscall(SYS_fsconfig, context, is_flag ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, key, is_flag ? NULL : value, 0);
 }
 
 static int configure_all(const struct steps *steps, const struct step *step, int context)
@@ -139,11 +121,41 @@ static int configure_all(const struct steps *steps, const struct step *step, int
 	return (int)syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
 }
 
-static int new_mount(const struct steps *steps, const struct step *step)
+// Which option it was matters more than a number: contexts explain themselves in a log. Always returns -1.
+static int fail_context(int context, const struct step *step)
+{
+	int code = errno;
+	char log[256], text[512];
+	ssize_t length = read(context, log, sizeof log - 1);
+	if (length <= 2) return fail_code(code, step->act, step->path);
+	log[length] = 0;
+	log[strcspn(log, "\n")] = 0;
+	snprintf(text, sizeof text, "%s (%s)", strerror(code), log + 2);
+	return fail_kind("", code, step->act, step->path, text);
+}
+
+static int mount_by_context(const struct steps *steps, const struct step *step)
 {
 	int context = (int)syscall(SYS_fsopen, step->path, FSOPEN_CLOEXEC);
-	if (context < 0 || configure_all(steps, step, context) < 0) return closed(context, -1);
+	if (context < 0) return -1;
+	if (configure_all(steps, step, context) < 0) return closed(context, fail_context(context, step));
 	return closed(context, (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, step->number));
+}
+
+static int mount_by_text(const struct steps *steps, const struct step *step)
+{
+	const char *where = record_text(step->rest), *options = record_text(step->rest);
+	if (fchdir(at(steps, step->base)) < 0 || mount(step->path, where, step->path, 0, options) < 0 || chdir("/") < 0) return -1;
+	return open(where, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+// Overlayfs mounts what it cannot write to all the same.
+static int check_writable(const struct step *step, int mount)
+{
+	struct statvfs state;
+	if (mount < 0 || !(step->flags & MOUNT_WRITABLE) || (fstatvfs(mount, &state) == 0 && !(state.f_flag & ST_RDONLY))) return mount;
+	errno = EROFS;
+	return closed(mount, -1);
 }
 
 // What is absent, or open to nobody, needs no cover: it depends on the kernel.
@@ -197,18 +209,17 @@ static int perform(struct steps *steps, const struct step *step)
 	switch ((enum step_opcode)step->opcode) {
 	case STEP_CGROUP: return join_cgroup(step);
 	case STEP_NETWORK: return join_network(step);
-	// EINVAL: a kernel without them. Only what /proc/self/cgroup shows depends on it.
-	case STEP_CGROUP_NAMESPACE: return unshare(CLONE_NEWCGROUP) < 0 && errno != EINVAL ? -1 : 0;
+	case STEP_UNSHARE: return unshare((int)step->number);
 	case STEP_LOOPBACK: return network_up_loopback();
-	case STEP_OVERLAY: return mount_overlay(step);
+	case STEP_MOUNT_TEXT: return keep(steps, step, check_writable(step, mount_by_text(steps, step)));
 	case STEP_OPEN: return open_path(steps, step);
 	case STEP_ATTRIBUTES: return set_attributes(base, 0, step->number);
-	case STEP_MOUNT: return keep_mount(steps, step, new_mount(steps, step));
+	case STEP_MOUNT: return keep_mount(steps, step, check_writable(step, mount_by_context(steps, step)));
 	case STEP_CLONE: return keep_mount(steps, step, clone_mount(base, step->path, step->flags & CLONE_RECURSIVE ? AT_RECURSIVE : 0, step->number));
 	case STEP_PLACE: {
 		struct place place = {
 			.root = base,
-			.layer = step->flags & PLACE_NOTED ? at(steps, step->onto) : -1,
+			.layer = steps->places && step->flags & PLACE_NOTED ? at(steps, step->onto) : -1,
 			.path = step->path,
 			.directory = step->flags & PLACE_DIRECTORY,
 			.no_links = step->flags & PLACE_NO_LINKS,
@@ -226,6 +237,7 @@ static int perform(struct steps *steps, const struct step *step)
 	case STEP_PIVOT: return change_root(base);
 	case STEP_HOSTNAME: return set_hostname(step->path);
 	case STEP_ENTER: return enter(base, step->path);
+	case STEP_PROPAGATION: return mount(NULL, step->path, NULL, step->number, NULL);
 	case STEP_START:
 	case STEP_PROCESS: break;
 	}
@@ -239,22 +251,31 @@ static unsigned read_slot(struct record *record)
 	return (unsigned)slot;
 }
 
-int steps_perform(struct steps *steps, struct wire *wire, struct record *process)
+void steps_init(struct steps *steps, struct places *places)
 {
-	for (;;) {
-		struct record record;
-		if (wire_next(wire, &record) < 0) return -1;
-		*process = record;
-		if (record.opcode == STEP_PROCESS) return 0;
-		struct step step = { .opcode = record.opcode, .rest = &record, .flags = record_u64(&record) };
-		step.base = read_slot(&record);
-		step.into = read_slot(&record);
-		step.onto = read_slot(&record);
-		step.number = record_u64(&record);
-		step.act = record_text(&record);
-		step.path = record_text(&record);
-		if (record.malformed) return record_finish(&record);
-		if (perform(steps, &step) < 0) return fail_errno(step.act, *step.path ? step.path : NULL);
-		if (record_finish(&record) < 0) return -1;
+	steps->places = places;
+	memset(steps->slot, -1, sizeof steps->slot);
+}
+
+int steps_perform(struct steps *steps, struct wire *wire, struct record *next)
+{
+	while (wire_next(wire, next) == 0) {
+		if (next->opcode <= STEP_PROCESS) return 0;
+		struct step step = { .opcode = next->opcode, .rest = next, .flags = record_u64(next) };
+		step.base = read_slot(next);
+		step.into = read_slot(next);
+		step.onto = read_slot(next);
+		step.number = record_u64(next);
+		step.act = record_text(next);
+		step.path = record_text(next);
+		if (next->malformed) return record_finish(next);
+		if (perform(steps, &step) == 0) {
+			if (record_finish(next) < 0) return -1;
+		} else if (!(step.flags & STEP_MAY_FAIL)) {
+			return fail_errno(step.act, *step.path ? step.path : NULL);
+		} else {
+			fail_clear();
+		}
 	}
+	return -1;
 }

@@ -1,7 +1,9 @@
 // The mounts that a process was asked with: binds, tmpfs, small files, views of layers, in their order.
 import { fsPath } from '../core/byte-string.ts'
+import { overlaySteps } from '../sys/overlay-steps.ts'
+import { attributes, flags, passive, placeStep, type Step, slots } from '../sys/steps.ts'
+import type { UserNamespace } from '../sys/user-namespace.ts'
 import { inheritsMode, type PreparedRoot } from './prepare-root.ts'
-import { attributes, flags, passive, placeStep, type Step, slots } from './steps.ts'
 import type { Mount, ProcessSpec } from './types.ts'
 
 type Writes = (step: Step) => void
@@ -10,6 +12,7 @@ type Writes = (step: Step) => void
 export function mountSteps(
   { mounts, root }: ProcessSpec,
   { places }: Pick<PreparedRoot, 'places'>,
+  { isInitial }: Pick<UserNamespace, 'isInitial'>,
   add: Writes,
 ): void {
   for (const [index, mount] of mounts.entries()) {
@@ -25,7 +28,7 @@ export function mountSteps(
         number: !place.isDirectory ? 0o644 : inheritsMode(mount) ? 0o1777 : 0o755,
       }),
     )
-    addMount(mount, { index, work: root.work }, add)
+    addMount(mount, { index, work: root.work, isInitial }, add)
   }
 }
 
@@ -34,9 +37,10 @@ const openAct = 'open mount point'
 interface Where {
   readonly index: number
   readonly work: string
+  readonly isInitial: boolean
 }
 
-function addMount(mount: Mount, { index, work }: Where, add: Writes): void {
+function addMount(mount: Mount, { index, work, isInitial }: Where, add: Writes): void {
   const onto = slots.place
   switch (mount.kind) {
     case 'bind':
@@ -63,16 +67,12 @@ function addMount(mount: Mount, { index, work }: Where, add: Writes): void {
     case 'layers': {
       const parts = `${work}/mount-${index}`
       const { lower, source } = mount
-      const root = lower.length === 0 ? `${parts}/upper` : `${parts}/root`
+      const target = lower.length === 0 ? `${parts}/upper` : `${parts}/root`
+      add({ op: 'open', act: 'open layers', path: target, into: slots.view })
       if (lower.length > 0) {
-        add({
-          op: 'overlay',
-          act: 'mount overlay',
-          path: root,
-          rest: [`${parts}/upper`, `${parts}/overlay`, ...lower],
-        })
+        const layers = { lower, upper: `${parts}/upper`, work: `${parts}/overlay`, target }
+        overlaySteps(layers, { isInitial, onto: slots.view, into: slots.view }, add)
       }
-      add({ op: 'open', act: 'open layers', path: root, into: slots.view })
       // Links on the way, and the last one, lead to places in these layers and nowhere else.
       add({ op: 'open', act: 'find mount source', path: source, base: slots.view, into: slots.shown })
       add({ op: 'clone', act: 'bind mount', base: slots.shown, number: view(mount), onto })

@@ -7,6 +7,7 @@ import { errnoOf } from '../core/error.ts'
 import { joinPath, parentOf } from '../core/path.ts'
 import { type Absences, type MergedTree, mergedTree } from '../snapshot/merged-tree.ts'
 import type { Native } from '../sys/native.ts'
+import { dropVolatileMark } from '../sys/overlay-steps.ts'
 import { findUser, type ImageUser } from './image-user.ts'
 import type { Mount, ProcessSpec } from './types.ts'
 
@@ -36,7 +37,10 @@ export function prepareRoot(spec: ProcessSpec, native: Native, absences: Absence
   const { lower, upper, work } = spec.root
   const tree = mergedTree([...lower, upper], { native, absences })
   const user = findUser(spec.user, tree)
-  for (const name of directories) makeDirectory(`${work}/${name}`, 0o700)
+  for (const name of directories) {
+    const isNew = makeDirectory(`${work}/${name}`, 0o700)
+    if (name === 'overlay' && !isNew) dropVolatileMark(`${work}/${name}`)
+  }
   // Its mode shows where the image has no root directory of its own.
   chmodSync(`${work}/stubs`, 0o755)
   const mounted = ['dev', 'proc', 'sys']
@@ -137,13 +141,14 @@ function prepareLayers(lower: readonly string[], directory: string): void {
   utimesSync(`${directory}/upper`, mtimeMs / 1000, mtimeMs / 1000)
 }
 
-/** With just this mode, whatever slipway's umask leaves of what others may do. */
-function makeDirectory(path: string | Buffer, mode: number): void {
+/** With just this mode, whatever slipway's umask leaves of what others may do. Whether it was missing. */
+function makeDirectory(path: string | Buffer, mode: number): boolean {
   try {
     mkdirSync(path, mode)
   } catch (thrown) {
     if (errnoOf(thrown) !== 'EEXIST') throw thrown
-    return
+    return false
   }
   if (mode & 0o77) chmodSync(path, mode)
+  return true
 }

@@ -1,8 +1,18 @@
 // The set-up of a container's root file system with what every step finds in it: docker's /dev, /proc and /sys, and what
 // of them is hidden or read-only. Images may hold links there; places are opened without following any.
 import { existsSync, readdirSync, statfsSync } from 'node:fs'
+import { overlaySteps } from '../sys/overlay-steps.ts'
+import {
+  attributes,
+  deviceNumber,
+  flags,
+  namespaces,
+  passive,
+  placeStep,
+  type Step,
+  slots,
+} from '../sys/steps.ts'
 import type { UserNamespace } from '../sys/user-namespace.ts'
-import { attributes, deviceNumber, flags, passive, placeStep, type Step, slots } from './steps.ts'
 import type { ProcessSpec } from './types.ts'
 
 /** What of the user namespace decides how it is done. */
@@ -11,17 +21,15 @@ export type RootFacts = Pick<UserNamespace, 'isInitial' | 'hasTtyGroup'>
 type Writes = (step: Step) => void
 
 /** The overlay with a private file system for nodes and small files beside it. */
-export function rootSteps({ root, security }: ProcessSpec, add: Writes): void {
+export function rootSteps({ root, security }: ProcessSpec, { isInitial }: RootFacts, add: Writes): void {
   const { lower, upper, work } = root
-  add({
-    op: 'overlay',
-    act: 'mount overlay',
-    path: `${work}/root`,
-    // All of the root is in the upper directory, so it will do alone where overlayfs cannot be mounted.
-    flags: lower.length === 0 ? flags.orUpper : 0,
-    rest: [upper, `${work}/overlay`, `${work}/stubs`, ...lower],
-  })
-  add({ op: 'open', act: 'open directory', path: `${work}/root`, into: slots.root })
+  const target = `${work}/root`
+  const mayFail = lower.length === 0
+  add({ op: 'open', act: 'open directory', path: target, into: slots.place })
+  // All of the root is in the upper directory then, so it will do alone where overlayfs cannot be mounted.
+  if (mayFail) add({ op: 'clone', act: 'bind mount', path: upper, into: slots.root, onto: slots.place })
+  const layers = { lower: [`${work}/stubs`, ...lower], upper, work: `${work}/overlay`, target }
+  overlaySteps(layers, { isInitial, onto: slots.place, into: slots.root, mayFail }, add)
   add({ op: 'open', act: 'open directory', path: upper, into: slots.upper })
   // Packages may ship devices; only those of /dev may be opened.
   const number = security === 'insecure' ? 0 : attributes.noDev
@@ -47,8 +55,12 @@ export function systemPlace(path: string, add: Writes): void {
 /** How a failure of it reads. */
 export const systemPlaceAct = 'open mount point'
 
-/** /proc and /sys with cgroups. */
+/** /proc and /sys with cgroups, which the container joined before. */
 export function systemSteps({ security, network }: ProcessSpec, { isInitial }: RootFacts, add: Writes): void {
+  // A kernel without them has none to hide.
+  if (existsSync('/proc/self/ns/cgroup')) {
+    add({ op: 'unshare', act: 'create cgroup namespace', number: namespaces.cgroups })
+  }
   const access = security === 'insecure' ? 0 : attributes.readOnly
   const newMount = (path: string, number: number, into: number, ...rest: string[]): void =>
     add({ op: 'mount', act: 'mount', path, number, into, onto: slots.place, rest })

@@ -2,13 +2,23 @@
 // file system (steps.ts), and itself (native/process.h). What the fields mean is said in types.ts.
 import { posix } from 'node:path'
 import { fsPath } from '../core/byte-string.ts'
+import {
+  type Field,
+  flags,
+  opcodes,
+  passive,
+  placeStep,
+  privateStep,
+  RequestWriter,
+  type Step,
+  slots,
+} from '../sys/steps.ts'
 import type { UserNamespace } from '../sys/user-namespace.ts'
 import { mountSteps } from './mount-steps.ts'
 import { defaultCapabilities, knownCapabilities } from './oci-capabilities.ts'
 import type { PreparedRoot } from './prepare-root.ts'
 import { limitsOf } from './rlimits.ts'
 import { coverSteps, deviceSteps, isCgroup2, rootSteps, systemPlace, systemSteps } from './root-steps.ts'
-import { type Field, flags, opcodes, passive, placeStep, RequestWriter, type Step, slots } from './steps.ts'
 import type { ProcessSpec } from './types.ts'
 
 export interface RunRequestOptions {
@@ -47,14 +57,14 @@ export function encodeRunRequest(spec: ProcessSpec, options: RunRequestOptions):
     writer.append(records)
   }
   writer.record(opcodes.start, startFields(spec, options))
-  // Before its namespace is made, so that the container sees its own cgroup as the root.
+  add(privateStep)
+  // Before its namespace is made (systemSteps), so that the container sees its own cgroup as the root.
   for (const path of cgroups) add({ op: 'cgroup', act: 'join cgroup', path })
   if (spec.network === 'default' && spec.networkNamespace !== undefined) {
     add({ op: 'network', act: 'join network namespace', path: spec.networkNamespace.path })
   }
   if (spec.network === 'none') add({ op: 'loopback', act: 'bring up the network interface', path: 'lo' })
-  if (runtime === undefined) add({ op: 'cgroupNamespace', act: 'create cgroup namespace' })
-  rootSteps(spec, add)
+  rootSteps(spec, namespace, add)
   const { security, network, shmSizeBytes } = spec
   const isAlone = network === 'none'
   addWritten(JSON.stringify([security, isAlone, shmSizeBytes, runtime === undefined]), (into) => {
@@ -63,7 +73,7 @@ export function encodeRunRequest(spec: ProcessSpec, options: RunRequestOptions):
     else for (const path of ['/proc', '/sys']) systemPlace(path, into)
     deviceSteps(spec, namespace, into)
   })
-  mountSteps(spec, prepared, add)
+  mountSteps(spec, prepared, namespace, add)
   if (runtime !== undefined) runtimeSteps(runtime, add)
   else {
     if (security !== 'insecure') addWritten('covers', coverSteps)

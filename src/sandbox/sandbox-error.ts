@@ -2,7 +2,7 @@
 import { textOf } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
 import { overlayHint } from '../sys/files-error.ts'
-import type { HelperEnd, HelperFailure } from '../sys/helper-process.ts'
+import { type HelperEnd, type HelperFailure, isOfOverlay } from '../sys/helper-process.ts'
 import type { UserNamespace } from '../sys/user-namespace.ts'
 import { systemPlaceAct } from './root-steps.ts'
 
@@ -37,8 +37,9 @@ export function sandboxError(end: HelperEnd, namespace: Pick<UserNamespace, 'isI
   })
 }
 
-function setupHint({ kind, stage, errno }: HelperFailure): { hint?: string } {
-  if (stage === 'mount overlay') return { hint: overlayHint }
+function setupHint(failure: HelperFailure): { hint?: string } {
+  const { kind, errno } = failure
+  if (isOfOverlay(failure)) return errno === 'EROFS' ? {} : { hint: overlayHint }
   const isRefused = ['', 'unsupported'].includes(kind ?? '') && (errno === 'EPERM' || errno === 'EACCES')
   return isRefused ? { hint: 'slipway doctor says what is missing on this machine' } : {}
 }

@@ -3,6 +3,8 @@
 import { bytesOf } from '../core/byte-string.ts'
 import { invariant, SlipwayError } from '../core/error.ts'
 import type { FileOperation, Xattrs } from './file-operation.ts'
+import { overlaySteps } from './overlay-steps.ts'
+import { namespaces, privateStep, RequestWriter, type Step, slots, flags as stepFlags } from './steps.ts'
 
 /** What `applyFileOperations` changes; the paths are ordinary strings. */
 export type FileTarget =
@@ -62,18 +64,28 @@ export class FileEncoder {
     return pieces
   }
 
-  target(target: FileTarget, options: { readonly reportLinks: boolean }): void {
-    const reportLinks = options.reportLinks ? targetFlags.reportLinks : 0
-    const overlay = target.kind === 'overlay'
-    const paths = overlay ? [target.upper, target.work, ...target.lower] : [target.path, '']
-    const texts = paths.map(bytesOf)
-    let length = 1 + 8
-    for (const text of texts) length += 4 + text.length
-    const start = this.#begin(length)
+  /** `isInitial`: whether this process is in the machine's own user namespace. */
+  target(target: FileTarget, { reportLinks, isInitial = true }: TargetOptions): void {
+    // Without layers below, the upper directory is the whole file system.
+    if (target.kind === 'overlay' && target.lower.length > 0) this.#mount(target, isInitial)
+    const isOverlay = target.kind === 'overlay'
+    const path = bytesOf(isOverlay ? target.upper : target.path)
+    const start = this.#begin(1 + 8 + 4 + path.length)
     this.#piece[start] = opcodes.target
-    this.#u64(start + 1, (overlay ? targetFlags.overlay : 0) | reportLinks)
-    let at = start + 9
-    for (const text of texts) at = this.#text(at, text)
+    this.#u64(start + 1, (isOverlay ? targetFlags.overlay : 0) | (reportLinks ? targetFlags.reportLinks : 0))
+    this.#text(start + 9, path)
+  }
+
+  /** On the upper directory itself, where nobody else sees it. */
+  #mount({ lower, upper, work }: Extract<FileTarget, { kind: 'overlay' }>, isInitial: boolean): void {
+    const writer = new RequestWriter()
+    const add = (step: Step): void => writer.step(step)
+    add({ op: 'unshare', act: 'create mount namespace', number: namespaces.mounts })
+    add(privateStep)
+    add({ op: 'open', act: 'open target', path: upper, flags: stepFlags.directory, into: slots.upper })
+    const use = { isInitial, onto: slots.upper, into: slots.root }
+    overlaySteps({ lower, upper, work, target: upper }, use, add)
+    this.data(writer.take())
   }
 
   end(): void {
@@ -207,6 +219,11 @@ export class FileEncoder {
     this.#from = 0
     this.#at = 0
   }
+}
+
+interface TargetOptions {
+  readonly reportLinks: boolean
+  readonly isInitial?: boolean
 }
 
 interface Fields {

@@ -1,7 +1,7 @@
 // How a failure reported by `slipway-helper files` reads to people and programs.
 import { textOf } from '../core/byte-string.ts'
 import { SlipwayError } from '../core/error.ts'
-import type { HelperEnd, HelperFailure } from './helper-process.ts'
+import { type HelperEnd, type HelperFailure, isOfOverlay } from './helper-process.ts'
 
 const codesByKind: Readonly<Record<string, string>> = {
   'path-escapes': 'ERR_FILES_PATH_INVALID',
@@ -17,8 +17,13 @@ const codesByKind: Readonly<Record<string, string>> = {
   malformed: 'ERR_FILES_REQUEST_MALFORMED',
 }
 
+const noSpace = [
+  'ERR_FILES_NO_SPACE',
+  'free some disk space, or move the state directory to a larger disk',
+] as const
+
 const codesByErrno: Readonly<Record<string, readonly [code: string, hint?: string]>> = {
-  ENOSPC: ['ERR_FILES_NO_SPACE', 'free some disk space, or move the state directory to a larger disk'],
+  ENOSPC: noSpace,
   EDQUOT: ['ERR_FILES_QUOTA', 'the disk quota is used up'],
   EROFS: ['ERR_FILES_READ_ONLY'],
   EFBIG: ['ERR_FILES_TOO_LARGE'],
@@ -59,8 +64,9 @@ function codeOf(failure: HelperFailure): readonly [code: string, hint?: string] 
   const byKind = codesByKind[failure.kind ?? '']
   if (byKind === 'ERR_FILES_OWNER_UNMAPPED') return [byKind, unmappedHint]
   if (byKind !== undefined) return [byKind]
-  if (/^(mount|bind|attach|create mount namespace|make mounts private)/.test(failure.stage))
-    return failure.stage === 'mount overlay' ? ['ERR_FILES_MOUNT', overlayHint] : ['ERR_FILES_MOUNT']
+  // The kernel says no more of a full disk than that the overlay is read-only.
+  if (isOfOverlay(failure)) return failure.errno === 'EROFS' ? noSpace : ['ERR_FILES_MOUNT', overlayHint]
+  if (/^(create mount namespace|make mounts private)/.test(failure.stage)) return ['ERR_FILES_MOUNT']
   if (failure.stage === 'open' && failure.errno === 'ENOENT') return ['ERR_FILES_SOURCE_MISSING']
   return codesByErrno[failure.errno ?? ''] ?? ['ERR_FILES_FAILED']
 }

@@ -8,6 +8,7 @@ import { FileEncoder, type FileTarget } from './file-wire.ts'
 import { filesError } from './files-error.ts'
 import { type HelperEnd, type StatusLine, spawnHelper } from './helper-process.ts'
 import type { Native } from './native.ts'
+import { dropVolatileMark } from './overlay-steps.ts'
 
 export type { FileOperation, FileSource, Xattrs } from './file-operation.ts'
 export type { FileTarget } from './file-wire.ts'
@@ -80,7 +81,9 @@ export async function applyFileOperations(
   const sender = new Sender(helper.request, helper.ended, options.signal)
   let end: HelperEnd
   try {
-    sender.encoder.target(target, { reportLinks: options.missingLinkTargets === 'report' })
+    const { isInitial } = options.native.userNamespace()
+    if (target.kind === 'overlay') dropVolatileMark(target.work)
+    sender.encoder.target(target, { reportLinks: options.missingLinkTargets === 'report', isInitial })
     await send(sender, operations)
     end = await helper.ended
   } catch (thrown) {

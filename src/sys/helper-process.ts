@@ -84,21 +84,31 @@ function watch(child: Child, status: Readable, onStatus: (line: StatusLine) => v
 
 /** What there is to know of a failure of Linux that its own words do not say. */
 function withHint(failure: HelperFailure): HelperFailure {
-  const hint = failure.kind === undefined ? hintFor(failure.stage, failure.errno) : undefined
+  const hint = failure.kind === undefined ? hintFor(failure) : undefined
   return hint === undefined ? failure : { ...failure, text: `${failure.text}; ${hint}` }
 }
 
 const forbidden = 'not allowed here; run as root, or allow CAP_SYS_ADMIN when inside a container'
 
-function hintFor(stage: string, errno: string | undefined): string | undefined {
+/** Whether an overlay could not be mounted. */
+export function isOfOverlay({ stage, path }: HelperFailure): boolean {
+  return stage === 'mount' && path === 'overlay'
+}
+
+function hintFor(failure: HelperFailure): string | undefined {
+  const { stage, errno } = failure
   if (errno === 'ENOSYS' && stage === 'openat2') return 'Linux 5.6 or newer is needed'
   if (errno === 'EPERM' && stage.includes('namespace')) return `namespaces are ${forbidden}`
   if (errno === 'EPERM' && stage.includes('mount')) return `mounting is ${forbidden}`
-  if (!stage.includes('overlay')) return undefined
-  if (errno === 'ENODEV') return 'the kernel has no overlay file system (modprobe overlay)'
-  return errno === 'EINVAL'
-    ? 'the file system of the state directory may not serve as an overlay upper layer (it must not itself be an overlay)'
-    : undefined
+  return isOfOverlay(failure) ? overlayHints[errno ?? ''] : undefined
+}
+
+const overlayHints: Readonly<Record<string, string>> = {
+  ENODEV: 'the kernel has no overlay file system (modprobe overlay)',
+  EINVAL:
+    'the file system of the state directory may not serve as an overlay upper layer (it must not itself be an overlay)',
+  EROFS:
+    'the kernel cannot make its work directory (no space left on device or disk quota exceeded, most likely)',
 }
 
 function readLines(stream: Readable, onLine: (text: string) => void): void {

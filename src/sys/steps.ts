@@ -1,8 +1,8 @@
-// The operations that native/steps.h performs inside a container's namespaces, as bytes on the wire. What they are good
-// for is the business of those who write them (root-steps.ts, mount-steps.ts, run-request.ts).
+// The operations that native/steps.h performs inside new namespaces, as bytes on the wire. What they are good for is the
+// business of those who write them (overlay-steps.ts, src/sandbox/{root,mount}-steps.ts and run-request.ts).
 
 export const opcodes = {
-  ...{ end: 0, start: 1, process: 2, cgroup: 3, network: 4, cgroupNamespace: 5, loopback: 6, overlay: 7 },
+  ...{ end: 0, start: 1, process: 2, cgroup: 3, network: 4, unshare: 5, loopback: 6, mountText: 7 },
   ...{
     open: 8,
     attributes: 9,
@@ -14,7 +14,7 @@ export const opcodes = {
     node: 15,
     link: 16,
   },
-  ...{ file: 17, pivot: 18, hostname: 19, enter: 20 },
+  ...{ file: 17, pivot: 18, hostname: 19, enter: 20, propagation: 21 },
 } as const
 
 /** Open files by number. `host`: paths are the machine's own; `none`: nothing. */
@@ -26,8 +26,12 @@ export const slots = {
 } as const
 
 export const flags = {
-  ...{ directory: 1, orUpper: 1, noLinks: 2, modeOfPlace: 4, recursive: 8, placeDirectory: 16, noted: 32 },
+  ...{ mayFail: 1, noLinks: 2, modeOfPlace: 4, recursive: 8, placeDirectory: 16, noted: 32 },
+  ...{ directory: 64, writable: 128 },
 } as const
+
+/** CLONE_* of unshare(2). */
+export const namespaces = { mounts: 0x20000, cgroups: 0x2000000 } as const
 
 /** MOUNT_ATTR_* of mount_setattr(2). */
 export const attributes = { readOnly: 1, noSuid: 2, noDev: 4, noExec: 8, strictAtime: 0x20 } as const
@@ -141,6 +145,15 @@ export class RequestWriter {
 /** A directory or file to mount on or to work in, made when missing. */
 export function placeStep(step: Omit<Step, 'op' | 'into' | 'rest'>, uid = 0, gid = 0): Step {
   return { ...step, op: 'place', into: slots.place, rest: [uid, gid] }
+}
+
+/** Nothing that is mounted from here on shows outside the mount namespace. */
+export const privateStep: Step = {
+  op: 'propagation',
+  act: 'make mounts private',
+  path: '/',
+  // MS_PRIVATE, MS_REC
+  number: 0x40000 | 0x4000,
 }
 
 /** The number of a device as the kernel has it, of those with small numbers. */
