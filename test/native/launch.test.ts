@@ -53,6 +53,7 @@ beforeAll(() => {
   }
   const env = { PATH: process.env.PATH ?? '', SECRET: 'of the build' }
   const blob = [
+    '--no-rehash-snapshot',
     '--snapshot-blob',
     join(frozen, 'slipway.blob'),
     '--build-snapshot',
