@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,17 +38,18 @@ static int set_up(const struct container *container, struct steps *steps, struct
 
 // Where there is one id, another user than root has it alone, in a namespace of its own; for root, who may give files
 // to others and become them, somebody answers.
-static int share_id(const struct process *process, int answerer)
+static int share_id(const struct process *process, int told)
 {
-	if (!(process->flags & PROCESS_ONE_ID)) return 0;
-	return process->uid || process->gid ? userns_become(process->uid, process->gid) : owners_submit(answerer);
+	if (process->flags & PROCESS_OWN_ID) return userns_become(process->uid, process->gid);
+	return process->flags & PROCESS_ANSWERED ? owners_submit(told) : 0;
 }
 
-static void become_process(const struct container *container, const struct process *process, int answerer)
+static void become_process(const struct container *container, const struct process *process)
 {
-	if (process_connect(process) < 0) return;
+	int told = process->flags & PROCESS_ANSWERED ? owners_start() : -1;
+	if (has_failed() || process_connect(process) < 0) return;
 	if (!container->inherits_stdio && setsid() < 0) fail_errno("create session", NULL);
-	else if (process_reset(process) == 0 && share_id(process, answerer) == 0 && process_assume(process) == 0) process_exec(process);
+	else if (process_reset(process) == 0 && share_id(process, told) == 0 && process_assume(process) == 0) process_exec(process);
 }
 
 // Process 1 lives as long as the step: it must hold neither its pipes, nor the host's directories, nor power. `kept`
@@ -65,39 +65,23 @@ static int give_up_the_rest(int kept)
 }
 
 // Nothing of the image runs before process 1 has closed its end of `go`.
-static void be_process(const struct container *container, const struct process *process, const int go[2], int failed, int answerer)
+static void be_process(const struct container *container, const struct process *process, const int go[2], int failed)
 {
 	char byte = 1;
 	close(go[1]);
-	if (read(go[0], &byte, 1) == 0) become_process(container, process, answerer);
+	if (read(go[0], &byte, 1) == 0) become_process(container, process);
 	status_failure();
 	_exit(write(failed, &byte, 1) == 1 ? 1 : 2);
-}
-
-// Starts whoever answers for the step's root, and returns the socket to reach it by; -1 without need, recorded when it fails.
-static int start_answerer(const struct process *process)
-{
-	enum { KEPT = 3 };
-	int sockets[2];
-	if (!(process->flags & PROCESS_ONE_ID) || process->uid || process->gid) return -1;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0) return fail_errno("create socket", NULL);
-	pid_t pid = fork();
-	if (pid < 0) return fail_errno("fork", NULL);
-	if (pid > 0) return close(sockets[1]) < 0 ? -1 : sockets[0];
-	if (dup2(sockets[1], KEPT) < 0 || syscall(SYS_close_range, 0u, KEPT - 1u, 0u) < 0 || syscall(SYS_close_range, KEPT + 1u, ~0u, 0u) < 0) _exit(1);
-	owners_answer(KEPT);
 }
 
 // Postcondition: the program is running, or -1 with the failure reported by the new process.
 static pid_t start_process(const struct container *container, const struct process *process)
 {
 	int go[2], failed[2];
-	int answerer = start_answerer(process);
-	if (has_failed()) return -1;
 	if (pipe2(go, O_CLOEXEC) < 0 || pipe2(failed, O_CLOEXEC) < 0) return fail_errno("create pipe", NULL);
 	pid_t pid = fork();
 	if (pid < 0) return fail_errno("fork", NULL);
-	if (pid == 0) be_process(container, process, go, failed[1], answerer);
+	if (pid == 0) be_process(container, process, go, failed[1]);
 	int news = give_up_the_rest(failed[0]);
 	if (news < 0) return -1;
 	char byte;

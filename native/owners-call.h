@@ -12,12 +12,28 @@ struct call {
 	int listener;
 	// /proc, which the step may not cover.
 	int proc;
+	const struct answered *as;
 };
 
 enum { ANSWER_BY_KERNEL = 1 };
 
-// Answers are 0 or more with *value, the result of the call; a negative errno; or ANSWER_BY_KERNEL, to let it happen.
+// Answers are 0 or more with *value, the result of the call (0 before); a negative errno; or ANSWER_BY_KERNEL, to let it happen.
 typedef int answer(const struct call *call, int64_t *value);
+
+struct answered {
+	int number;
+	answer *answer;
+	// What its arguments mean, by the enumerations below.
+	signed char is[4];
+};
+
+// Of calls on files: which argument is a file or directory, its path, flags (or what they always are), the first that follows.
+enum { IS_FILE, IS_PATH, IS_FLAGS, IS_REST };
+enum { NONE = -1, NO_FOLLOW = -2, NO_PATH = -3 };
+
+// Of calls on ids: whether groups are meant; how many are set, or which is shown, or ALL.
+enum { IS_OF_GROUPS, IS_COUNT };
+enum { REAL, EFFECTIVE, ALL = 3, LIST };
 
 // Whether the caller still waits: what was looked up by its number before this was its own.
 bool call_waits(const struct call *call);
@@ -34,13 +50,6 @@ int files_chown(const struct call *call, int64_t *value);
 int files_stat(const struct call *call, int64_t *value);
 
 // owners-ids.c
-struct identity {
-	uid_t uid[3];
-	gid_t gid[3];
-	size_t group_count;
-	gid_t groups[64];
-};
-
 int ids_set(const struct call *call, int64_t *value);
 int ids_get(const struct call *call, int64_t *value);
 

@@ -1,122 +1,112 @@
 // Ids for a step that has only root's: whoever changes them plays the other user from then on, and so do the children
 // it starts. A process whose parents are gone before it first asks is root again.
+#include "fail.h"
 #include "owners-call.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// A process by its number and when it began, which tells it from a later one of that number.
+// Real, effective and saved ids of users and of groups.
+struct identity {
+	unsigned ids[2][3];
+	size_t group_count;
+	gid_t groups[64];
+};
+
 struct known {
 	pid_t process;
-	unsigned long long began;
+	// Refers to it, which tells it from a later one of that number.
+	int handle;
 	struct identity identity;
 };
 
 enum { KNOWN_MAX = 4096 };
 
 // The one who answers serves one step.
-static struct known *known;
-static size_t known_count, known_capacity;
+static struct known known[KNOWN_MAX];
+static size_t known_count, known_room = 64;
 
 static const struct identity root = { 0 };
 
 struct process {
 	pid_t process, parent;
-	unsigned long long began;
 };
 
-// Of the thread `number` or its process; false when it is gone.
+// The process that `number` is a thread of; false when it is gone.
 static bool look(const struct call *call, pid_t number, struct process *found)
 {
-	char path[32], text[512], *end;
-	snprintf(path, sizeof path, "%d/stat", number);
-	int fd = openat(call->proc, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) return false;
-	ssize_t length = read(fd, text, sizeof text - 1);
-	close(fd);
-	if (length <= 0) return false;
-	text[length] = 0;
-	// The name in brackets may hold anything.
-	end = strrchr(text, ')');
-	if (!end || sscanf(end + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &found->parent, &found->began) != 2) return false;
-	found->process = number;
-	return true;
-}
-
-// The process that the thread `number` is of.
-static pid_t process_of(const struct call *call, pid_t number)
-{
-	char path[32], line[128];
-	int process = number;
+	char path[32], text[512];
 	snprintf(path, sizeof path, "%d/status", number);
 	int fd = openat(call->proc, path, O_RDONLY | O_CLOEXEC);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-	if (!file) return number;
-	while (fgets(line, sizeof line, file))
-		if (sscanf(line, "Tgid: %d", &process) == 1) break;
-	fclose(file);
-	return process;
+	ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	closed(fd, 0);
+	text[length < 0 ? 0 : length] = 0;
+	// The name before it may hold anything but a line's end.
+	const char *at = strstr(text, "\nTgid:");
+	return at && sscanf(at, " Tgid: %d Ngid: %*d Pid: %*d PPid: %d", &found->process, &found->parent) == 2;
 }
 
-static struct known *find(const struct process *process)
+static bool lives(const struct known *one)
+{
+	return syscall(SYS_pidfd_send_signal, one->handle, 0, NULL, 0) == 0;
+}
+
+static struct known *find(pid_t process)
 {
 	for (size_t i = 0; i < known_count; i++)
-		if (known[i].process == process->process && known[i].began == process->began) return &known[i];
+		if (known[i].process == process && lives(&known[i])) return &known[i];
 	return NULL;
 }
 
-static void forget_the_dead(const struct call *call)
+static void forget_the_dead(void)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < known_count; i++) {
-		struct process now;
-		if (look(call, known[i].process, &now) && now.began == known[i].began) known[kept++] = known[i];
+		if (lives(&known[i])) known[kept++] = known[i];
+		else close(known[i].handle);
 	}
 	known_count = kept;
 }
 
-static struct known *remember(const struct call *call, const struct process *process, const struct identity *identity)
+// Of the caller's process, which is `process` if it still waits; else, or when there are too many, NULL.
+static struct known *remember(const struct call *call, pid_t process, struct identity identity)
 {
-	if (known_count == known_capacity) forget_the_dead(call);
-	if (known_count == known_capacity) {
-		size_t capacity = known_capacity ? known_capacity * 2 : 64;
-		struct known *larger = capacity > KNOWN_MAX ? NULL : realloc(known, capacity * sizeof *known);
-		if (!larger) return NULL;
-		known = larger;
-		known_capacity = capacity;
+	if (known_count == known_room) forget_the_dead();
+	if (known_count > known_room / 2 && known_room < KNOWN_MAX) known_room *= 2;
+	int handle = known_count < known_room ? (int)syscall(SYS_pidfd_open, process, 0) : -1;
+	if (handle >= 0 && call_waits(call)) {
+		known[known_count] = (struct known){ process, handle, identity };
+		return &known[known_count++];
 	}
-	known[known_count] = (struct known){ process->process, process->began, *identity };
-	return &known[known_count++];
+	closed(handle, 0);
+	return NULL;
 }
 
 // Who the caller plays: as it was told, or as the nearest process above it that was.
-static const struct identity *identity_of(const struct call *call, struct process *process)
+static const struct identity *identity_of(const struct call *call, pid_t *process)
 {
-	if (!look(call, process_of(call, (pid_t)call->asked->pid), process)) return NULL;
-	struct known *own = find(process);
-	if (own) return &own->identity;
 	enum { MAX_DEPTH = 64 };
-	struct process above = *process;
-	for (int depth = 0; depth < MAX_DEPTH && above.parent > 1 && look(call, above.parent, &above); depth++) {
-		struct known *found = find(&above);
-		if (!found) continue;
-		const struct identity inherited = found->identity;
-		struct known *made = remember(call, process, &inherited);
-		return made ? &made->identity : &root;
+	struct process at;
+	if (!look(call, (pid_t)call->asked->pid, &at)) return NULL;
+	*process = at.process;
+	for (int depth = 0; depth < MAX_DEPTH && known_count > 0; depth++) {
+		struct known *found = find(at.process);
+		// What is above it may be gone when it asks again.
+		if (found && depth > 0) found = remember(call, *process, found->identity);
+		if (found) return &found->identity;
+		if (at.parent <= 1 || !look(call, at.parent, &at)) break;
 	}
 	return &root;
 }
 
 bool ids_is_other(const struct call *call)
 {
-	struct process process;
-	if (known_count == 0) return false;
-	const struct identity *identity = identity_of(call, &process);
-	return identity && identity->uid[1] != 0;
+	pid_t process;
+	const struct identity *identity = known_count == 0 ? &root : identity_of(call, &process);
+	return identity && identity->ids[0][EFFECTIVE] != 0;
 }
 
 static bool is_one_of(unsigned id, const unsigned ids[3])
@@ -124,29 +114,24 @@ static bool is_one_of(unsigned id, const unsigned ids[3])
 	return id == (unsigned)-1 || id == ids[0] || id == ids[1] || id == ids[2];
 }
 
-// Real, effective and saved id as the three-id call says; the others are told in its terms (setreuid(2)).
-static int set_three(unsigned ids[3], const unsigned wanted[3], bool is_root)
+// Calls for one and for two ids in terms of the one for three: real, effective, saved (setuid(2), setreuid(2)).
+static int set_ids(unsigned ids[3], int count, const __u64 *args, bool is_root)
 {
+	const unsigned keep = (unsigned)-1, first = (unsigned)args[0], second = (unsigned)args[1];
+	unsigned wanted[3] = { first, second, (unsigned)args[2] };
+	if (count == 1) {
+		if (first == keep) return -EINVAL;
+		wanted[1] = first;
+		wanted[0] = wanted[2] = is_root ? first : keep;
+	} else if (count == 2) {
+		bool takes_saved = first != keep || (second != keep && second != ids[0]);
+		wanted[2] = !takes_saved ? keep : second == keep ? ids[1] : second;
+	}
 	for (int i = 0; i < 3; i++)
 		if (!is_root && !is_one_of(wanted[i], ids)) return -EPERM;
 	for (int i = 0; i < 3; i++)
-		if (wanted[i] != (unsigned)-1) ids[i] = wanted[i];
+		if (wanted[i] != keep) ids[i] = wanted[i];
 	return 0;
-}
-
-static int set_one(unsigned ids[3], unsigned id, bool is_root)
-{
-	const unsigned keep = (unsigned)-1, all[3] = { id, id, id }, effective[3] = { keep, id, keep };
-	return id == keep ? -EINVAL : set_three(ids, is_root ? all : effective, is_root);
-}
-
-static int set_two(unsigned ids[3], unsigned real, unsigned effective, bool is_root)
-{
-	const unsigned keep = (unsigned)-1;
-	bool takes_saved = real != keep || (effective != keep && effective != ids[0]);
-	unsigned saved = takes_saved ? (effective == keep ? ids[1] : effective) : keep;
-	const unsigned wanted[3] = { real, effective, saved };
-	return set_three(ids, wanted, is_root);
 }
 
 static int set_groups(const struct call *call, struct identity *identity, bool is_root)
@@ -161,34 +146,20 @@ static int set_groups(const struct call *call, struct identity *identity, bool i
 	return 0;
 }
 
-static int apply(const struct call *call, struct identity *identity)
-{
-	const __u64 *args = call->asked->data.args;
-	const unsigned three[3] = { (unsigned)args[0], (unsigned)args[1], (unsigned)args[2] };
-	bool is_root = identity->uid[1] == 0;
-	switch (call->asked->data.nr) {
-	case SYS_setuid: return set_one(identity->uid, three[0], is_root);
-	case SYS_setgid: return set_one(identity->gid, three[0], is_root);
-	case SYS_setreuid: return set_two(identity->uid, three[0], three[1], is_root);
-	case SYS_setregid: return set_two(identity->gid, three[0], three[1], is_root);
-	case SYS_setresuid: return set_three(identity->uid, three, is_root);
-	case SYS_setresgid: return set_three(identity->gid, three, is_root);
-	default: return set_groups(call, identity, is_root);
-	}
-}
-
 int ids_set(const struct call *call, int64_t *value)
 {
-	struct process process;
+	(void)value;
+	const signed char *is = call->as->is;
+	pid_t process;
 	const struct identity *before = identity_of(call, &process);
 	if (!before || !call_waits(call)) return -ESRCH;
 	struct identity changed = *before;
-	int result = apply(call, &changed);
-	*value = 0;
+	bool is_root = before->ids[0][EFFECTIVE] == 0;
+	int result = is[IS_COUNT] == LIST ? set_groups(call, &changed, is_root) : set_ids(changed.ids[(int)is[IS_OF_GROUPS]], is[IS_COUNT], call->asked->data.args, is_root);
 	if (result < 0 || memcmp(&changed, before, sizeof changed) == 0) return result;
-	struct known *own = find(&process);
+	struct known *own = find(process);
 	if (own) own->identity = changed;
-	else if (!remember(call, &process, &changed)) return -EAGAIN;
+	else if (!remember(call, process, changed)) return -EAGAIN;
 	return 0;
 }
 
@@ -211,17 +182,13 @@ static int show_groups(const struct call *call, const struct identity *identity,
 
 int ids_get(const struct call *call, int64_t *value)
 {
-	struct process process;
+	const signed char *is = call->as->is;
+	pid_t process;
 	const struct identity *identity = known_count == 0 ? &root : identity_of(call, &process);
 	if (!identity || !call_waits(call)) return -ESRCH;
-	*value = 0;
-	switch (call->asked->data.nr) {
-	case SYS_getuid: *value = identity->uid[0]; return 0;
-	case SYS_geteuid: *value = identity->uid[1]; return 0;
-	case SYS_getgid: *value = identity->gid[0]; return 0;
-	case SYS_getegid: *value = identity->gid[1]; return 0;
-	case SYS_getresuid: return show_three(call, identity->uid);
-	case SYS_getresgid: return show_three(call, identity->gid);
-	default: return show_groups(call, identity, value);
-	}
+	const unsigned *ids = identity->ids[(int)is[IS_OF_GROUPS]];
+	if (is[IS_COUNT] == LIST) return show_groups(call, identity, value);
+	if (is[IS_COUNT] == ALL) return show_three(call, ids);
+	*value = ids[(int)is[IS_COUNT]];
+	return 0;
 }

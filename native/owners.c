@@ -5,11 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/close_range.h>
 #include <linux/filter.h>
-#include <stdlib.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -27,20 +28,23 @@ enum { NATIVE = AUDIT_ARCH_AARCH64 };
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #endif
 
-static const struct answered {
-	int number;
-	answer *answer;
-} answered[] = {
+static const struct answered answered[] = {
 #ifdef SYS_chown
-	{ SYS_chown, files_chown },
-	{ SYS_lchown, files_chown },
-	{ SYS_stat, files_stat },
-	{ SYS_lstat, files_stat },
+	{ SYS_chown, files_chown, { NONE, 0, NONE, 1 } },
+	{ SYS_lchown, files_chown, { NONE, 0, NO_FOLLOW, 1 } },
+	{ SYS_stat, files_stat, { NONE, 0, NONE, 1 } },
+	{ SYS_lstat, files_stat, { NONE, 0, NO_FOLLOW, 1 } },
 #endif
-	{ SYS_fchown, files_chown },   { SYS_fchownat, files_chown }, { SYS_fstat, files_stat },    { SYS_newfstatat, files_stat }, { SYS_statx, files_stat },
-	{ SYS_setuid, ids_set },       { SYS_setgid, ids_set },       { SYS_setreuid, ids_set },    { SYS_setregid, ids_set },      { SYS_setresuid, ids_set },
-	{ SYS_setresgid, ids_set },    { SYS_setgroups, ids_set },    { SYS_getuid, ids_get },      { SYS_geteuid, ids_get },       { SYS_getgid, ids_get },
-	{ SYS_getegid, ids_get },      { SYS_getresuid, ids_get },    { SYS_getresgid, ids_get },   { SYS_getgroups, ids_get },
+	{ SYS_fchown, files_chown, { 0, NONE, NO_PATH, 1 } },
+	{ SYS_fchownat, files_chown, { 0, 1, 4, 2 } },
+	{ SYS_fstat, files_stat, { 0, NONE, NO_PATH, 1 } },
+	{ SYS_newfstatat, files_stat, { 0, 1, 3, 2 } },
+	{ SYS_statx, files_stat, { 0, 1, 2, 4 } },
+	{ SYS_setuid, ids_set, { 0, 1 } },      { SYS_setreuid, ids_set, { 0, 2 } },  { SYS_setresuid, ids_set, { 0, 3 } },
+	{ SYS_setgid, ids_set, { 1, 1 } },      { SYS_setregid, ids_set, { 1, 2 } },  { SYS_setresgid, ids_set, { 1, 3 } },
+	{ SYS_getuid, ids_get, { 0, REAL } },   { SYS_geteuid, ids_get, { 0, EFFECTIVE } }, { SYS_getresuid, ids_get, { 0, ALL } },
+	{ SYS_getgid, ids_get, { 1, REAL } },   { SYS_getegid, ids_get, { 1, EFFECTIVE } }, { SYS_getresgid, ids_get, { 1, ALL } },
+	{ SYS_setgroups, ids_set, { 1, LIST } }, { SYS_getgroups, ids_get, { 1, LIST } },
 };
 enum { ANSWERED = sizeof answered / sizeof *answered };
 
@@ -59,45 +63,6 @@ static int install(void)
 	struct sock_fprog program = { .len = length, .filter = code };
 	int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);
 	return listener < 0 ? fail_errno("have system calls answered", NULL) : listener;
-}
-
-union control {
-	struct cmsghdr align;
-	char space[CMSG_SPACE(sizeof(int))];
-};
-
-int owners_submit(int socket)
-{
-	int listener = install();
-	if (listener < 0) return -1;
-	union control control = { 0 };
-	char byte = 0;
-	struct iovec data = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.space };
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof listener);
-	memcpy(CMSG_DATA(header), &listener, sizeof listener);
-	ssize_t sent = sendmsg(socket, &message, MSG_NOSIGNAL);
-	int code = errno;
-	close(listener);
-	close(socket);
-	return sent == 1 ? 0 : fail_code(code, "have system calls answered", NULL);
-}
-
-static int receive(int socket)
-{
-	union control control = { 0 };
-	char byte;
-	struct iovec data = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.space };
-	if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1) return -1;
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	if (!header || header->cmsg_type != SCM_RIGHTS) return -1;
-	int listener;
-	memcpy(&listener, CMSG_DATA(header), sizeof listener);
-	return listener;
 }
 
 bool call_waits(const struct call *call)
@@ -132,13 +97,15 @@ bool call_read_text(const struct call *call, uint64_t address, char *text, size_
 	return false;
 }
 
-static void answer_one(const struct call *call)
+static void answer_one(struct call *call)
 {
 	struct seccomp_notif_resp response = { .id = call->asked->id };
 	int64_t value = 0;
 	int result = ANSWER_BY_KERNEL;
-	for (size_t i = 0; i < ANSWERED; i++)
-		if (answered[i].number == call->asked->data.nr) result = answered[i].answer(call, &value);
+	for (size_t i = 0; i < ANSWERED; i++) {
+		call->as = &answered[i];
+		if (call->as->number == call->asked->data.nr) result = call->as->answer(call, &value);
+	}
 	if (result == ANSWER_BY_KERNEL) response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	else if (result < 0) response.error = result;
 	else response.val = value;
@@ -146,21 +113,39 @@ static void answer_one(const struct call *call)
 	ioctl(call->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 
-_Noreturn void owners_answer(int socket)
+static _Noreturn void answer_all(int told)
 {
-	struct call call = { .listener = receive(socket), .proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC) };
-	if (call.listener < 0 || call.proc < 0) _exit(1);
-	close(socket);
+	struct call call = { .proc = -1 };
+	if (read(told, &call.listener, sizeof call.listener) != sizeof call.listener) _exit(1);
+	// From here on its open files are its own.
+	syscall(SYS_close_range, 0u, (unsigned)call.listener - 1, CLOSE_RANGE_UNSHARE);
+	syscall(SYS_close_range, (unsigned)call.listener + 1, ~0u, 0u);
+	call.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (call.proc < 0) _exit(1);
 	// The two take turns, so they may share a processor. Kernels before 6.6 do without.
 	ioctl(call.listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, 1UL);
 	for (;;) {
 		struct seccomp_notif asked = { 0 };
-		if (ioctl(call.listener, SECCOMP_IOCTL_NOTIF_RECV, &asked) < 0) {
-			// The caller died meanwhile, or was interrupted.
-			if (errno == ENOENT || errno == EINTR) continue;
-			_exit(0);
-		}
 		call.asked = &asked;
-		answer_one(&call);
+		if (ioctl(call.listener, SECCOMP_IOCTL_NOTIF_RECV, &asked) == 0) answer_one(&call);
+		// ENOENT: the caller died meanwhile.
+		else if (errno != ENOENT && errno != EINTR) _exit(0);
 	}
+}
+
+int owners_start(void)
+{
+	int told[2];
+	if (pipe2(told, O_CLOEXEC) < 0) return fail_errno("create pipe", NULL);
+	// The listener is the only file that it has to get; so long it shares all of them.
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (pid == 0) answer_all(told[0]);
+	return pid < 0 ? fail_errno("fork", NULL) : told[1];
+}
+
+int owners_submit(int told)
+{
+	int listener = install();
+	if (listener < 0) return -1;
+	return write(told, &listener, sizeof listener) == sizeof listener ? 0 : fail_errno("have system calls answered", NULL);
 }

@@ -8,7 +8,9 @@
 enum {
 	PROCESS_INSECURE = 1, // keeps every capability, has no filter
 	PROCESS_INHERITS_STDIO = 2,
-	PROCESS_ONE_ID = 4, // the user namespace has one id: other owners are recorded (record.h)
+	PROCESS_ONE_ID = 4, // the user namespace has one id, which the process has already; other owners are recorded (record.h)
+	PROCESS_ANSWERED = 8, // with its calls on owners and ids answered (owners.h)
+	PROCESS_OWN_ID = 16, // it is alone with its id in a user namespace of its own
 };
 
 struct limit {

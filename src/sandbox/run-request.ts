@@ -44,7 +44,7 @@ export interface RuntimeCommands {
 }
 
 const startFlags = { ownNetwork: 1, ownHostname: 2, inheritsStdio: 4, oneId: 8 } as const
-const processFlags = { insecure: 1, inheritsStdio: 2, oneId: 4 } as const
+const processFlags = { insecure: 1, inheritsStdio: 2, oneId: 4, answered: 8, ownId: 16 } as const
 
 /** The whole request for `spec`. */
 export function encodeRunRequest(spec: ProcessSpec, options: RunRequestOptions): Buffer {
@@ -142,7 +142,7 @@ function processFields(
   const bits =
     (spec.security === 'insecure' ? processFlags.insecure : 0) |
     (stdio === 'inherit' ? processFlags.inheritsStdio : 0) |
-    (namespace.recordsOwners ? processFlags.oneId : 0)
+    (namespace.recordsOwners ? processFlags.oneId | sharedBy(prepared.user) : 0)
   const limits = limitsOf(spec.rlimits ?? []).flatMap((limit) => [
     ...[BigInt(limit.resource), limit.soft, limit.hard, BigInt(limit.isRequired)],
   ])
@@ -156,6 +156,11 @@ function processFields(
     ...texts(runtime?.create ?? []),
     ...texts(runtime?.start ?? []),
   ]
+}
+
+/** Root may give files to others and become them, so somebody answers; another user has the one id alone. */
+function sharedBy({ uid, gid }: { readonly uid: number; readonly gid: number }): number {
+  return uid === 0 && gid === 0 ? processFlags.answered : processFlags.ownId
 }
 
 /** Of docker's capabilities, by their bits. */
