@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -21,10 +20,10 @@
 
 static int enter(const struct container *container)
 {
+	char go;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	// The helper may have died before that took effect; process 1 has no visible parent to ask.
-	struct pollfd alive = { .fd = container->helper_alive };
-	if (poll(&alive, 1, 0) != 0) return fail_kind("parent-died", 0, "start", NULL, "the helper is gone");
+	// The helper is ready; end of file where it died before that took effect: process 1 has no visible parent to ask.
+	if (read(container->helper_alive, &go, 1) != 1) return fail_kind("parent-died", 0, "start", NULL, "the helper is gone");
 	return !container->inherits_stdio && setsid() < 0 ? fail_errno("create session", NULL) : 0;
 }
 

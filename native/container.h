@@ -8,7 +8,7 @@ struct container {
 	// Where the operations come from (steps.h), and the process behind them.
 	struct wire *wire;
 	struct places *places;
-	// Reads end of file when the helper outside is gone.
+	// Gives a byte when the helper outside is ready, and end of file when it is gone.
 	int helper_alive;
 	bool inherits_stdio;
 };

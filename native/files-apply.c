@@ -276,6 +276,14 @@ static int apply_mkdirs(struct files *files, const struct operation *operation)
 	return inroot_mkdirs(files->at.root, operation->path, &options) < 0 ? fail_errno("create directory", operation->path) : 0;
 }
 
+// Of what is there already.
+static int apply_owner(const struct files *files, const struct operation *operation)
+{
+	int fd = inroot_open_nolinks(files->at.root, operation->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd < 0) return fail_errno("record owner", operation->path);
+	return closed(fd, record_set_owner(fd, operation->uid, operation->gid) < 0 ? fail_errno("record owner", operation->path) : 0);
+}
+
 int operation_apply(struct files *files, const struct operation *operation)
 {
 	if (path_check(operation->path) < 0) return -1;
@@ -292,6 +300,7 @@ int operation_apply(struct files *files, const struct operation *operation)
 	case OP_OPAQUE: return apply_opaque(files, operation);
 	case OP_REMOVE: return apply_remove(files, operation);
 	case OP_MKDIRS: return apply_mkdirs(files, operation);
+	case OP_OWNER: return apply_owner(files, operation);
 	default: return fail_kind("malformed", EPROTO, "request", NULL, "an unknown operation");
 	}
 }

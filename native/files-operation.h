@@ -28,6 +28,7 @@ enum {
 	OP_OPAQUE,
 	OP_REMOVE,
 	OP_MKDIRS,
+	OP_OWNER,
 };
 
 enum {

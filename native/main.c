@@ -1,11 +1,9 @@
 // slipway-helper: short-lived process that does for slipway what Node cannot. Usage:
 //   slipway-helper files|run [parent-pid]              with the request on fd 3 and the status stream on fd 4
-//   slipway-helper network parent-pid program args…   status on fd 4
 //   slipway-helper decompress parent-pid bzip2|xz|zstd  from fd 0 to fd 1, status on fd 4
 #include "decompress.h"
 #include "fail.h"
 #include "files.h"
-#include "network.h"
 #include "run.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -51,14 +49,12 @@ int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
 	bool decompresses = argc == 4 && strcmp(mode, "decompress") == 0;
-	bool connects = argc > 3 && strcmp(mode, "network") == 0;
-	if (!decompresses && !connects && (argc > 3 || (strcmp(mode, "files") && strcmp(mode, "run")))) {
+	if (!decompresses && (argc > 3 || (strcmp(mode, "files") && strcmp(mode, "run")))) {
 		fputs("slipway-helper is a part of slipway and is not run by hand\n", stderr);
 		return 2;
 	}
 	if (prepare(argc > 2 ? argv[2] : NULL) < 0) return 3;
 	status_open(4);
-	if (connects) return network_main(argv + 3);
 	if (decompresses) return decompress_main(argv[3]);
 	return strcmp(mode, "files") == 0 ? files_main() : run_main();
 }

@@ -53,6 +53,7 @@ int process_read(struct process *process, struct record *record)
 	process->uid = (uid_t)record_u64(record);
 	process->gid = (gid_t)record_u64(record);
 	process->capabilities = record_u64(record);
+	process->ambient = record_u64(record);
 	process->cwd = record_text(record);
 	process->groups = read_items(record, sizeof *process->groups, &process->group_count);
 	process->limits = read_items(record, sizeof *process->limits, &process->limit_count);
@@ -162,15 +163,6 @@ static int set_ids(const struct process *process)
 	return setresuid(process->uid, process->uid, process->uid) < 0 ? fail_errno("set user", NULL) : 0;
 }
 
-static int assume_insecure(const struct process *process, uint64_t had)
-{
-	if (set_ids(process) < 0 || set_capabilities(had, had) < 0) return -1;
-	// For a user other than root the effective and permitted sets end at execve unless they are ambient.
-	for (int number = 0; number < 64; number++)
-		if (had >> number & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) < 0) return fail_errno("raise ambient capabilities", NULL);
-	return 0;
-}
-
 static int limit_bounding_set(uint64_t kept)
 {
 	// EINVAL: the kernel's last capability is behind us.
@@ -179,19 +171,27 @@ static int limit_bounding_set(uint64_t kept)
 	return 0;
 }
 
+// For a user other than root the effective and permitted sets end at execve unless they are ambient.
+static int raise_ambient(uint64_t kept)
+{
+	for (int number = 0; number < 64; number++)
+		if (kept >> number & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) < 0) return fail_errno("raise ambient capabilities", NULL);
+	return 0;
+}
+
 int process_assume(const struct process *process)
 {
-	uint64_t had = permitted_capabilities(), kept = process->capabilities & had;
+	uint64_t had = permitted_capabilities(), ambient = process->ambient & had;
 	// Across the change of user only; execve resets it.
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) return fail_errno("keep capabilities", NULL);
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (process->flags & PROCESS_INSECURE) return assume_insecure(process, had);
-	if (limit_bounding_set(kept) < 0) return -1;
+	if (limit_bounding_set(process->capabilities) < 0) return -1;
 	struct sock_fprog program = { .len = (unsigned short)process->filter_length, .filter = process->filter };
 	// Docker leaves speculation alone too: hardening every step against itself costs build time.
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) < 0)
+	if (program.len && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) < 0)
 		return fail_errno("install the system call filter", NULL);
-	return set_ids(process) < 0 ? -1 : set_capabilities(process->uid == 0 ? kept : 0, 0);
+	if (set_ids(process) < 0) return -1;
+	return set_capabilities(process->uid == 0 ? process->capabilities & had : ambient, ambient) < 0 ? -1 : raise_ambient(ambient);
 }
 
 // 0, or the errno that says why it cannot be executed.

@@ -6,7 +6,7 @@
 #include <sys/types.h>
 
 enum {
-	PROCESS_INSECURE = 1, // keeps every capability, has no filter
+	PROCESS_INSECURE = 1, // has no filter, may open devices
 	PROCESS_INHERITS_STDIO = 2,
 	PROCESS_ONE_ID = 4, // the user namespace has one id, which the process has already; other owners are recorded (record.h)
 	PROCESS_ANSWERED = 8, // with its calls on owners and ids answered (owners.h)
@@ -24,8 +24,8 @@ struct process {
 	uint64_t flags;
 	uid_t uid;
 	gid_t gid;
-	// What it may have at most (without PROCESS_INSECURE).
-	uint64_t capabilities;
+	// What it may have at most, and what of that it has whoever it is.
+	uint64_t capabilities, ambient;
 	const char *cwd;
 	gid_t *groups;
 	size_t group_count;

@@ -1,12 +1,11 @@
 // See run.h. The helper outside the container: it starts process 1 in new namespaces, passes on
 // signals, and outlives everything inside.
 #include "run.h"
-#include "adopt.h"
 #include "container.h"
 #include "fail.h"
 #include "init.h"
 #include "places.h"
-#include "record.h"
+#include "process.h"
 #include "seal.h"
 #include "steps.h"
 #include <errno.h>
@@ -18,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -28,13 +28,11 @@
 enum { END_NOW = SIGXCPU };
 
 // Of the first record: how the namespaces are made.
-enum { START_OWN_NETWORK = 1, START_OWN_UTS = 2, START_INHERITS_STDIO = 4, START_ONE_ID = 8 };
+enum { START_OWN_NETWORK = 1, START_OWN_UTS = 2, START_INHERITS_STDIO = 4, START_HOLDS_NETWORK = 8 };
 
 struct run {
 	struct wire wire;
 	uint64_t flags;
-	// Whose the new files are, where that is to be recorded.
-	struct recorded owner;
 	char *upper;
 	// Written inside the container, read when nothing is left of it.
 	struct places *places;
@@ -63,15 +61,13 @@ static void reset_oom_score(void)
 	close(fd);
 }
 
-// The record: u64 flags, uid, gid; text upper.
+// The record: u64 flags; text upper.
 static int read_start(struct run *run)
 {
 	struct record record;
 	if (wire_open(&run->wire, 3) < 0 || wire_next(&run->wire, &record) < 0) return -1;
 	if (record.opcode != STEP_START) return fail_kind("malformed", EPROTO, "request", NULL, "the start must come first");
 	run->flags = record_u64(&record);
-	run->owner.uid = (uid_t)record_u64(&record);
-	run->owner.gid = (gid_t)record_u64(&record);
 	run->upper = strdup(record_text(&record));
 	return run->upper ? record_finish(&record) : fail_code(ENOMEM, "request", NULL);
 }
@@ -98,6 +94,17 @@ static pid_t clone_first(uint64_t wanted)
 #endif
 }
 
+// Makes a network namespace for others to join (/proc/PID/ns/net of this helper), connected by the process, which stays
+// outside: it has to be there first, because an ordinary user, root of a user namespace of its own, could not go back out.
+static int hold_network(void)
+{
+	if (unshare(CLONE_NEWNET) < 0) return fail_errno("create network namespace", NULL);
+	if (network_up_loopback() < 0) return fail_errno("bring up the network interface", "lo");
+	// The program, which gives up most of its own privileges first, may look the namespace up at a process that has none.
+	if (keep_capabilities(0) < 0) return -1;
+	return prctl(PR_SET_DUMPABLE, 1) < 0 ? fail_errno("open up namespace", NULL) : 0;
+}
+
 static int start(struct run *run)
 {
 	int alive[2];
@@ -117,7 +124,8 @@ static int start(struct run *run)
 	// alive[1] stays open for the helper's life: its closing is the news. The rest of the request is process 1's.
 	close(alive[0]);
 	close(3);
-	return 0;
+	if (run->flags & START_HOLDS_NETWORK && hold_network() < 0) return -1;
+	return write(alive[1], "", 1) == 1 ? 0 : fail_errno("start", NULL);
 }
 
 // Takes signals from outside and the end of process 1. True when it has ended.
@@ -139,15 +147,11 @@ static void take_terminal_back(void)
 	if (isatty(STDIN_FILENO)) tcsetpgrp(STDIN_FILENO, getpgrp());
 }
 
-static int tidy_layer(const struct run *run)
+static void tidy_layer(const struct run *run)
 {
-	bool adopts = run->flags & START_ONE_ID && (run->owner.uid || run->owner.gid);
-	int upper = run->places->count || adopts ? open(run->upper, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (upper < 0) return 0;
-	places_remove(run->places, upper);
-	int result = adopts ? adopt_new_files(upper, run->owner.uid, run->owner.gid) : 0;
-	close(upper);
-	return result;
+	int upper = run->places->count ? open(run->upper, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (upper >= 0) places_remove(run->places, upper);
+	closed(upper, 0);
 }
 
 // A failure inside was reported from there.
@@ -157,7 +161,7 @@ static int run_request(struct run *run)
 	if (prepare(run) < 0 || start(run) < 0) return -1;
 	while (!take_signal(run, &status)) continue;
 	if (run->flags & START_INHERITS_STDIO) take_terminal_back();
-	if (tidy_layer(run) < 0) return -1;
+	tidy_layer(run);
 	if (WIFEXITED(status)) return WEXITSTATUS(status);
 	char text[64];
 	snprintf(text, sizeof text, "process 1 was ended by signal %d", WTERMSIG(status));

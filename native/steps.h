@@ -62,6 +62,9 @@ int steps_perform(struct steps *steps, struct wire *wire, struct record *next);
 // 0, or AT_RECURSIVE to take the mounts below along. Links at the end are not followed. Its fd, or -1 with errno.
 int clone_mount(int from, const char *path, unsigned depth, uint64_t attributes);
 
+// Brings up the loopback interface of the calling process's network namespace. 0, or -1 with errno.
+int network_up_loopback(void);
+
 // Makes the open directory the root of the mount namespace; the old one is out of reach then. 0, or -1 with errno.
 int change_root(int root);
 #endif

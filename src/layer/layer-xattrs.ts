@@ -1,7 +1,7 @@
 // Which extended attributes travel in layers, and the one by which overlayfs marks an opaque directory.
 import type { Xattrs } from '../sys/file-operation.ts'
 import type { UserNamespace } from '../sys/user-namespace.ts'
-import { recordXattr } from './recorded.ts'
+import { recordXattr } from '../sys/user-namespace.ts'
 
 /** Whether a layer slipway writes carries this attribute: content, not the host's labels nor overlayfs's bookkeeping. */
 export function isWrittenXattr(name: string): boolean {

@@ -1,9 +1,7 @@
 // What files should be where their user may not make them so (native/record.h): an owner, or a device in whose place
 // an empty file stands.
 import type { Xattrs } from '../sys/file-operation.ts'
-import type { UserNamespace } from '../sys/user-namespace.ts'
-
-export const recordXattr = 'user.slipway.stat'
+import { recordXattr, type UserNamespace } from '../sys/user-namespace.ts'
 
 export interface Recorded {
   readonly uid: number

@@ -89,6 +89,11 @@ export async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun
       if (outOfMemory && end.failure?.kind === 'killed') return { code: 137, signal: 9, outOfMemory }
       throw sandboxError(end, namespace)
     }
+    const { uid, gid } = prepared.user
+    if (namespace.recordsOwners && (uid !== 0 || gid !== 0)) {
+      const { adoptNewFiles } = await import('./adopt.ts')
+      await adoptNewFiles(spec.root.upper, prepared.user, { native: run.native, signal: run.cx.signal })
+    }
     return { ...inCgroup(exit, run.cgroup), ...(outOfMemory ? { outOfMemory } : {}) }
   } finally {
     stopCanceling()

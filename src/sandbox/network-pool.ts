@@ -8,6 +8,7 @@ import { type HelperEnd, spawnHelper } from '../sys/helper-process.ts'
 import type { Native } from '../sys/native.ts'
 import type { NetworkProgram } from './network-program.ts'
 import { quotedLine } from './quoted-line.ts'
+import { encodeNetworkRequest } from './run-request.ts'
 import type { NetworkNamespace, Sandbox } from './types.ts'
 
 export interface NetworkPool extends AsyncDisposable {
@@ -75,18 +76,25 @@ const connectMs = 20_000
 
 async function connect(native: Native, program: NetworkProgram, cx: Context): Promise<Connected> {
   const killed = new AbortController()
-  const helper = spawnHelper(
-    native,
-    'network',
-    { signal: killed.signal, stdio: ['ignore', 'ignore', 'pipe'], onStatus: () => undefined },
-    program.program,
-    ...program.args,
-  )
+  let code: unknown
+  const helper = spawnHelper(native, 'run', {
+    signal: killed.signal,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    onStatus(line) {
+      if (line.exit !== undefined) code = (line.exit as { readonly code?: number }).code
+    },
+  })
+  const { pid } = helper.child
+  const namespace = `/proc/${pid}/ns/net`
+  const command = [program.program, ...program.args.map((arg) => (arg === '@' ? namespace : arg))]
+  helper.request.end(encodeNetworkRequest(command))
   let end: HelperEnd | undefined
   let said = ''
-  helper.child.stderr?.on('data', (chunk: Buffer) => {
-    said = (said + chunk.toString('latin1')).slice(-4096)
-  })
+  for (const stream of [helper.child.stdout, helper.child.stderr]) {
+    stream?.on('data', (chunk: Buffer) => {
+      said = (said + chunk.toString('latin1')).slice(-4096)
+    })
+  }
   const ended = helper.ended.then(
     (value) => {
       end = value
@@ -97,24 +105,23 @@ async function connect(native: Native, program: NetworkProgram, cx: Context): Pr
     killed.abort()
     await ended
   }
-  const { pid } = helper.child
   const giveUpAt = performance.now() + connectMs
   // Whatever the program, a default route is the last thing that it sets.
-  while (pid === undefined || !hasDefaultRoute(pid)) {
+  while (!hasDefaultRoute(pid)) {
     const isLate = performance.now() > giveUpAt
-    if (end !== undefined || isLate || pid === undefined || cx.signal.aborted) {
+    if (end !== undefined || isLate || cx.signal.aborted) {
       if (end === undefined) killed.abort()
       const thrown = await ended
       cx.signal.throwIfAborted()
-      throw (
-        thrown ?? networkError(program, isLate ? 'it set no route' : (end?.failure?.text ?? 'it died'), said)
-      )
+      const died = code === undefined ? 'it died' : `it ended with exit code ${code}`
+      const reason = isLate ? 'it set no route' : (end?.failure?.text ?? died)
+      throw thrown ?? networkError(program, reason, said)
     }
     await sleep(2)
   }
   const { nameservers } = program
   return {
-    namespace: { path: `/proc/${pid}/ns/net`, ...(nameservers === undefined ? {} : { nameservers }) },
+    namespace: { path: namespace, ...(nameservers === undefined ? {} : { nameservers }) },
     isAlive: () => end === undefined,
     end: kill,
   }

@@ -25,7 +25,10 @@ function pastaProgram(program: string): NetworkProgram {
   // Ports of neither side are forwarded, and the gateway's address is not the host's loopback.
   const closed = ['--no-map-gw', ...['-t', '-u', '-T', '-U'].flatMap((flag) => [flag, 'none'])]
   // As "nobody", its default for root, it may not enter the namespace; it gives up its privileges once it is there.
-  const args = ['--quiet', '--config-net', '--runas', '0:0', ...closed, '--netns', '@']
+  const args = [
+    ...['--foreground', '--quiet', '--config-net', '--runas', '0:0', ...closed],
+    ...['--netns', '@'],
+  ]
   return { name: 'pasta', program, args }
 }
 

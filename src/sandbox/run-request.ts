@@ -43,7 +43,7 @@ export interface RuntimeCommands {
   readonly config: string
 }
 
-const startFlags = { ownNetwork: 1, ownHostname: 2, inheritsStdio: 4, oneId: 8 } as const
+const startFlags = { ownNetwork: 1, ownHostname: 2, inheritsStdio: 4, holdsNetwork: 8 } as const
 const processFlags = { insecure: 1, inheritsStdio: 2, oneId: 4, answered: 8, ownId: 16 } as const
 
 /** The whole request for `spec`. */
@@ -113,13 +113,11 @@ function enterSteps(cwd: string, prepared: RunRequestOptions['prepared']): reado
 }
 
 function startFields({ network, root }: ProcessSpec, options: RunRequestOptions): Field[] {
-  const { uid, gid } = options.prepared.user
   const bits =
     (network === 'none' ? startFlags.ownNetwork : 0) |
     (options.runtime === undefined ? startFlags.ownHostname : 0) |
-    (options.stdio === 'inherit' ? startFlags.inheritsStdio : 0) |
-    (options.namespace.recordsOwners ? startFlags.oneId : 0)
-  return [bits, uid, gid, root.upper]
+    (options.stdio === 'inherit' ? startFlags.inheritsStdio : 0)
+  return [bits, root.upper]
 }
 
 /** Runtimes look at themselves and at their container in /proc, and crun refuses a cgroup2 hierarchy beside those of version 1. */
@@ -146,8 +144,10 @@ function processFields(
   const limits = limitsOf(spec.rlimits ?? []).flatMap((limit) => [
     ...[BigInt(limit.resource), limit.soft, limit.hard, BigInt(limit.isRequired)],
   ])
+  const isInsecure = spec.security === 'insecure'
   return [
-    ...[bits, uid, gid, capabilityMask(), posix.resolve('/', spec.cwd)],
+    ...[bits, uid, gid, isInsecure ? everyCapability : capabilityMask(), isInsecure ? everyCapability : 0],
+    posix.resolve('/', spec.cwd),
     bytesOf(Uint32Array.from(groups)),
     bytesOf(BigUint64Array.from(limits)),
     filter ?? new Uint8Array(),
@@ -156,6 +156,26 @@ function processFields(
     ...texts(runtime?.create ?? []),
     ...texts(runtime?.start ?? []),
   ]
+}
+
+/** Of those that there are. */
+const everyCapability = (1n << 64n) - 1n
+
+/**
+ * The request for a helper that holds a network namespace, its own (/proc/PID/ns/net), and runs a program that connects
+ * it to the one that the helper was started in. The program sees this machine as slipway does; it ends with the helper.
+ */
+export function encodeNetworkRequest(args: readonly string[]): Buffer {
+  const writer = new RequestWriter()
+  const none = new Uint8Array()
+  const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+  writer.record(opcodes.start, [startFlags.holdsNetwork, ''])
+  writer.step(privateStep)
+  // It stays who it is, whatever ids there are.
+  const bits = processFlags.insecure | processFlags.oneId
+  const lists = [...texts(args), ...texts([path]), ...texts([]), ...texts([])]
+  writer.record(opcodes.process, [bits, 0, 0, everyCapability, 0, '/', none, none, none, ...lists])
+  return writer.take()
 }
 
 /** Root may give files to others and become them, so somebody answers; another user has the one id alone. */

@@ -70,3 +70,5 @@ export type FileOperation =
   | { readonly op: 'remove'; readonly path: string }
   /** Makes what is missing of a directory path, following links, dangling ones too; only new directories get mode and owner. */
   | ({ readonly op: 'mkdirs'; readonly path: string; readonly mode: number } & Owner)
+  /** Gives a file or directory that is there already its owner; no link may be on the way. */
+  | ({ readonly op: 'owner'; readonly path: string } & Owner)

@@ -33,6 +33,7 @@ const opcodes = {
   opaque: 11,
   remove: 12,
   mkdirs: 13,
+  owner: 14,
 } as const
 
 const flags = { keepExisting: 1, hasMtime: 2, hasSize: 4, hasInode: 8, hasMetadata: 16 } as const
@@ -121,6 +122,7 @@ export class FileEncoder {
       case 'opaque':
       case 'remove':
       case 'mkdirs':
+      case 'owner':
         this.#record(opcodes[operation.op], operation, {})
     }
   }

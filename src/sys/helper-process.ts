@@ -42,7 +42,7 @@ export interface HelperOptions {
 /** Starts `slipway-helper <mode>` with an empty environment, the request on fd 3 and status on fd 4. Throws ERR_NATIVE_MISSING. */
 export function spawnHelper(
   native: Native,
-  mode: 'files' | 'run' | 'network' | 'decompress',
+  mode: 'files' | 'run' | 'decompress',
   options: HelperOptions,
   ...args: readonly string[]
 ): HelperProcess {

@@ -12,6 +12,9 @@ export interface UserNamespace {
   readonly overlayXattrs: 'trusted' | 'user'
 }
 
+/** The attribute that records owners (native/record.h). */
+export const recordXattr = 'user.slipway.stat'
+
 /** What the kernel says of this process; where it says nothing, the machine's own. */
 export function readUserNamespace(): UserNamespace {
   const known = read(() => readlinkSync('/proc/self/ns/user'))

@@ -1,7 +1,8 @@
 // Records of owners and devices, as the helper writes them and as a step might forge them.
 import { describe, expect, it } from 'vitest'
 import { isUnpackedXattr, isWrittenXattr } from '../../src/layer/layer-xattrs.ts'
-import { recordedIn, recordOf, recordXattr } from '../../src/layer/recorded.ts'
+import { recordedIn, recordOf } from '../../src/layer/recorded.ts'
+import { recordXattr } from '../../src/sys/user-namespace.ts'
 
 const read = (text: string) =>
   recordedIn([

@@ -60,7 +60,7 @@ const part = fc.constantFrom('a', 'b', 'c', '.', '..', '', 'l', '\xff', 'x'.repe
 const path = fc.array(part, { maxLength: 5 }).map((parts) => parts.join('/'))
 const ids = { uid: 0, gid: 0 }
 const operation = fc
-  .tuple(fc.nat(8), path, fc.oneof(path, fc.constant('../../outside'), fc.constant('/../..')), fc.nat(0o7777))
+  .tuple(fc.nat(9), path, fc.oneof(path, fc.constant('../../outside'), fc.constant('/../..')), fc.nat(0o7777))
   .map(([kind, at, other, mode]): FileOperation => {
     const common = { path: at, ...ids, mtimeNs: BigInt(mode) ** 5n }
     switch (kind) {
@@ -80,6 +80,8 @@ const operation = fc
         return { op: 'mkdirs', path: at, mode, ...ids }
       case 7:
         return { op: 'node', ...common, type: 'fifo', major: 0, minor: 0, mode }
+      case 8:
+        return { op: 'owner', path: at, uid: mode, gid: 0 }
       default:
         return {
           op: 'file',

@@ -23,7 +23,7 @@ test('pasta is preferred, and gives no way to the loopback of the host', () => {
   const found = findNetworkProgram(`${at('a')}:${at('b')}`, '/dev/null')
   expect(found).toMatchObject({ name: 'pasta', program: at('b/pasta') })
   const line = (found as { args: readonly string[] }).args.join(' ')
-  expect(line).toMatch(/--no-map-gw -t none -u none -T none -U none --netns @$/)
+  expect(line).toMatch(/^--foreground .*--no-map-gw -t none -u none -T none -U none --netns @$/)
 })
 test('slirp4netns is closed off likewise', () => {
   const found = findNetworkProgram(at('a'), '/dev/null')

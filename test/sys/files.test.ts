@@ -86,6 +86,25 @@ describe('a layer directory', () => {
     })
   })
 
+  test.skipIf(!isRoot)('what is there is given an owner, through no link', async () => {
+    await withDirectory(async (top) => {
+      await apply(top, [directory('d'), file('d/f'), symlink('l', 'd')])
+      await apply(top, [
+        { op: 'owner', path: 'd/f', uid: 5, gid: 6 },
+        { op: 'owner', path: 'd', uid: 7, gid: 8 },
+      ])
+      expect([lstatSync(join(top, 'd/f')), lstatSync(join(top, 'd'))]).toMatchObject([
+        { uid: 5, gid: 6 },
+        { uid: 7, gid: 8 },
+      ])
+      for (const path of ['l', 'l/f']) {
+        const refused = apply(top, [{ op: 'owner', path, uid: 1, gid: 1 }])
+        await expect(refused).rejects.toMatchObject({ code: 'ERR_FILES_LINK_LOOP' })
+      }
+      expect(lstatSync(join(top, 'd/f'))).toMatchObject({ uid: 5 })
+    })
+  })
+
   test('a directory replaced later does not give its time to what replaced it', async () => {
     await withDirectory(async (top) => {
       const before = BigInt(Date.now() - 5000) * 1_000_000n

@@ -14,7 +14,7 @@ interface Node {
   readonly isNew: boolean
 }
 
-type Made = Exclude<FileOperation, { readonly op: 'hardlink' | 'whiteout' | 'opaque' | 'remove' | 'mkdirs' }>
+type Made = Extract<FileOperation, { readonly op: 'directory' | 'file' | 'symlink' | 'node' }>
 type MadeDirectory = Extract<Made, { readonly op: 'directory' }>
 
 /** A layer on top of `base` (undefined: of nothing); directories of the base that it reaches into get the time `nowNs`. */
