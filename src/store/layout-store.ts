@@ -10,6 +10,7 @@ import type { Native } from '../sys/native.ts'
 import { fsyncDirectory } from '../sys/sync.ts'
 import { refuseLarge } from './collect.ts'
 import { quarantine } from './damaged.ts'
+import { gatherSmall } from './gather-small.ts'
 import { nameOf, toNamedImage, withEntry, withName, withoutDigest, withoutName } from './index-entries.ts'
 import { readIndex, updateIndex } from './index-file.ts'
 import { type Body, ingest } from './ingest.ts'
@@ -26,6 +27,7 @@ import type { ContentStore } from './types.ts'
 import { type Expected, verifier } from './verifier.ts'
 
 const readBytes = 1 << 20
+const smallBytes = 32 << 10
 
 export interface StoreOptions {
   /** Hears of each blob before it is looked for or gets its name; absent: nobody removes any meanwhile. */
@@ -87,7 +89,14 @@ export async function openContentStore(
       return { mediaType: expected.mediaType, ...(await store(expected, body, options.signal)) }
     },
     async putPieces(mediaType, pieces, signal) {
-      return { mediaType, ...(await store({}, { pieces }, signal)) }
+      // Many steps leave next to nothing, and some the same nothing.
+      const gathered = await gatherSmall(pieces, smallBytes)
+      if ('pieces' in gathered) return { mediaType, ...(await store({}, gathered, signal)) }
+      const { whole } = gathered
+      return {
+        mediaType,
+        ...(alreadyThere(paths, {}, whole, pin) ?? (await store({}, whole, signal))),
+      }
     },
     async tag(name, descriptor) {
       await requireBlob(descriptor)

@@ -95,6 +95,32 @@ describe('the layout store', () => {
     expect(await readFile(path)).toEqual(bytes)
   })
 
+  it.each([
+    [0, true],
+    [30_000, true],
+    [50_000, false],
+  ])('looks for %d bytes that come in pieces before it writes them, if they are few', async (size, isFew) => {
+    const store = await open()
+    const bytes = Buffer.alloc(size, 'some ')
+    const put = () => {
+      async function* pieces() {
+        const piece = Buffer.alloc(4096)
+        for (let at = 0; at < size; at += piece.length)
+          yield piece.subarray(0, bytes.copy(piece, 0, at, at + piece.length))
+      }
+      return store.putPieces('x', pieces(), new AbortController().signal)
+    }
+    const stored = await put()
+    const path = store.path(stored.digest)
+    const { ino } = await stat(path)
+    expect(await put()).toEqual(stored)
+    if (isFew) expect((await stat(path)).ino).toBe(ino)
+    await writeFile(`${path}.rot`, 'x'.repeat(size))
+    await rename(`${path}.rot`, path)
+    await put()
+    expect(await readFile(path)).toEqual(bytes)
+  })
+
   it('puts a damaged blob aside and says where, so that it can be had again', async () => {
     const store = await open()
     const bytes = randomBytes(100_000)
