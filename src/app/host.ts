@@ -99,16 +99,15 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
     caFiles: options.extraCaFile === undefined ? [] : [options.extraCaFile],
     debug: cx.debug,
   }
+  const copies = copiesSnapshots(directory, options.environment)
+  const snapshotter = await openOverlaySnapshotter(directory, native, { ...sharing, copies })
   return {
     options,
     directory,
     platform: platformOfHost(options.os, options.architecture),
     native,
     store,
-    snapshotter: await openOverlaySnapshotter(directory, native, {
-      ...sharing,
-      copies: copiesSnapshots(directory, options.environment),
-    }),
+    snapshotter,
     pin,
     secrets,
     agents,
@@ -143,6 +142,7 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
       }
       await exchange?.close()
       await agents[Symbol.asyncDispose]()
+      await snapshotter[Symbol.asyncDispose]()
       await lease[Symbol.asyncDispose]()
     },
   }

@@ -3,11 +3,12 @@ import type { Context } from '../core/context.ts'
 import { SlipwayError } from '../core/error.ts'
 import type { Absences } from '../snapshot/merged-tree.ts'
 import type { HelperProcess, StatusLine } from '../sys/helper-process.ts'
+import { dropVolatileMark } from '../sys/overlay-steps.ts'
 import type { Cgroup } from './cgroup/open.ts'
 import { checkUserFiles, type ImageUser } from './image-user.ts'
 import { type LimitOptions, limiter } from './limited.ts'
 import { networkFiles } from './network-files.ts'
-import { type PreparedRoot, prepareRoot } from './prepare-root.ts'
+import { type PreparedRoot, prepareRoot, workPlaces } from './prepare-root.ts'
 import { encodeRunRequest, type RunRequestOptions, type RuntimeCommands } from './run-request.ts'
 import { sandboxError } from './sandbox-error.ts'
 import { type SpareHelpers, startHelper } from './spare-helper.ts'
@@ -74,7 +75,10 @@ export async function runHelper(spec: ProcessSpec, io: ProcessIo, run: HelperRun
   const { helper, killed, listen } = ready ?? startHelper(run.native, stdio)
   listen((line) => {
     exit = exitOf(line, performance.now() - startedMs) ?? exit
-    if (line.started === true) run.runtime?.onStarted()
+    if (line.started !== true) return
+    run.runtime?.onStarted()
+    // Everything is mounted, and while the step runs nobody waits for this.
+    dropVolatileMark(workPlaces(spec.root.work).overlay)
   })
   const stopCanceling = cancelWith(run, helper, killed)
   try {

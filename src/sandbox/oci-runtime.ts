@@ -12,6 +12,7 @@ import { networkFiles } from './network-files.ts'
 import { ociConfig } from './oci-bundle.ts'
 import { openRuntimeCgroups } from './oci-cgroups.ts'
 import { ociSeccomp } from './oci-seccomp.ts'
+import { workPlaces } from './prepare-root.ts'
 import type { RuntimeCommands } from './run-request.ts'
 import type { ProcessIo, ProcessSpec, Sandbox } from './types.ts'
 
@@ -78,7 +79,7 @@ function commandsFor(
   id: string,
   { root }: ProcessSpec,
 ): Omit<RuntimeCommands, 'config'> {
-  const bundle = `${root.work}/store`
+  const bundle = workPlaces(root.work).store
   const command = [program, ...options, '--root', `${bundle}/state`]
   return {
     create: [...command, 'create', '--bundle', bundle, '--pid-file', `${bundle}/pid`, id],
@@ -108,7 +109,7 @@ function configFor(spec: ProcessSpec, user: ImageUser, { isRootless, cgroupsPath
   const permitted = /^CapPrm:\t([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0'
   return JSON.stringify(
     ociConfig(spec, {
-      root: `${spec.root.work}/root`,
+      root: workPlaces(spec.root.work).root,
       user,
       home: user.home,
       permitted: BigInt(`0x${permitted}`),

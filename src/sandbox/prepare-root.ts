@@ -1,5 +1,6 @@
 // What must be there before a container is made, and be known of its root file system: directories in the snapshot's work
 // directory, places to mount on that the image lacks, the user. The layers are read as they are; nothing runs in them now.
+import { createHash } from 'node:crypto'
 import { chmodSync, chownSync, lstatSync, mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { bytesOf, fsPath } from '../core/byte-string.ts'
@@ -14,6 +15,8 @@ import type { Mount, ProcessSpec } from './types.ts'
 export interface PreparedRoot {
   readonly tree: MergedTree
   readonly user: ImageUser
+  /** The directory of the lowest layer. */
+  readonly stubs: string
   /** Of every mount, in order. */
   readonly places: readonly Place[]
   /** Where the working directory is, a byte string as in Place. */
@@ -29,30 +32,61 @@ export interface Place {
   readonly isOfImage: boolean
 }
 
-/** The work directory's own: `overlay` (the kernel's), `stubs` (the lowest layer), two mount points. */
-const directories = ['overlay', 'stubs', 'root', 'store']
+/** What the work directory has for every process, in a part of it that the next one may find as it is. */
+export interface WorkPlaces {
+  /** The kernel's own. */
+  readonly overlay: string
+  /** A mount point for the root file system. */
+  readonly root: string
+  /** And one for small files and nodes. */
+  readonly store: string
+}
+
+/** Where they are. */
+export function workPlaces(work: string): WorkPlaces {
+  const kept = `${work}/kept`
+  return { overlay: `${kept}/overlay`, root: `${kept}/root`, store: `${kept}/store` }
+}
 
 /** Makes the directories, and looks; `absences` is shared by processes on the same layers. Throws ERR_SANDBOX_USER. */
 export function prepareRoot(spec: ProcessSpec, native: Native, absences: Absences = new Set()): PreparedRoot {
   const { lower, upper, work } = spec.root
   const tree = mergedTree([...lower, upper], { native, absences })
   const user = findUser(spec.user, tree)
-  for (const name of directories) {
-    const isNew = makeDirectory(`${work}/${name}`, 0o700)
-    if (name === 'overlay' && !isNew) dropVolatileMark(`${work}/${name}`)
-  }
-  // Its mode shows where the image has no root directory of its own.
-  chmodSync(`${work}/stubs`, 0o755)
   const mounted = ['dev', 'proc', 'sys']
+  const missing: Stub[] = []
   const places = spec.mounts.map((mount, index) => {
     if (mount.kind === 'layers') prepareLayers(mount.lower, `${work}/mount-${index}`)
     const { path, exists, isOfImage } = resolvePlace(tree, mount.target, mounted)
     const place = { path, isDirectory: isDirectory(mount, native), isOfImage }
     mounted.push(path)
-    if (isOfImage && !exists) makeStub(`${work}/stubs`, place, mount)
+    if (isOfImage && !exists) missing.push({ ...place, isOpen: inheritsMode(mount) })
     return place
   })
-  return { tree, user, places, cwd: resolvePlace(tree, spec.cwd, mounted).path }
+  const stubs = prepareWork(work, missing)
+  return { tree, user, stubs, places, cwd: resolvePlace(tree, spec.cwd, mounted).path }
+}
+
+/** A place that the image lacks. */
+interface Stub extends Pick<Place, 'path' | 'isDirectory'> {
+  readonly isOpen: boolean
+}
+
+/** Makes what `workPlaces` names, and a layer that has just the stubs: one that is there already is whole, and nobody changes it. */
+function prepareWork(work: string, missing: readonly Stub[]): string {
+  const names = missing.map(({ path, isDirectory, isOpen }) => [path, isDirectory, isOpen])
+  const stubs = `${work}/kept/stubs-${createHash('sha256').update(JSON.stringify(names)).digest('hex')}`
+  if (lstatSync(stubs, { throwIfNoEntry: false }) !== undefined) {
+    dropVolatileMark(workPlaces(work).overlay)
+    return stubs
+  }
+  makeDirectory(`${work}/kept`, 0o700)
+  for (const path of Object.values(workPlaces(work))) makeDirectory(path, 0o700)
+  dropVolatileMark(workPlaces(work).overlay)
+  // Its mode shows where the image has no root directory of its own.
+  makeDirectory(stubs, 0o755)
+  for (const stub of missing) makeStub(stubs, stub)
+  return stubs
 }
 
 interface Resolved {
@@ -106,7 +140,7 @@ function isDirectory(mount: Mount, native: Native): boolean {
 }
 
 /** A place in the lowest layer. What does not fit in there (a place below a file) is judged again in the merged view. */
-function makeStub(layer: string, { path, isDirectory: isDir }: Place, mount: Mount): void {
+function makeStub(layer: string, { path, isDirectory: isDir, isOpen }: Stub): void {
   const names = path.split('/')
   const last = isDir ? undefined : names.pop()
   let at = bytesOf(layer)
@@ -116,7 +150,7 @@ function makeStub(layer: string, { path, isDirectory: isDir }: Place, mount: Mou
       makeDirectory(fsPath(at), 0o755)
     }
     if (last !== undefined) writeFileSync(fsPath(`${at}/${last}`), '', { flag: 'a', mode: 0o644 })
-    else if (inheritsMode(mount)) chmodSync(fsPath(at), 0o1777)
+    else if (isOpen) chmodSync(fsPath(at), 0o1777)
   } catch (thrown) {
     if (!unfit.has(errnoOf(thrown) ?? '')) throw thrown
   }
@@ -141,14 +175,13 @@ function prepareLayers(lower: readonly string[], directory: string): void {
   utimesSync(`${directory}/upper`, mtimeMs / 1000, mtimeMs / 1000)
 }
 
-/** With just this mode, whatever slipway's umask leaves of what others may do. Whether it was missing. */
-function makeDirectory(path: string | Buffer, mode: number): boolean {
+/** With just this mode, whatever slipway's umask leaves of what others may do. */
+function makeDirectory(path: string | Buffer, mode: number): void {
   try {
     mkdirSync(path, mode)
   } catch (thrown) {
     if (errnoOf(thrown) !== 'EEXIST') throw thrown
-    return false
+    return
   }
   if (mode & 0o77) chmodSync(path, mode)
-  return true
 }

@@ -13,6 +13,7 @@ import {
   slots,
 } from '../sys/steps.ts'
 import type { UserNamespace } from '../sys/user-namespace.ts'
+import { type PreparedRoot, workPlaces } from './prepare-root.ts'
 import type { ProcessSpec } from './types.ts'
 
 /** What of the user namespace decides how it is done. */
@@ -21,20 +22,25 @@ export type RootFacts = Pick<UserNamespace, 'isInitial' | 'hasTtyGroup'>
 type Writes = (step: Step) => void
 
 /** The overlay with a private file system for nodes and small files beside it. */
-export function rootSteps({ root, security }: ProcessSpec, { isInitial }: RootFacts, add: Writes): void {
-  const { lower, upper, work } = root
-  const target = `${work}/root`
+export function rootSteps(
+  { root, security }: ProcessSpec,
+  { namespace, prepared }: { readonly namespace: RootFacts; readonly prepared: Pick<PreparedRoot, 'stubs'> },
+  add: Writes,
+): void {
+  const { lower, upper } = root
+  const { root: target, overlay: work, store } = workPlaces(root.work)
+  const { isInitial } = namespace
   const mayFail = lower.length === 0
   add({ op: 'open', act: 'open directory', path: target, into: slots.place })
   // All of the root is in the upper directory then, so it will do alone where overlayfs cannot be mounted.
   if (mayFail) add({ op: 'clone', act: 'bind mount', path: upper, into: slots.root, onto: slots.place })
-  const layers = { lower: [`${work}/stubs`, ...lower], upper, work: `${work}/overlay`, target }
+  const layers = { lower: [prepared.stubs, ...lower], upper, work, target }
   overlaySteps(layers, { isInitial, onto: slots.place, into: slots.root, mayFail }, add)
   add({ op: 'open', act: 'open directory', path: upper, into: slots.upper })
   // Packages may ship devices; only those of /dev may be opened.
   const number = security === 'insecure' ? 0 : attributes.noDev
   add({ op: 'attributes', act: 'set mount attributes', path: '/', base: slots.root, number })
-  add({ op: 'open', act: 'open directory', path: `${work}/store`, into: slots.place })
+  add({ op: 'open', act: 'open directory', path: store, into: slots.place })
   add({
     op: 'mount',
     act: 'mount',

@@ -25,7 +25,7 @@ export interface RunRequestOptions {
   /** As in ProcessIo. */
   readonly stdio: 'pipe' | 'inherit'
   readonly namespace: UserNamespace
-  readonly prepared: Pick<PreparedRoot, 'user' | 'places' | 'cwd'>
+  readonly prepared: Pick<PreparedRoot, 'user' | 'stubs' | 'places' | 'cwd'>
   /** Directories of cgroups that the container joins. */
   readonly cgroups?: readonly string[]
   /** The system call filter, as struct sock_filter; an insecure process has none, a runtime makes its own. */
@@ -64,7 +64,7 @@ export function encodeRunRequest(spec: ProcessSpec, options: RunRequestOptions):
     add({ op: 'network', act: 'join network namespace', path: spec.networkNamespace.path })
   }
   if (spec.network === 'none') add({ op: 'loopback', act: 'bring up the network interface', path: 'lo' })
-  rootSteps(spec, namespace, add)
+  rootSteps(spec, { namespace, prepared }, add)
   const { security, network, shmSizeBytes } = spec
   const isAlone = network === 'none'
   addWritten(JSON.stringify([security, isAlone, shmSizeBytes, runtime === undefined]), (into) => {

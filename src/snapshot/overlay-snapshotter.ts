@@ -3,7 +3,16 @@
 // The few calls of a step are made on this thread: each is far cheaper than a trip to libuv's pool.
 import { randomBytes } from 'node:crypto'
 import type { Stats } from 'node:fs'
-import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, unlinkSync, utimesSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  unlinkSync,
+  utimesSync,
+} from 'node:fs'
 import { readdir, rename } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import { errnoOf, invariant } from '../core/error.ts'
@@ -17,7 +26,8 @@ import { bootId, durabilityOf, isOfThisBoot, markDurable, markUnsynced, noteBoot
 import { removeTree } from './remove-tree.ts'
 import type { Active, SnapshotId, Snapshotter } from './types.ts'
 
-export interface OverlaySnapshotter extends Snapshotter {
+/** Disposing removes what was kept for further snapshots; committed ones stay. */
+export interface OverlaySnapshotter extends Snapshotter, AsyncDisposable {
   /** Removes what processes that died left half-made or half-removed; what living ones work on stays. Done by itself before the first layer is made. */
   sweep(): Promise<void>
   /** Ids of all committed snapshots. */
@@ -70,8 +80,11 @@ class Overlay implements OverlaySnapshotter {
   readonly #unsynced = new Set<SnapshotId>()
   /** One per id in this process; the file lock is for the other processes. */
   readonly #making = new Map<SnapshotId, Promise<void>>()
-  /** What is left of committed ones goes when nobody waits for it. */
+  /** What is left of committed ones is made ready for the next, or goes, when nobody waits for it. */
   readonly #leaving = new Set<Promise<void>>()
+  /** Empty ones. */
+  readonly #spare: Workspace[] = []
+  #isDisposed = false
   #swept: Promise<void> | undefined
 
   constructor(
@@ -86,21 +99,26 @@ class Overlay implements OverlaySnapshotter {
   }
 
   prepare(parents: readonly SnapshotId[]): Promise<Active> {
-    return this.#prepare(parents, this.copies && parents.length > 0)
+    return this.#prepare(parents, { copies: this.copies && parents.length > 0, isOneOfMany: true })
   }
 
-  async #prepare(parents: readonly SnapshotId[], copies: boolean): Promise<Active> {
+  async #prepare(
+    parents: readonly SnapshotId[],
+    { copies, isOneOfMany }: { readonly copies: boolean; readonly isOneOfMany: boolean },
+  ): Promise<Active> {
     this.#swept ??= this.#sweepWhatIsDue()
     await this.#swept
-    const workspace = await this.#workspace()
+    const spare = this.#spare.pop()
+    const workspace = spare ?? (await this.#workspace())
     try {
       const { path } = workspace
       const upper = `${path}/layer/fs`
       const lower = parents.map((id) => this.path(id))
       await onDisk('create', path, async () => {
-        mkdirSync(`${path}/layer`, { mode: 0o700 })
-        mkdirSync(upper, { mode: 0o755 })
-        mkdirSync(`${path}/work`, { mode: 0o700 })
+        if (spare === undefined) {
+          mkdirSync(`${path}/work`, { mode: 0o700 })
+          makeLayer(path)
+        }
         // The merged root is the top layer's root, so that one has to carry on what it was.
         const below = lower.at(-1)
         if (below === undefined) chmodSync(upper, 0o755)
@@ -120,6 +138,7 @@ class Overlay implements OverlaySnapshotter {
           return await this.#commit(workspace, id)
         },
         [Symbol.asyncDispose]: async () => {
+          workspace.mayServeAgain = isOneOfMany
           if (!workspace.isLeaving) await this.#discard(workspace)
         },
       }
@@ -237,9 +256,14 @@ class Overlay implements OverlaySnapshotter {
     // A process may have died when it had no more than the lock.
     for (const name of new Set(found.map((file) => file.replace(/\.lock$/, '')))) {
       const lock = await tryLock(this.#lockPath(name), { native: this.#native })
-      if (lock !== undefined)
-        await this.#discard({ path: `${active}/${name}`, name, lock, isReleased: false, isLeaving: false })
+      if (lock !== undefined) await this.#discard(workspaceOf(`${active}/${name}`, name, lock))
     }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true
+    await Promise.allSettled(this.#leaving)
+    for (const workspace of this.#spare.splice(0)) await this.#discard(workspace)
   }
 
   async #make(
@@ -255,7 +279,7 @@ class Overlay implements OverlaySnapshotter {
     await using _lock = await acquireLock(path, { native: this.#native, signal: task.signal })
     if (await this.has(id)) return
     // What is unpacked is a layer already, and written as one.
-    await using active = await this.#prepare(task.parents, false)
+    await using active = await this.#prepare(task.parents, { copies: false, isOneOfMany: false })
     await task.body(active)
     task.signal.throwIfAborted()
     await active.commit(id)
@@ -272,7 +296,7 @@ class Overlay implements OverlaySnapshotter {
       lock = await tryLock(this.#lockPath(name), { native: this.#native })
     } while (lock === undefined)
     const path = `${this.#directories.active}/${name}`
-    const workspace: Workspace = { path, name, lock, isReleased: false, isLeaving: false }
+    const workspace = workspaceOf(path, name, lock)
     try {
       await onDisk('create', path, async () => mkdirSync(path, { mode: 0o700 }))
       return workspace
@@ -308,7 +332,13 @@ class Overlay implements OverlaySnapshotter {
 
   /** The next step may start at once: its own process takes longer than this. A failure is for whoever flushes. */
   #leave(workspace: Workspace): void {
-    const leaving = setImmediate().then(() => this.#discard(workspace))
+    const leaving = setImmediate().then(async () => {
+      const isRenewed = workspace.mayServeAgain && !this.#isDisposed && (await renew(workspace.path))
+      if (!isRenewed) return await this.#discard(workspace)
+      workspace.mayServeAgain = false
+      workspace.isLeaving = false
+      this.#spare.push(workspace)
+    })
     this.#leaving.add(leaving)
     leaving.then(
       () => this.#leaving.delete(leaving),
@@ -352,8 +382,40 @@ interface Workspace {
   readonly name: string
   readonly lock: Lock
   isReleased: boolean
-  /** Removed by itself, since it was committed. */
+  /** Whoever had it is done with it, and others will want one. */
+  mayServeAgain: boolean
+  /** Removed or renewed by itself, since it was committed. */
   isLeaving: boolean
+}
+
+function workspaceOf(path: string, name: string, lock: Lock): Workspace {
+  return { path, name, lock, isReleased: false, mayServeAgain: false, isLeaving: false }
+}
+
+function makeLayer(path: string): void {
+  mkdirSync(`${path}/layer`, { mode: 0o700 })
+  mkdirSync(`${path}/layer/fs`, { mode: 0o755 })
+}
+
+/**
+ * Makes what a snapshot left the workspace of the next. ext4 looks at every file removed within the last minutes before it
+ * makes one, so a step that makes and removes few is a quick one, and so are those behind it.
+ */
+async function renew(path: string): Promise<boolean> {
+  try {
+    for (const entry of readdirSync(`${path}/work`, { withFileTypes: true })) {
+      const left = `${path}/work/${entry.name}`
+      if (entry.name === 'kept') continue
+      if (entry.isDirectory()) await removeTree(left)
+      else unlinkSync(left)
+    }
+    makeLayer(path)
+    return true
+  } catch (thrown) {
+    // The disk may be full, which is no failure of what was committed.
+    if (errnoOf(thrown) === undefined) throw thrown
+    return false
+  }
 }
 
 function copyMetadata(from: Stats, to: string): void {

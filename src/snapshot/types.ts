@@ -11,6 +11,7 @@ export interface Active {
   /** Those that the upper one has to be mounted on: the parents, or none when it begins as a copy of all of them. */
   readonly lower: readonly string[]
   readonly upper: string
+  /** On the upper one's file system, for whoever fills that. Empty but for `kept`, which may be as the last one of this process left it. */
   readonly work: string
   /** Postcondition: the upper directory is a snapshot under this id and durable before any record that names it (see flush). */
   commit(id?: SnapshotId): Promise<SnapshotId>

@@ -1,5 +1,5 @@
 // Mounting layer directories as one file system: what is written down for native/steps.h to perform.
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, rmdirSync, unlinkSync } from 'node:fs'
 import { release } from 'node:os'
 import { SlipwayError } from '../core/error.ts'
 import { flags, type Step, slots } from './steps.ts'
@@ -47,8 +47,12 @@ export function overlaySteps(
 
 /** A volatile mount marks its work directory so that it is not mounted again after a crash. Nothing here outlives a crash unchecked, and one step may follow another on the same directories. */
 export function dropVolatileMark(work: string): void {
-  const marks = `${work}/work/incompat`
-  if (existsSync(marks)) rmSync(marks, { recursive: true })
+  const mark = `${work}/work/incompat`
+  if (!existsSync(mark)) return
+  // A step waits for this: going through directories would take several times as long.
+  unlinkSync(`${mark}/volatile/dirty`)
+  rmdirSync(`${mark}/volatile`)
+  rmdirSync(mark)
 }
 
 /** Since Linux 6.5 layers are named one by one; before, all options had to fit in a page. */

@@ -46,7 +46,7 @@ export function testContext(signal: AbortSignal = new AbortController().signal):
   return { signal, emit: () => undefined, now: () => '2024-01-01T00:00:00Z', debug: () => undefined }
 }
 
-/** Runs a process on fresh directories; the default is a shell script on the busybox base. */
+/** Runs a process on a fresh upper directory; the default is a shell script on the busybox base. */
 export async function runIn(layers: Layers, sandbox: Sandbox, changes: Changes): Promise<Ran> {
   const { upper, work } = layers.writable()
   const chunks: Record<'stdout' | 'stderr', Buffer[]> = { stdout: [], stderr: [] }
@@ -68,6 +68,7 @@ export async function runIn(layers: Layers, sandbox: Sandbox, changes: Changes):
     { output: (stream, chunk) => chunks[stream].push(chunk) },
     testContext(signal),
   )
+  layers.done(work)
   const [out, err] = [Buffer.concat(chunks.stdout).toString(), Buffer.concat(chunks.stderr).toString()]
   return { exit, usage, out, err, upper }
 }
@@ -515,6 +516,18 @@ export function describeSandbox(name: string, { sandbox, missing, lacks = [] }: 
         const { out, upper } = await run({ args: ['/busybox', 'cat', '/etc/hosts'], lower: [only] })
         expect(out).toMatch(/^127\.0\.0\.1\tlocalhost buildkitsandbox\n/)
         expect(readdirSync(upper).sort()).toEqual(['dev', 'proc', 'sys'])
+      })
+      test('nothing of the mounts of the process before shows', async () => {
+        const mounts: ProcessSpec['mounts'] = [
+          { kind: 'file', target: '/only/here', content: 's', mode: 0o400 },
+          { kind: 'tmpfs', target: '/scratch' },
+          { kind: 'layers', lower: [layers.base], source: '/', target: '/base', readOnly: false },
+        ]
+        const first = await script('echo x > /base/made; ls -d /only/here /scratch /base/made', { mounts })
+        expect(first.out).toBe('/base/made\n/only/here\n/scratch\n')
+        const { out, upper } = await script('ls -d /only /scratch /base 2>/dev/null; ls /etc')
+        expect(out).toBe('hosts\nresolv.conf\n')
+        expect(readdirSync(upper)).toEqual([])
       })
       test('a place to mount on that the image hides is made and taken away', async () => {
         const had = layers.layer({ 'etc/hosts': 'old', 'etc/keep': '1' })

@@ -7,7 +7,7 @@ export interface SnapshotterUnderTest {
   readonly snapshotter: Snapshotter
   /** Another one on the same state, as a second process would have it. */
   again(): Promise<Snapshotter>
-  /** Names of what is half-made, or was and is not gone when `flush` has resolved. */
+  /** Names of what is half-made, or was and is not gone when the snapshotter was flushed and, if it has to be, closed. */
   leftovers(): Promise<readonly string[]>
   close(): Promise<void>
 }

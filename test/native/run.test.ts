@@ -284,6 +284,7 @@ describe.skipIf(lacking !== undefined)(`a malformed request${needs}`, () => {
     namespace: openNative(dist).userNamespace(),
     prepared: {
       user: { uid: 5, gid: 6, groups: [6, 7], home: '/' },
+      stubs: '/nonexistent/w/stubs',
       places: ['f', 't', 'b'].map(place),
       cwd: '',
     },

@@ -1,6 +1,15 @@
 // A directory of image-like layers made from the host's static busybox, for tests that run real processes.
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -20,8 +29,10 @@ export interface Layers {
   readonly base: string
   /** A new layer with these files (text; `null` makes a directory, `{ link }` a symbolic link, `{ whiteout }` hides). */
   layer(files: Readonly<Record<string, LayerFile>>): string
-  /** Fresh upper and work directories. */
+  /** A fresh upper directory, and a work directory with what an earlier process has left to be used again. */
   writable(): { readonly upper: string; readonly work: string }
+  /** A process in this work directory has come to its end. */
+  done(work: string): void
   remove(): void
 }
 
@@ -29,6 +40,7 @@ export type LayerFile = string | null | { readonly link: string } | { readonly w
 
 export function makeLayers(): Layers {
   const directory = mkdtempSync(join(tmpdir(), 'slipway-sandbox-'))
+  const done: string[] = []
   let count = 0
   const next = (): string => {
     const path = join(directory, String(count++))
@@ -54,7 +66,12 @@ export function makeLayers(): Layers {
       const [upper, work] = [join(path, 'fs'), join(path, 'work')]
       mkdirSync(upper)
       mkdirSync(work)
+      const last = done.pop()
+      if (last !== undefined) renameSync(last, join(work, 'kept'))
       return { upper, work }
+    },
+    done(work) {
+      done.push(join(work, 'kept'))
     },
     remove: () => rmSync(directory, { recursive: true, force: true }),
   }

@@ -41,6 +41,7 @@ for (const copies of [false, true]) {
       again: () => openOverlaySnapshotter(root, native, { copies }),
       async leftovers() {
         await snapshotter.flush()
+        await snapshotter[Symbol.asyncDispose]()
         return leftovers()
       },
       close: async () => undefined,
@@ -183,5 +184,69 @@ describe('directories', () => {
     await removeTree(deep)
     expect(existsSync(deep)).toBe(false)
     await removeTree(deep)
+  })
+})
+
+describe('directories that serve one layer after the other', () => {
+  test('show nothing of the one before but what it kept', async () => {
+    await using snapshotter = await openOverlaySnapshotter(root, native)
+    const work = async (parents: readonly string[] = []): Promise<string> => {
+      await using active = await snapshotter.prepare(parents)
+      expect(readdirSync(active.upper)).toEqual([])
+      expect(readdirSync(active.work).filter((name) => name !== 'kept')).toEqual([])
+      mkdirSync(join(active.work, 'kept/by'), { recursive: true })
+      mkdirSync(join(active.work, 'gone/with'), { recursive: true })
+      writeFileSync(join(active.work, 'log'), '')
+      writeFileSync(join(active.upper, 'file'), '')
+      execFileSync('chmod', ['1711', active.upper])
+      await active.commit()
+      return active.work
+    }
+    const first = await work()
+    await snapshotter.flush()
+    expect(readdirSync(first)).toEqual(['kept'])
+    expect(await work()).toBe(first)
+    await snapshotter.flush()
+    await using third = await snapshotter.prepare([])
+    expect(third.work).toBe(first)
+    expect(readdirSync(join(third.work, 'kept'))).toEqual(['by'])
+    expect(lstatSync(third.upper).mode & 0o7777).toBe(0o755)
+    // Two at the same time have two.
+    await using fourth = await snapshotter.prepare([])
+    expect(fourth.work).not.toBe(first)
+  })
+
+  test('are not those of a layer that was not committed, or whose maker is not done with it', async () => {
+    await using snapshotter = await openOverlaySnapshotter(root, native)
+    const failed = await snapshotter.prepare([])
+    await failed[Symbol.asyncDispose]()
+    expect(leftovers()).toEqual([])
+    const held = await snapshotter.prepare([])
+    await held.commit()
+    await snapshotter.flush()
+    expect(leftovers()).toEqual([])
+    await held[Symbol.asyncDispose]()
+    await using next = await snapshotter.prepare([])
+    expect([failed.work, held.work]).not.toContain(next.work)
+  })
+
+  test('are locked all the time, and go with the snapshotter', async () => {
+    const snapshotter = await openOverlaySnapshotter(root, native)
+    {
+      await using active = await snapshotter.prepare([])
+      await active.commit()
+    }
+    await snapshotter.flush()
+    await (await openOverlaySnapshotter(root, native)).sweep()
+    expect(leftovers()).toHaveLength(2)
+    await snapshotter[Symbol.asyncDispose]()
+    expect(leftovers()).toEqual([])
+    // What ends later goes, too.
+    {
+      await using active = await snapshotter.prepare([])
+      await active.commit()
+    }
+    await snapshotter.flush()
+    expect(leftovers()).toEqual([])
   })
 })
