@@ -81,6 +81,7 @@ const belongs = [
   /^(?:index\.json|oci-layout|usage\.json|active|ingest|damaged|origins|cgroups|failed|variants)$/,
   /^blobs(?:\/sha256(?:\/[0-9a-f]{64})?)?$/,
   /^records(?:\/[0-9a-f]{2}(?:\/[0-9a-f]{64}\.json)?)?$/,
+  /^plans(?:\/[0-9a-f]{64})?$/,
   /^builds(?:\/[0-9a-f]{64}\.json)?$/,
   /^files(?:\/[0-9a-f]{64})?$/,
   /^stat-cache(?:\/[0-9a-f]{64}(?:\.tree)?)?$/,
