@@ -6,12 +6,13 @@
 #include "process.h"
 #include "runtime.h"
 #include "steps.h"
-#include "userns.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -35,11 +36,22 @@ static int set_up(const struct container *container, struct steps *steps, struct
 	return process_read(process, &record);
 }
 
-// Where there is one id, another user than root has it alone, in a namespace of its own; for root, who may give files
-// to others and become them, somebody answers.
+// Becomes the user in a namespace of its own, in which it may do everything and has the one id of its caller's.
+static int take_id(uid_t uid, gid_t gid)
+{
+	char uids[32], gids[32];
+	snprintf(uids, sizeof uids, "%u 0 1\n", uid);
+	snprintf(gids, sizeof gids, "%u 0 1\n", gid);
+	if (unshare(CLONE_NEWUSER) < 0) return fail_errno("create user namespace", NULL);
+	bool maps = write_text("/proc/self/setgroups", "deny") == 0 && write_text("/proc/self/uid_map", uids) == 0 && write_text("/proc/self/gid_map", gids) == 0;
+	return maps ? 0 : fail_errno("map the user", NULL);
+}
+
+// Where there is one id, another user than root has it alone; for root, who may give files to others and become them,
+// somebody answers.
 static int share_id(const struct process *process, int told)
 {
-	if (process->flags & PROCESS_OWN_ID) return userns_become(process->uid, process->gid);
+	if (process->flags & PROCESS_OWN_ID) return take_id(process->uid, process->gid);
 	return process->flags & PROCESS_ANSWERED ? owners_submit(told) : 0;
 }
 

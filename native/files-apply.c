@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -262,7 +263,7 @@ static int apply_opaque(struct files *files, const struct operation *operation)
 	if (fd < 0 || faccessat(fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0) report_implied(files, operation->path);
 	if (apply_directory(files, &directory) < 0) return -1;
 	files->directories--;
-	fd = inroot_open(files->at.root, operation->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	fd = inroot_open_long(files->at.root, operation->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, RESOLVE_IN_ROOT);
 	if (fd < 0) return fail_errno("mark opaque", operation->path);
 	int result = fsetxattr(fd, files->is_initial ? "trusted.overlay.opaque" : "user.overlay.opaque", "y", 1, 0);
 	if (result < 0) fail_errno("mark opaque", operation->path);
@@ -272,16 +273,16 @@ static int apply_opaque(struct files *files, const struct operation *operation)
 
 static int apply_mkdirs(struct files *files, const struct operation *operation)
 {
-	struct inroot_mkdirs options = { .mode = operation->mode, .uid = operation->uid, .gid = operation->gid, .made = report_implied, .context = files };
+	struct inroot_mkdirs options = { .mode = operation->mode, .uid = operation->uid, .gid = operation->gid, .records_owners = files->records_owners, .made = report_implied, .context = files };
 	return inroot_mkdirs(files->at.root, operation->path, &options) < 0 ? fail_errno("create directory", operation->path) : 0;
 }
 
 // Of what is there already.
 static int apply_owner(const struct files *files, const struct operation *operation)
 {
-	int fd = inroot_open_nolinks(files->at.root, operation->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	int fd = inroot_open_long(files->at.root, operation->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
 	if (fd < 0) return fail_errno("record owner", operation->path);
-	return closed(fd, record_set_owner(fd, operation->uid, operation->gid) < 0 ? fail_errno("record owner", operation->path) : 0);
+	return closed(fd, record_set_owner(fd, operation->uid, operation->gid, files->records_owners) < 0 ? fail_errno("record owner", operation->path) : 0);
 }
 
 int operation_apply(struct files *files, const struct operation *operation)

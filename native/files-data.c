@@ -40,12 +40,28 @@ static bool is_hole(const unsigned char *bytes, size_t length)
 	return length >= 4096 && bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0;
 }
 
+// The next up to `max` raw bytes (at least one) behind a record. `*bytes` stays valid until the next call, the record's
+// strings until wire_next.
+static ptrdiff_t next_data(struct wire *wire, size_t max, const unsigned char **bytes)
+{
+	static unsigned char data[1 << 18];
+	size_t length = wire->end - wire->start;
+	if (length == 0) {
+		*bytes = data;
+		return wire_receive(wire, data, max < sizeof data ? max : sizeof data);
+	}
+	if (length > max) length = max;
+	*bytes = wire->buffer + wire->start;
+	wire->start += length;
+	return (ptrdiff_t)length;
+}
+
 int data_inline(struct files *files, int fd, const struct operation *operation)
 {
 	bool ends_in_hole = false;
 	for (uint64_t left = operation->size; left > 0;) {
 		const unsigned char *bytes;
-		ptrdiff_t n = wire_data(&files->wire, left < PTRDIFF_MAX ? (size_t)left : PTRDIFF_MAX, &bytes);
+		ptrdiff_t n = next_data(&files->wire, left < PTRDIFF_MAX ? (size_t)left : PTRDIFF_MAX, &bytes);
 		if (n < 0) return -1;
 		ends_in_hole = is_hole(bytes, (size_t)n);
 		if (ends_in_hole ? lseek(fd, n, SEEK_CUR) < 0 : write_all(fd, bytes, (size_t)n, operation->path) < 0) return fail_errno("write", operation->path);

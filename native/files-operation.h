@@ -35,6 +35,9 @@ enum {
 	TARGET_OVERLAY = 1,
 	// Report hard links to missing targets and go on.
 	TARGET_REPORT_LINKS = 2,
+	// Of the user namespace: it is the machine's own, where root may make devices; it has one id, so that owners are recorded (record.h).
+	TARGET_IS_INITIAL = 4,
+	TARGET_RECORDS_OWNERS = 8,
 };
 
 enum {
@@ -77,7 +80,6 @@ struct files {
 	bool overlay, report_links, started;
 	int upper; // the overlay's upper directory itself, beneath the mount; -1 without one
 	struct refusal clone, copy_range;
-	// userns.h, asked once.
 	bool is_initial, records_owners;
 	struct late_time *late;
 	size_t late_count, late_capacity;

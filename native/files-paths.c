@@ -63,6 +63,40 @@ static int remember(struct inroot *at, const char *path, size_t length)
 	return 0;
 }
 
+int inroot_open_long(int root, const char *path, int flags, uint64_t resolve)
+{
+	size_t length = strlen(path);
+	if (length < PATH_MAX) return inroot_open_how(root, path, flags, 0, resolve);
+	char piece[PATH_MAX];
+	int at = root;
+	while (length >= sizeof piece) {
+		size_t cut = sizeof piece - 1;
+		while (cut > 0 && path[cut] != '/') cut--;
+		if (cut == 0) {
+			errno = ENAMETOOLONG;
+			if (at != root) close(at);
+			return -1;
+		}
+		memcpy(piece, path, cut);
+		piece[cut] = 0;
+		int next = inroot_open_how(at, piece, O_PATH | O_DIRECTORY, 0, at == root ? resolve : resolve | RESOLVE_BENEATH);
+		int code = errno;
+		if (at != root) close(at);
+		errno = code;
+		if (next < 0) return -1;
+		at = next;
+		resolve = (resolve & ~(uint64_t)RESOLVE_IN_ROOT) | RESOLVE_BENEATH;
+		while (path[cut] == '/') cut++;
+		path += cut;
+		length -= cut;
+	}
+	int fd = inroot_open_how(at, path, flags, 0, resolve);
+	int code = errno;
+	if (at != root) close(at);
+	errno = code;
+	return fd;
+}
+
 int inroot_open_parent(struct inroot *at, const char *path, const char **leaf)
 {
 	size_t length = significant_length(path);
@@ -75,7 +109,7 @@ int inroot_open_parent(struct inroot *at, const char *path, const char **leaf)
 	if (remember(at, path, slash) < 0) return -1;
 	int fd = below ? inroot_open_how(at->parent, at->parent_path + known, O_PATH | O_DIRECTORY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS) : -1;
 	inroot_forget(at);
-	if (fd < 0) fd = inroot_open(at->root, at->parent_path, O_PATH | O_DIRECTORY, 0);
+	if (fd < 0) fd = inroot_open_long(at->root, at->parent_path, O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT);
 	if (fd < 0) return -1;
 	struct stat status;
 	if (fstat(fd, &status) < 0) {
@@ -128,7 +162,7 @@ static int open_prefix(struct walk *walk, size_t start, size_t end)
 	char kept = walk->path[end];
 	walk->path[end] = 0;
 	int fd = inroot_open_how(walk->at, walk->path + start, O_PATH | O_DIRECTORY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-	if (fd < 0 && (errno == ELOOP || errno == EXDEV)) fd = inroot_open(walk->root, walk->path, O_PATH | O_DIRECTORY, 0);
+	if (fd < 0 && (errno == ELOOP || errno == EXDEV)) fd = inroot_open_long(walk->root, walk->path, O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT);
 	walk->path[end] = kept;
 	return fd;
 }
@@ -153,7 +187,7 @@ static int make_component(struct walk *walk, size_t start, size_t end, const str
 			// A link to something that is no directory resolves; only a dangling one is followed here.
 			char kept = walk->path[end];
 			walk->path[end] = 0;
-			int found = inroot_open(walk->root, walk->path, O_PATH, 0);
+			int found = inroot_open_long(walk->root, walk->path, O_PATH, RESOLVE_IN_ROOT);
 			walk->path[end] = kept;
 			if (found < 0) return errno == ENOENT ? follow(walk, target, start, end) : -1;
 			close(found);
@@ -169,7 +203,7 @@ static int make_component(struct walk *walk, size_t start, size_t end, const str
 	if (mkdirat(parent, name, 0700) < 0) return -1;
 	int made = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (made < 0) return -1;
-	if (record_set_owner(made, options->uid, options->gid) < 0 || fchmod(made, options->mode & 07777) < 0) {
+	if (record_set_owner(made, options->uid, options->gid, options->records_owners) < 0 || fchmod(made, options->mode & 07777) < 0) {
 		int code = errno;
 		close(made);
 		errno = code;

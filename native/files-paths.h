@@ -3,6 +3,7 @@
 #define SLIPWAY_FILES_PATHS_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 // Keeps the last parent directory open, because operations come directory by directory.
@@ -19,6 +20,9 @@ void inroot_init(struct inroot *at, int root);
 void inroot_forget(struct inroot *at);
 void inroot_close(struct inroot *at);
 
+// As inroot_open_how, also when the path is longer than PATH_MAX: then it is walked in pieces, which links may not leave.
+int inroot_open_long(int root, const char *path, int flags, uint64_t resolve);
+
 // Splits `path` and opens its parent directory (O_PATH). `*leaf` points into `path`; it is "." for the root.
 // The fd belongs to `at`. -1 with errno set (ENOENT: the parent is missing), nothing recorded.
 // Precondition: path_check(path) == 0.
@@ -28,6 +32,8 @@ struct inroot_mkdirs {
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;
+	// Owners are recorded (record.h).
+	bool records_owners;
 	// Replace a file that is in the way instead of failing with ENOTDIR.
 	bool replace;
 	// Called with the path of every directory made, as it was walked (may be NULL).

@@ -3,7 +3,6 @@
 #include "fail.h"
 #include "files-operation.h"
 #include "steps.h"
-#include "userns.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -42,6 +41,8 @@ static int open_target(struct files *files)
 	files->upper = steps.slot[UPPER_SLOT];
 	files->overlay = flags & TARGET_OVERLAY;
 	files->report_links = flags & TARGET_REPORT_LINKS;
+	files->is_initial = flags & TARGET_IS_INITIAL;
+	files->records_owners = flags & TARGET_RECORDS_OWNERS;
 	int root = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0) return fail_errno("open target", directory);
 	inroot_init(&files->at, root);
@@ -81,7 +82,7 @@ static void raise_fd_limit(void)
 
 int files_main(void)
 {
-	struct files files = { .upper = -1, .is_initial = userns_is_initial(), .records_owners = userns_records_owners() };
+	struct files files = { .upper = -1 };
 	raise_fd_limit();
 	int result = wire_open(&files.wire, 3);
 	if (result == 0) result = serve(&files);
@@ -95,6 +96,6 @@ int files_main(void)
 	if (files.upper >= 0) close(files.upper);
 	for (size_t i = 0; i < files.late_count; i++) free(files.late[i].path);
 	free(files.late);
-	wire_close(&files.wire);
+	free(files.wire.buffer);
 	return result == 0 ? 0 : 1;
 }

@@ -3,7 +3,6 @@
 #include "fail.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -28,48 +27,14 @@ int inroot_open_how(int root, const char *path, int flags, mode_t mode, uint64_t
 	}
 }
 
-static int open_resolved(int root, const char *path, int flags, mode_t mode, uint64_t resolve)
-{
-	size_t length = strlen(path);
-	if (length < PATH_MAX) return inroot_open_how(root, path, flags, mode, resolve);
-	char piece[PATH_MAX];
-	int at = root;
-	while (length >= sizeof piece) {
-		size_t cut = sizeof piece - 1;
-		while (cut > 0 && path[cut] != '/') cut--;
-		if (cut == 0) {
-			errno = ENAMETOOLONG;
-			if (at != root) close(at);
-			return -1;
-		}
-		memcpy(piece, path, cut);
-		piece[cut] = 0;
-		int next = inroot_open_how(at, piece, O_PATH | O_DIRECTORY, 0, at == root ? resolve : resolve | RESOLVE_BENEATH);
-		int code = errno;
-		if (at != root) close(at);
-		errno = code;
-		if (next < 0) return -1;
-		at = next;
-		resolve = (resolve & ~(uint64_t)RESOLVE_IN_ROOT) | RESOLVE_BENEATH;
-		while (path[cut] == '/') cut++;
-		path += cut;
-		length -= cut;
-	}
-	int fd = inroot_open_how(at, path, flags, mode, resolve);
-	int code = errno;
-	if (at != root) close(at);
-	errno = code;
-	return fd;
-}
-
 int inroot_open(int root, const char *path, int flags, mode_t mode)
 {
-	return open_resolved(root, path, flags, mode, RESOLVE_IN_ROOT);
+	return inroot_open_how(root, path, flags, mode, RESOLVE_IN_ROOT);
 }
 
 int inroot_open_nolinks(int root, const char *path, int flags, mode_t mode)
 {
-	return open_resolved(root, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	return inroot_open_how(root, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
 }
 
 int path_check(const char *path)

@@ -7,7 +7,6 @@
 
 // Opens `path` (absolute and relative mean the same) below `root`; O_CLOEXEC is added. Returns the fd, or
 // -1 with errno set and NO failure recorded: many callers expect ENOENT. ENOSYS (kernel < 5.6) is recorded.
-// Paths longer than PATH_MAX are walked in pieces; in those, links may not leave their piece.
 int inroot_open(int root, const char *path, int flags, mode_t mode);
 
 typedef int inroot_opener(int root, const char *path, int flags, mode_t mode);

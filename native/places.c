@@ -42,7 +42,7 @@ static void note(struct places *places, int layer, const char *path, size_t leng
 static int give(int parent, const char *name, const struct place *place, mode_t mode)
 {
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -1 : closed(fd, record_set_owner(fd, place->uid, place->gid) < 0 ? -1 : fchmod(fd, mode));
+	return fd < 0 ? -1 : closed(fd, record_set_owner(fd, place->uid, place->gid, place->records_owners) < 0 ? -1 : fchmod(fd, mode));
 }
 
 // Makes path[0..length), which is missing, in the directory it belongs into.

@@ -29,6 +29,8 @@ struct place {
 	int layer;
 	const char *path;
 	bool directory, no_links;
+	// Owners are recorded (record.h).
+	bool records_owners;
 	// Of the place itself when it is made; its directories have 0755 and the same owner.
 	mode_t mode;
 	uid_t uid;

@@ -1,6 +1,5 @@
 // See record.h. The text is `uid:gid`, and for devices `uid:gid:c:major:minor:mode`, the mode octal.
 #include "record.h"
-#include "userns.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,9 +36,7 @@ int record_read(int fd, const char *path, struct recorded *recorded)
 	return 0;
 }
 
-int record_set_owner(int fd, uid_t uid, gid_t gid)
+int record_set_owner(int fd, uid_t uid, gid_t gid, bool is_recorded)
 {
-	if (fchown(fd, uid, gid) == 0) return 0;
-	if (errno != EINVAL || !userns_records_owners()) return -1;
-	return record_write(fd, NULL, &(struct recorded){ .uid = uid, .gid = gid });
+	return is_recorded ? record_write(fd, NULL, &(struct recorded){ .uid = uid, .gid = gid }) : fchown(fd, uid, gid);
 }

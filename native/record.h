@@ -4,6 +4,7 @@
 // else, or says nothing; and owners are only recorded where all files have one owner anyway.
 #ifndef SLIPWAY_RECORD_H
 #define SLIPWAY_RECORD_H
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -26,8 +27,8 @@ enum { RECORD_PATH = -1, RECORD_FOLLOWED_PATH = -2 };
 // what no record means, and removes it. 0, or -1 with errno.
 int record_write(int fd, const char *path, const struct recorded *recorded);
 
-// Gives the open file its owner, recorded where the user namespace has only one id. 0, or -1 with errno.
-int record_set_owner(int fd, uid_t uid, gid_t gid);
+// Gives the open file its owner, or records it. 0, or -1 with errno.
+int record_set_owner(int fd, uid_t uid, gid_t gid, bool is_recorded);
 
 // Reads it; without a record everything is 0. 0, or -1 with errno.
 int record_read(int fd, const char *path, struct recorded *recorded);

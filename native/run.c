@@ -10,7 +10,6 @@
 #include "steps.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,7 +19,6 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,17 +48,6 @@ static int open_signals(void)
 	return fd < 0 ? fail_errno("receive signals", NULL) : fd;
 }
 
-// Inherited by the step. Done out here, where /proc is the host's; where it is not, nothing is written.
-static void reset_oom_score(void)
-{
-	struct statfs proc;
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd < 0) return;
-	// A caller that may not lower the score was given it for good.
-	if (fstatfs(fd, &proc) == 0 && proc.f_type == PROC_SUPER_MAGIC && write(fd, "0", 1) < 0) errno = 0;
-	close(fd);
-}
-
 // The record: u64 flags; text upper.
 static int read_start(struct run *run)
 {
@@ -74,7 +61,6 @@ static int read_start(struct run *run)
 
 static int prepare(struct run *run)
 {
-	reset_oom_score();
 	if (seal_self("run") < 0) return -1;
 	// Before the request comes: whoever started this helper ahead of time has not said yet for whom.
 	run->signals = open_signals();

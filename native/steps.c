@@ -52,20 +52,10 @@ static int keep_mount(struct steps *steps, const struct step *step, int mount)
 	return keep(steps, step, mount);
 }
 
-static int write_to(const char *path, const char *text)
+int write_text(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	return fd < 0 ? -1 : closed(fd, write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1);
-}
-
-static int join_cgroup(const struct step *step)
-{
-	char *path;
-	if (asprintf(&path, "%s/cgroup.procs", step->path) < 0) return -1;
-	// 0 stands for the writer itself.
-	int result = write_to(path, "0");
-	free(path);
-	return result;
 }
 
 static int join_network(const struct step *step)
@@ -190,7 +180,7 @@ static int make_file(const struct steps *steps, const struct step *step)
 	for (ssize_t n; length > 0; bytes += n, length -= (size_t)n)
 		if ((n = write(fd, bytes, length)) < 0) return closed(fd, -1);
 	// Where there is one id everybody has it; before Linux 6.6 a tmpfs cannot even record another.
-	bool given = record_set_owner(fd, (uid_t)uid, (gid_t)gid) == 0 || errno == ENOTSUP;
+	bool given = record_set_owner(fd, (uid_t)uid, (gid_t)gid, step->flags & OWNER_RECORDED) == 0 || errno == ENOTSUP;
 	return closed(fd, given ? fchmod(fd, (mode_t)step->number) : -1);
 }
 
@@ -216,7 +206,7 @@ static int perform(struct steps *steps, const struct step *step)
 {
 	int base = at(steps, step->base);
 	switch ((enum step_opcode)step->opcode) {
-	case STEP_CGROUP: return join_cgroup(step);
+	case STEP_WRITE: return write_text(step->path, record_text(step->rest));
 	case STEP_NETWORK: return join_network(step);
 	case STEP_UNSHARE: return unshare((int)step->number);
 	case STEP_LOOPBACK: return network_up_loopback();
@@ -232,6 +222,7 @@ static int perform(struct steps *steps, const struct step *step)
 			.path = step->path,
 			.directory = step->flags & PLACE_DIRECTORY,
 			.no_links = step->flags & PLACE_NO_LINKS,
+			.records_owners = step->flags & OWNER_RECORDED,
 			.mode = (mode_t)step->number,
 			.uid = (uid_t)record_u64(step->rest),
 			.gid = (gid_t)record_u64(step->rest),

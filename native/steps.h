@@ -14,7 +14,7 @@ enum step_opcode {
 	STEP_START = 1,
 	STEP_PROCESS,
 	// Each of these: flags, base, into, onto, number, text act (for messages), text path; then what is said here.
-	STEP_CGROUP, // joins the cgroup directory `path`
+	STEP_WRITE, // text what, to the file `path`
 	STEP_NETWORK, // joins the network namespace `path`
 	STEP_UNSHARE, // leaves the namespaces `number` (CLONE_*) for new ones
 	STEP_LOOPBACK, // brings it up
@@ -45,6 +45,7 @@ enum {
 	PLACE_NOTED = 32, // made in the layer at onto: to be removed afterwards
 	OPEN_DIRECTORY = 64, // only a directory
 	MOUNT_WRITABLE = 128, // EROFS when it cannot be written to
+	OWNER_RECORDED = 256, // and not set (record.h)
 };
 
 struct steps {
@@ -61,6 +62,9 @@ int steps_perform(struct steps *steps, struct wire *wire, struct record *next);
 // A detached second view of `path` below `from` ("": of `from` itself) with further attributes (MOUNT_ATTR_*); `depth` is
 // 0, or AT_RECURSIVE to take the mounts below along. Links at the end are not followed. Its fd, or -1 with errno.
 int clone_mount(int from, const char *path, unsigned depth, uint64_t attributes);
+
+// Writes the text to the file, at once. 0, or -1 with errno.
+int write_text(const char *path, const char *text);
 
 // Brings up the loopback interface of the calling process's network namespace. 0, or -1 with errno.
 int network_up_loopback(void);

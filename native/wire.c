@@ -6,21 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { INITIAL_CAPACITY = 1 << 20, DATA_CAPACITY = 1 << 18 };
+enum { INITIAL_CAPACITY = 1 << 20 };
 
 int wire_open(struct wire *wire, int fd)
 {
 	*wire = (struct wire){ .fd = fd, .capacity = INITIAL_CAPACITY };
 	wire->buffer = malloc(wire->capacity);
-	wire->data = malloc(DATA_CAPACITY);
-	return wire->buffer && wire->data ? 0 : fail_code(ENOMEM, "request", NULL);
-}
-
-void wire_close(struct wire *wire)
-{
-	free(wire->buffer);
-	free(wire->data);
-	wire->buffer = wire->data = NULL;
+	return wire->buffer ? 0 : fail_code(ENOMEM, "request", NULL);
 }
 
 static uint32_t u32_at(const unsigned char *at)
@@ -28,7 +20,7 @@ static uint32_t u32_at(const unsigned char *at)
 	return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-static ptrdiff_t receive(struct wire *wire, unsigned char *target, size_t size)
+ptrdiff_t wire_receive(const struct wire *wire, unsigned char *target, size_t size)
 {
 	for (;;) {
 		ssize_t n = read(wire->fd, target, size);
@@ -54,7 +46,7 @@ static int want(struct wire *wire, size_t needed)
 		wire->capacity = needed;
 	}
 	while (wire->end < needed) {
-		ptrdiff_t n = receive(wire, wire->buffer + wire->end, wire->capacity - wire->end);
+		ptrdiff_t n = wire_receive(wire, wire->buffer + wire->end, wire->capacity - wire->end);
 		if (n < 0) return -1;
 		wire->end += (size_t)n;
 	}
@@ -71,19 +63,6 @@ int wire_next(struct wire *wire, struct record *record)
 	*record = (struct record){ .opcode = payload[0], .at = payload + 1, .limit = payload + length };
 	wire->start += 4 + length;
 	return 0;
-}
-
-ptrdiff_t wire_data(struct wire *wire, size_t max, const unsigned char **bytes)
-{
-	size_t length = wire->end - wire->start;
-	if (length == 0) {
-		*bytes = wire->data;
-		return receive(wire, wire->data, max < DATA_CAPACITY ? max : DATA_CAPACITY);
-	}
-	if (length > max) length = max;
-	*bytes = wire->buffer + wire->start;
-	wire->start += length;
-	return (ptrdiff_t)length;
 }
 
 uint64_t record_u64(struct record *record)

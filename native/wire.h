@@ -15,7 +15,6 @@ struct wire {
 	int fd;
 	unsigned char *buffer;
 	size_t capacity, start, end;
-	unsigned char *data; // inline data that is not in the buffer yet
 };
 
 struct record {
@@ -25,15 +24,13 @@ struct record {
 };
 
 int wire_open(struct wire *wire, int fd);
-void wire_close(struct wire *wire);
 
 // Reads the next record; its strings stay valid until the next call on the same wire.
 // Failure ("request") at end of stream, a malformed length or a read error.
 int wire_next(struct wire *wire, struct record *record);
 
-// The next up to `max` raw bytes (at least one) that follow a record; -1 with a failure at end of stream.
-// `*bytes` stays valid until the next call, the record's strings until wire_next.
-ptrdiff_t wire_data(struct wire *wire, size_t max, const unsigned char **bytes);
+// At least one byte of what is in no record and not in the buffer; -1 with a failure at end of stream.
+ptrdiff_t wire_receive(const struct wire *wire, unsigned char *target, size_t size);
 
 // Field readers: after the first malformed field they return 0 / "" and record_finish fails.
 uint64_t record_u64(struct record *record);

@@ -12,7 +12,7 @@ type Writes = (step: Step) => void
 export function mountSteps(
   { mounts, root }: ProcessSpec,
   { places }: Pick<PreparedRoot, 'places'>,
-  { isInitial }: Pick<UserNamespace, 'isInitial'>,
+  { isInitial, recordsOwners }: Pick<UserNamespace, 'isInitial' | 'recordsOwners'>,
   add: Writes,
 ): void {
   for (const [index, mount] of mounts.entries()) {
@@ -28,7 +28,7 @@ export function mountSteps(
         number: !place.isDirectory ? 0o644 : inheritsMode(mount) ? 0o1777 : 0o755,
       }),
     )
-    addMount(mount, { index, work: root.work, isInitial }, add)
+    addMount(mount, { index, work: root.work, isInitial, recordsOwners }, add)
   }
 }
 
@@ -38,9 +38,10 @@ interface Where {
   readonly index: number
   readonly work: string
   readonly isInitial: boolean
+  readonly recordsOwners: boolean
 }
 
-function addMount(mount: Mount, { index, work, isInitial }: Where, add: Writes): void {
+function addMount(mount: Mount, { index, work, isInitial, recordsOwners }: Where, add: Writes): void {
   const onto = slots.place
   switch (mount.kind) {
     case 'bind':
@@ -88,6 +89,7 @@ function addMount(mount: Mount, { index, work, isInitial }: Where, add: Writes):
         path,
         base: slots.store,
         number: mode & 0o7777,
+        flags: recordsOwners ? flags.ownerRecorded : 0,
         rest: [uid, gid, bytes],
       })
       // A script of a here-document is run directly.

@@ -1,5 +1,6 @@
 // A process as `slipway-helper run` wants it on the wire: how its namespaces are made, the operations that set up its root
 // file system (steps.ts), and itself (native/process.h). What the fields mean is said in types.ts.
+import { existsSync, statfsSync } from 'node:fs'
 import { posix } from 'node:path'
 import { fsPath } from '../core/byte-string.ts'
 import {
@@ -57,9 +58,12 @@ export function encodeRunRequest(spec: ProcessSpec, options: RunRequestOptions):
     writer.append(records)
   }
   writer.record(opcodes.start, startFields(spec, options))
-  add(privateStep)
+  addWritten('own', ownSteps)
   // Before its namespace is made (systemSteps), so that the container sees its own cgroup as the root.
-  for (const path of cgroups) add({ op: 'cgroup', act: 'join cgroup', path })
+  for (const path of cgroups) {
+    // 0 stands for the writer itself.
+    add({ op: 'write', act: 'join cgroup', path: `${path}/cgroup.procs`, rest: ['0'] })
+  }
   if (spec.network === 'default' && spec.networkNamespace !== undefined) {
     add({ op: 'network', act: 'join network namespace', path: spec.networkNamespace.path })
   }
@@ -80,7 +84,7 @@ export function encodeRunRequest(spec: ProcessSpec, options: RunRequestOptions):
     add({ op: 'pivot', act: 'enter root', base: slots.root })
     add({ op: 'hostname', act: 'set hostname', path: spec.hostname })
   }
-  for (const step of enterSteps(spec.cwd, prepared)) add(step)
+  for (const step of enterSteps(spec.cwd, prepared, namespace)) add(step)
   writer.record(opcodes.process, processFields(spec, options))
   return writer.take()
 }
@@ -91,8 +95,23 @@ function recordsOf(write: (into: (step: Step) => void) => void): Buffer {
   return writer.take()
 }
 
+/** What the container does not have of slipway itself. */
+function ownSteps(add: (step: Step) => void): void {
+  add(privateStep)
+  // Whoever may not lower the score was given it for good.
+  const score = { op: 'write', path: '/proc/self/oom_score_adj', flags: flags.mayFail, rest: ['0'] } as const
+  const isThere = existsSync(score.path) && statfsSync('/proc').type === procMagic
+  if (isThere) add({ ...score, act: 'reset the OOM score' })
+}
+
+const procMagic = 0x9fa0
+
 /** The working directory is the user's when it is made. */
-function enterSteps(cwd: string, prepared: RunRequestOptions['prepared']): readonly Step[] {
+function enterSteps(
+  cwd: string,
+  prepared: RunRequestOptions['prepared'],
+  { recordsOwners }: UserNamespace,
+): readonly Step[] {
   const { uid, gid } = prepared.user
   const path = fsPath(`/${prepared.cwd}`)
   const named = prepared.cwd === cwd.slice(1) ? '' : ` ${cwd} at`
@@ -102,7 +121,7 @@ function enterSteps(cwd: string, prepared: RunRequestOptions['prepared']): reado
         act: `make working directory${named}`,
         path,
         base: slots.root,
-        flags: flags.placeDirectory,
+        flags: flags.placeDirectory | (recordsOwners ? flags.ownerRecorded : 0),
         number: 0o755,
       },
       uid,

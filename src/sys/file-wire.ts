@@ -5,6 +5,7 @@ import { invariant, SlipwayError } from '../core/error.ts'
 import type { FileOperation, Xattrs } from './file-operation.ts'
 import { overlaySteps } from './overlay-steps.ts'
 import { namespaces, privateStep, RequestWriter, type Step, slots, flags as stepFlags } from './steps.ts'
+import type { UserNamespace } from './user-namespace.ts'
 
 /** What `applyFileOperations` changes; the paths are ordinary strings. */
 export type FileTarget =
@@ -37,7 +38,7 @@ const opcodes = {
 } as const
 
 const flags = { keepExisting: 1, hasMtime: 2, hasSize: 4, hasInode: 8, hasMetadata: 16 } as const
-const targetFlags = { overlay: 1, reportLinks: 2 } as const
+const targetFlags = { overlay: 1, reportLinks: 2, isInitial: 4, recordsOwners: 8 } as const
 
 /** Content at least this long is handed on as it is instead of being copied into a batch. */
 const ownChunkBytes = 32 << 10
@@ -65,15 +66,19 @@ export class FileEncoder {
     return pieces
   }
 
-  /** `isInitial`: whether this process is in the machine's own user namespace. */
-  target(target: FileTarget, { reportLinks, isInitial = true }: TargetOptions): void {
+  target(target: FileTarget, { reportLinks, isInitial = true, recordsOwners = false }: TargetOptions): void {
     // Without layers below, the upper directory is the whole file system.
     if (target.kind === 'overlay' && target.lower.length > 0) this.#mount(target, isInitial)
     const isOverlay = target.kind === 'overlay'
     const path = bytesOf(isOverlay ? target.upper : target.path)
     const start = this.#begin(1 + 8 + 4 + path.length)
     this.#piece[start] = opcodes.target
-    this.#u64(start + 1, (isOverlay ? targetFlags.overlay : 0) | (reportLinks ? targetFlags.reportLinks : 0))
+    const bits =
+      (isOverlay ? targetFlags.overlay : 0) |
+      (reportLinks ? targetFlags.reportLinks : 0) |
+      (isInitial ? targetFlags.isInitial : 0) |
+      (recordsOwners ? targetFlags.recordsOwners : 0)
+    this.#u64(start + 1, bits)
     this.#text(start + 9, path)
   }
 
@@ -223,9 +228,9 @@ export class FileEncoder {
   }
 }
 
-interface TargetOptions {
+/** The user namespace's part is that of this process; absent, the machine's own. */
+interface TargetOptions extends Partial<Pick<UserNamespace, 'isInitial' | 'recordsOwners'>> {
   readonly reportLinks: boolean
-  readonly isInitial?: boolean
 }
 
 interface Fields {

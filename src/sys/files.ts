@@ -81,9 +81,10 @@ export async function applyFileOperations(
   const sender = new Sender(helper.request, helper.ended, options.signal)
   let end: HelperEnd
   try {
-    const { isInitial } = options.native.userNamespace()
+    const { isInitial, recordsOwners } = options.native.userNamespace()
     if (target.kind === 'overlay') dropVolatileMark(target.work)
-    sender.encoder.target(target, { reportLinks: options.missingLinkTargets === 'report', isInitial })
+    const reportLinks = options.missingLinkTargets === 'report'
+    sender.encoder.target(target, { reportLinks, isInitial, recordsOwners })
     await send(sender, operations)
     end = await helper.ended
   } catch (thrown) {

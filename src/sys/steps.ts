@@ -2,7 +2,7 @@
 // business of those who write them (overlay-steps.ts, src/sandbox/{root,mount}-steps.ts and run-request.ts).
 
 export const opcodes = {
-  ...{ end: 0, start: 1, process: 2, cgroup: 3, network: 4, unshare: 5, loopback: 6, mountText: 7 },
+  ...{ end: 0, start: 1, process: 2, write: 3, network: 4, unshare: 5, loopback: 6, mountText: 7 },
   ...{
     open: 8,
     attributes: 9,
@@ -27,7 +27,7 @@ export const slots = {
 
 export const flags = {
   ...{ mayFail: 1, noLinks: 2, modeOfPlace: 4, recursive: 8, placeDirectory: 16, noted: 32 },
-  ...{ directory: 64, writable: 128 },
+  ...{ directory: 64, writable: 128, ownerRecorded: 256 },
 } as const
 
 /** CLONE_* of unshare(2). */
