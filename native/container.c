@@ -19,21 +19,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int enter(const struct container *container)
+static int set_up(struct steps *steps, struct wire *wire, int alive, struct process *process)
 {
+	struct record record;
 	char go;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	// The helper is ready; end of file where it died before that took effect: process 1 has no visible parent to ask.
-	if (read(container->helper_alive, &go, 1) != 1) return fail_kind("parent-died", 0, "start", NULL, "the helper is gone");
-	return !container->inherits_stdio && setsid() < 0 ? fail_errno("create session", NULL) : 0;
-}
-
-static int set_up(const struct container *container, struct steps *steps, struct process *process)
-{
-	struct record record;
-	if (enter(container) < 0 || steps_perform(steps, container->wire, &record) < 0) return -1;
+	if (read(alive, &go, 1) != 1) return fail_kind("parent-died", 0, "start", NULL, "the helper is gone");
+	if (steps_perform(steps, wire, &record) < 0) return -1;
 	if (record.opcode != STEP_PROCESS) return fail_kind("malformed", EPROTO, "request", NULL, "a second start");
-	return process_read(process, &record);
+	if (process_read(process, &record) < 0) return -1;
+	return !(process->flags & PROCESS_INHERITS_STDIO) && setsid() < 0 ? fail_errno("create session", NULL) : 0;
 }
 
 // Becomes the user in a namespace of its own, in which it may do everything and has the one id of its caller's.
@@ -55,11 +51,11 @@ static int share_id(const struct process *process, int told)
 	return process->flags & PROCESS_ANSWERED ? owners_submit(told) : 0;
 }
 
-static void become_process(const struct container *container, const struct process *process)
+static void become_process(const struct process *process)
 {
 	int told = process->flags & PROCESS_ANSWERED ? owners_start() : -1;
 	if (has_failed() || process_connect(process) < 0) return;
-	if (!container->inherits_stdio && setsid() < 0) fail_errno("create session", NULL);
+	if (!(process->flags & PROCESS_INHERITS_STDIO) && setsid() < 0) fail_errno("create session", NULL);
 	else if (process_reset(process) == 0 && share_id(process, told) == 0 && process_assume(process) == 0) process_exec(process);
 }
 
@@ -76,23 +72,23 @@ static int give_up_the_rest(int kept)
 }
 
 // Nothing of the image runs before process 1 has closed its end of `go`.
-static void be_process(const struct container *container, const struct process *process, const int go[2], int failed)
+static void be_process(const struct process *process, const int go[2], int failed)
 {
 	char byte = 1;
 	close(go[1]);
-	if (read(go[0], &byte, 1) == 0) become_process(container, process);
+	if (read(go[0], &byte, 1) == 0) become_process(process);
 	status_failure();
 	_exit(write(failed, &byte, 1) == 1 ? 1 : 2);
 }
 
 // Postcondition: the program is running, or -1 with the failure reported by the new process.
-static pid_t start_process(const struct container *container, const struct process *process)
+static pid_t start_process(const struct process *process)
 {
 	int go[2], failed[2];
 	if (pipe2(go, O_CLOEXEC) < 0 || pipe2(failed, O_CLOEXEC) < 0) return fail_errno("create pipe", NULL);
 	pid_t pid = fork();
 	if (pid < 0) return fail_errno("fork", NULL);
-	if (pid == 0) be_process(container, process, go, failed[1]);
+	if (pid == 0) be_process(process, go, failed[1]);
 	int news = give_up_the_rest(failed[0]);
 	if (news < 0) return -1;
 	char byte;
@@ -132,13 +128,13 @@ static void report_exit(int status)
 	status_send();
 }
 
-int container_main(const struct container *container)
+int container_main(struct wire *wire, struct places *places, int alive)
 {
 	static struct process process;
 	struct steps steps;
-	steps_init(&steps, container->places);
-	pid_t pid = set_up(container, &steps, &process);
-	if (pid == 0) pid = process.runtime_create[0] ? start_by_runtime(&process, &steps) : start_process(container, &process);
+	steps_init(&steps, places);
+	pid_t pid = set_up(&steps, wire, alive, &process);
+	if (pid == 0) pid = process.runtime_create[0] ? start_by_runtime(&process, &steps) : start_process(&process);
 	if (pid < 0) {
 		status_failure();
 		return 1;

@@ -4,17 +4,9 @@
 #include "places.h"
 #include "wire.h"
 
-struct container {
-	// Where the operations come from (steps.h), and the process behind them.
-	struct wire *wire;
-	struct places *places;
-	// Gives a byte when the helper outside is ready, and end of file when it is gone.
-	int helper_alive;
-	bool inherits_stdio;
-};
-
-// Sets the container up, runs the process to its end and reports it on the status stream.
-// Precondition: the caller is process 1 of fresh mount, pid, ipc and uts namespaces with init_signals blocked.
+// Sets a container up, runs the process to its end and reports it on the status stream. `wire`: where the operations
+// come from (steps.h), and the process behind them. `alive` gives a byte when the helper outside is ready, and end of
+// file when it is gone. Precondition: the caller is process 1 of fresh namespaces with init_signals blocked.
 // Returns the exit status: 0 reported its end, 1 reported a failure.
-int container_main(const struct container *container);
+int container_main(struct wire *wire, struct places *places, int alive);
 #endif

@@ -58,6 +58,7 @@ int process_read(struct process *process, struct record *record)
 	process->groups = read_items(record, sizeof *process->groups, &process->group_count);
 	process->limits = read_items(record, sizeof *process->limits, &process->limit_count);
 	process->filter = read_items(record, sizeof *process->filter, &process->filter_length);
+	process->programs = read_texts(record);
 	process->args = read_texts(record);
 	process->env = read_texts(record);
 	process->runtime_create = read_texts(record);
@@ -203,38 +204,14 @@ static int check_program(const char *path)
 	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : errno;
 }
 
-// Whether `found` names a file that may be executed.
-static bool search_path(const char *name, const char *path, char *found, size_t size)
-{
-	while (*path) {
-		size_t length = strcspn(path, ":");
-		int written = snprintf(found, size, "%.*s/%s", (int)length, path, name);
-		// An empty element would mean the working directory; that is refused, as by docker.
-		if (length > 0 && written > 0 && (size_t)written < size && check_program(found) == 0) return true;
-		path += length + (path[length] == ':');
-	}
-	return false;
-}
-
-// The last one counts, as for a shell that reads its environment in order.
-static const char *find_path(char *const *env)
-{
-	const char *found = "";
-	for (; *env; env++)
-		if (strncmp(*env, "PATH=", 5) == 0) found = *env + 5;
-	return found;
-}
-
 int process_exec(const struct process *process)
 {
-	const char *program = process->args[0];
-	char found[PATH_MAX];
-	int code = strchr(program, '/') ? check_program(program) : 0;
-	if (code) return fail_kind("exec", code, "check program", program, strerror(code));
-	if (!strchr(program, '/')) {
-		if (!search_path(program, find_path(process->env), found, sizeof found)) return fail_kind("exec", ENOENT, "find program", program, "");
-		program = found;
+	int code = ENOENT;
+	for (char **program = process->programs; *program; program++) {
+		code = check_program(*program);
+		if (code) continue;
+		execve(*program, process->args, process->env);
+		return fail_kind("exec", errno, "start program", *program, strerror(errno));
 	}
-	execve(program, process->args, process->env);
-	return fail_kind("exec", errno, "start program", program, strerror(errno));
+	return fail_kind("exec", code, "check program", process->args[0], strerror(code));
 }

@@ -34,8 +34,8 @@ struct process {
 	// The system call filter; empty for an insecure process, or when a runtime has its own.
 	struct sock_filter *filter;
 	size_t filter_length;
-	// NULL-terminated.
-	char **args, **env;
+	// NULL-terminated. The first of the programs that may be executed is.
+	char **programs, **args, **env;
 	// The commands that make an OCI runtime create and start the container; empty without a runtime.
 	char **runtime_create, **runtime_start;
 };
@@ -52,8 +52,7 @@ int process_reset(const struct process *process);
 // Gives the calling process its ids and capabilities, and the filter. Afterwards nothing privileged works any more. 0, or -1 recorded.
 int process_assume(const struct process *process);
 
-// Replaces the calling process by the program; a name without a slash is searched in the environment's PATH.
-// Returns -1 recorded as kind "exec": finding, checking or starting it.
+// Replaces the calling process by the program. Returns -1 recorded as kind "exec": checking or starting it.
 int process_exec(const struct process *process);
 
 // Leaves the calling process these of its capabilities. 0, or -1 recorded.

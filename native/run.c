@@ -99,13 +99,7 @@ static int start(struct run *run)
 	if (run->first < 0) return fail_errno("create namespaces", NULL);
 	if (run->first == 0) {
 		close(alive[1]);
-		struct container container = {
-			.wire = &run->wire,
-			.places = run->places,
-			.helper_alive = alive[0],
-			.inherits_stdio = run->flags & START_INHERITS_STDIO,
-		};
-		_exit(container_main(&container));
+		_exit(container_main(&run->wire, run->places, alive[0]));
 	}
 	// alive[1] stays open for the helper's life: its closing is the news. The rest of the request is process 1's.
 	close(alive[0]);

@@ -18,24 +18,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-typedef int child_act(const struct runtime *runtime, char *const *command, pid_t container);
+// Ends a child, which did its part or recorded why not.
+static _Noreturn void end_child(int result)
+{
+	status_failure();
+	_exit(result < 0);
+}
 
-// Has a child do it. 0 also when it was stopped, being traced; else how it ended, or -1 recorded.
-static int in_child(child_act *act, const struct runtime *runtime, char *const *command, pid_t container)
+// How the child ended; 0 also when it was stopped, being traced. -1 recorded.
+static int wait_for(pid_t child)
 {
 	int status = 0;
-	pid_t pid = fork();
-	if (pid < 0) return fail_errno("fork", NULL);
-	if (pid == 0) {
-		int result = act(runtime, command, container);
-		status_failure();
-		_exit(result < 0);
-	}
-	while (waitpid(pid, &status, 0) < 0)
+	if (child < 0) return fail_errno("fork", NULL);
+	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR) return fail_errno("wait", NULL);
 	if (!WIFSTOPPED(status)) return status;
-	kill(pid, SIGKILL);
-	return waitpid(pid, &status, 0) < 0 ? fail_errno("wait", NULL) : 0;
+	kill(child, SIGKILL);
+	return waitpid(child, &status, 0) < 0 ? fail_errno("wait", NULL) : 0;
 }
 
 static bool is_in_runtime_mounts(const char *path)
@@ -45,9 +44,8 @@ static bool is_in_runtime_mounts(const char *path)
 
 // Lets the kernel judge whether the program can be started: a traced process stops before the first instruction of a
 // new program, and is killed there. So what cannot be started fails in the same words whatever the runtime.
-static int try_program(const struct runtime *runtime, char *const *command, pid_t container)
+static int try_program(const struct runtime *runtime)
 {
-	(void)command, (void)container;
 	const struct process *process = runtime->process;
 	if (fchdir(runtime->root) < 0 || chroot(".") < 0 || chdir(process->cwd) < 0) return fail_errno("enter root", NULL);
 	if (setgroups(process->group_count, process->groups) < 0 || setresgid(process->gid, process->gid, process->gid) < 0) return fail_errno("set group", NULL);
@@ -56,9 +54,8 @@ static int try_program(const struct runtime *runtime, char *const *command, pid_
 	return process_exec(process);
 }
 
-static int become_runtime(const struct runtime *runtime, char *const *command, pid_t container)
+static int become_runtime(const struct runtime *runtime, char *const *command)
 {
-	(void)container;
 	char *const environment[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL };
 	if (!(runtime->process->flags & PROCESS_INHERITS_STDIO) && process_connect(runtime->process) < 0) return -1;
 	if (process_reset(runtime->process) < 0) return -1;
@@ -69,7 +66,9 @@ static int become_runtime(const struct runtime *runtime, char *const *command, p
 static int run(const struct runtime *runtime, char *const *command, const char *stage)
 {
 	char text[64];
-	int status = in_child(become_runtime, runtime, command, 0);
+	pid_t pid = fork();
+	if (pid == 0) end_child(become_runtime(runtime, command));
+	int status = wait_for(pid);
 	if (status <= 0) return status;
 	snprintf(text, sizeof text, WIFEXITED(status) ? "exit code %d" : "signal %d", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 	return fail_kind("runtime", 0, stage, command[0], text);
@@ -88,9 +87,8 @@ static pid_t read_pid(int store)
 
 // crun makes the root file system a mount without the flags that it had: then devices that a package ships or a step
 // makes could be opened. The container is there by now, and nothing of the image runs yet.
-static int forbid_devices(const struct runtime *runtime, char *const *command, pid_t container)
+static int forbid_devices(pid_t container)
 {
-	(void)runtime, (void)command;
 	char path[64];
 	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_NODEV };
 	snprintf(path, sizeof path, "/proc/%d/ns/mnt", container);
@@ -104,9 +102,14 @@ pid_t runtime_start(const struct runtime *runtime)
 	const struct process *process = runtime->process;
 	// These file systems are there only once the runtime has mounted them.
 	bool tries = !is_in_runtime_mounts(process->args[0]) && !is_in_runtime_mounts(process->cwd);
-	if (tries && in_child(try_program, runtime, NULL, 0) != 0) return -1;
+	pid_t child = tries ? fork() : 0;
+	if (tries && child == 0) end_child(try_program(runtime));
+	if (tries && wait_for(child) != 0) return -1;
 	if (run(runtime, process->runtime_create, "create container") < 0) return -1;
 	pid_t pid = read_pid(runtime->store);
-	if (pid < 0 || (!(process->flags & PROCESS_INSECURE) && in_child(forbid_devices, runtime, NULL, pid) != 0)) return -1;
+	if (pid < 0) return -1;
+	child = fork();
+	if (child == 0) end_child(process->flags & PROCESS_INSECURE ? 0 : forbid_devices(pid));
+	if (wait_for(child) != 0) return -1;
 	return run(runtime, process->runtime_start, "start container") < 0 ? -1 : pid;
 }

@@ -170,11 +170,23 @@ function processFields(
     bytesOf(Uint32Array.from(groups)),
     bytesOf(BigUint64Array.from(limits)),
     filter ?? new Uint8Array(),
+    ...texts(programsOf(spec)),
     ...texts(spec.args),
     ...texts(withHome(spec.env, home)),
     ...texts(runtime?.create ?? []),
     ...texts(runtime?.start ?? []),
   ]
+}
+
+/** What may be meant, the first that can be executed is: a name without a slash is looked for in the step's own PATH. */
+function programsOf({ args, env }: Pick<ProcessSpec, 'args' | 'env'>): readonly string[] {
+  const [name = ''] = args
+  if (name.includes('/')) return [name]
+  // The last one counts, as for a shell that reads its environment in order.
+  const path = env.findLast((variable) => variable.startsWith('PATH='))?.slice('PATH='.length) ?? ''
+  // An empty element would mean the working directory; that is refused, as by docker.
+  const directories = path.split(':').filter((directory) => directory !== '')
+  return directories.map((directory) => `${directory}/${name}`)
 }
 
 /** Of those that there are. */
@@ -192,7 +204,7 @@ export function encodeNetworkRequest(args: readonly string[]): Buffer {
   writer.step(privateStep)
   // It stays who it is, whatever ids there are.
   const bits = processFlags.insecure | processFlags.oneId
-  const lists = [...texts(args), ...texts([path]), ...texts([]), ...texts([])]
+  const lists = [...texts(args.slice(0, 1)), ...texts(args), ...texts([path]), ...texts([]), ...texts([])]
   writer.record(opcodes.process, [bits, 0, 0, everyCapability, 0, '/', none, none, none, ...lists])
   return writer.take()
 }

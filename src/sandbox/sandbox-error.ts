@@ -71,8 +71,10 @@ function explained(failure: HelperFailure, { isInitial }: Pick<UserNamespace, 'i
 }
 
 /** `data.exitCode` is what a shell would have made of it: 127 not found, 126 not executable. */
-function execError(failure: HelperFailure): SlipwayError {
-  const program = shown(failure.path ?? '')
+function execError(reported: HelperFailure): SlipwayError {
+  const program = shown(reported.path ?? '')
+  const isSought = reported.stage === 'check program' && !program.includes('/')
+  const failure = isSought ? { ...reported, stage: 'find program', errno: 'ENOENT' } : reported
   return new SlipwayError({
     code: 'ERR_SANDBOX_EXEC',
     message: `start process: exec: "${program}": ${execReason(failure, program)}`,
