@@ -89,8 +89,11 @@ export async function* writeTar(
     }
   }
   if (slab.room < 2 * blockSize) next()
-  slab.zeros(2 * blockSize)
-  next()
+  if (slab.isEmpty) later(Promise.resolve(Buffer.alloc(2 * blockSize)))
+  else {
+    slab.zeros(2 * blockSize)
+    later(slab.close())
+  }
   while (waiting.length > 0) yield* take()
 }
 
@@ -120,14 +123,17 @@ class Memory {
 
 /** A piece of the archive that is being put together. */
 class Slab {
-  readonly #buffer: Buffer
+  readonly #memory: Memory
+  readonly #length: number
+  #made: Buffer | undefined
   readonly #batch: FileBatch | undefined
   readonly #entries: TarEntry[] = []
   readonly #slow: (() => Promise<void>)[] = []
   #at = 0
 
   constructor({ native }: TarOptions, memory: Memory, atLeast = 0) {
-    this.#buffer = memory.take(Math.max(slabBytes, atLeast + 2 * blockSize))
+    this.#memory = memory
+    this.#length = Math.max(slabBytes, atLeast + 2 * blockSize)
     this.#batch = native && new FileBatch(native)
   }
 
@@ -136,7 +142,13 @@ class Slab {
   }
 
   get room(): number {
-    return this.#buffer.length - this.#at
+    return this.#length - this.#at
+  }
+
+  /** Made when there is something to put into it: many layers are empty. */
+  get #buffer(): Buffer {
+    this.#made ??= this.#memory.take(this.#length)
+    return this.#made
   }
 
   bytes(bytes: Buffer): void {

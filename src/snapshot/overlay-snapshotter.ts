@@ -117,7 +117,7 @@ class Overlay implements OverlaySnapshotter {
       await onDisk('create', path, async () => {
         if (spare === undefined) {
           mkdirSync(`${path}/work`, { mode: 0o700 })
-          makeLayer(path)
+          makeLayer(path, this.#boot)
         }
         // The merged root is the top layer's root, so that one has to carry on what it was.
         const below = lower.at(-1)
@@ -311,7 +311,6 @@ class Overlay implements OverlaySnapshotter {
     this.#pin?.([snapshotPart(id)])
     await onDisk('commit', target, async () => {
       const layer = `${workspace.path}/layer`
-      markUnsynced(layer, this.#boot)
       for (;;) {
         try {
           renameSync(layer, target)
@@ -333,7 +332,8 @@ class Overlay implements OverlaySnapshotter {
   /** The next step may start at once: its own process takes longer than this. A failure is for whoever flushes. */
   #leave(workspace: Workspace): void {
     const leaving = setImmediate().then(async () => {
-      const isRenewed = workspace.mayServeAgain && !this.#isDisposed && (await renew(workspace.path))
+      const isRenewed =
+        workspace.mayServeAgain && !this.#isDisposed && (await renew(workspace.path, this.#boot))
       if (!isRenewed) return await this.#discard(workspace)
       workspace.mayServeAgain = false
       workspace.isLeaving = false
@@ -392,16 +392,18 @@ function workspaceOf(path: string, name: string, lock: Lock): Workspace {
   return { path, name, lock, isReleased: false, mayServeAgain: false, isLeaving: false }
 }
 
-function makeLayer(path: string): void {
+/** What is to be committed, marked as not being on disk: there it need not be done when somebody waits for the commit. */
+function makeLayer(path: string, boot: string): void {
   mkdirSync(`${path}/layer`, { mode: 0o700 })
   mkdirSync(`${path}/layer/fs`, { mode: 0o755 })
+  markUnsynced(`${path}/layer`, boot)
 }
 
 /**
  * Makes what a snapshot left the workspace of the next. ext4 looks at every file removed within the last minutes before it
  * makes one, so a step that makes and removes few is a quick one, and so are those behind it.
  */
-async function renew(path: string): Promise<boolean> {
+async function renew(path: string, boot: string): Promise<boolean> {
   try {
     for (const entry of readdirSync(`${path}/work`, { withFileTypes: true })) {
       const left = `${path}/work/${entry.name}`
@@ -409,7 +411,7 @@ async function renew(path: string): Promise<boolean> {
       if (entry.isDirectory()) await removeTree(left)
       else unlinkSync(left)
     }
-    makeLayer(path)
+    makeLayer(path, boot)
     return true
   } catch (thrown) {
     // The disk may be full, which is no failure of what was committed.

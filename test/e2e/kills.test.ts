@@ -84,7 +84,6 @@ const belongs = [
   /^plans(?:\/[0-9a-f]{64})?$/,
   /^builds(?:\/[0-9a-f]{64}\.json)?$/,
   /^files(?:\/[0-9a-f]{64})?$/,
-  /^plans(?:\/[0-9a-f]{64})?$/,
   /^stat-cache(?:\/[0-9a-f]{64}(?:\.tree)?)?$/,
   /^layers(?:\/[A-Za-z0-9]+\.json)?$/,
   // A collector removes those of dead processes.
