@@ -2,7 +2,7 @@
 // snapshot, which the native launcher (native/launch.c) uses when it fits the machine.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { build } from 'esbuild'
 
 const root = new URL('..', import.meta.url).pathname
@@ -115,7 +115,25 @@ function freeze() {
   rmSync(`${dist}/slipway.stamp`, { force: true })
   if (!existsSync(`${dist}/slipway`)) return warn('there is no launcher (make -C native)')
   const environment = { PATH: process.env.PATH ?? '', SLIPWAY_NODE: process.execPath }
-  const frozen = spawnSync(
+  const rehearsal = `${dist}/rehearsal`
+  let frozen = prepareRehearsal(rehearsal, environment)
+  if (frozen.status === 0) frozen = freezeWith({ ...environment, SLIPWAY_REHEARSAL: rehearsal })
+  if (frozen.status !== 0) {
+    process.stderr.write(
+      `warning: not rehearsed, unchanged builds will start more slowly: ${frozen.stderr}\n`,
+    )
+    frozen = freezeWith(environment)
+  }
+  rmSync(rehearsal, { recursive: true, force: true })
+  if (frozen.status !== 0) return warn(`${frozen.stderr}`.trim())
+  renameSync(`${dist}/slipway.blob.new`, `${dist}/slipway.blob`)
+  const stamp = execFileSync(`${dist}/slipway`, { env: { ...environment, SLIPWAY_LAUNCHER: 'stamp' } })
+  writeFileSync(`${dist}/slipway.stamp.new`, stamp)
+  renameSync(`${dist}/slipway.stamp.new`, `${dist}/slipway.stamp`)
+}
+
+function freezeWith(environment) {
+  return spawnSync(
     process.execPath,
     [
       // As in native/launch.c: node takes a snapshot only with the options that it was made with.
@@ -125,13 +143,24 @@ function freeze() {
       '--build-snapshot',
       `${dist}/slipway.cjs`,
     ],
-    { env: environment, encoding: 'utf8' },
+    { env: { ...environment, SLIPWAY_DIST: dist }, encoding: 'utf8' },
   )
-  if (frozen.status !== 0) return warn(`${frozen.stderr}`.trim())
-  renameSync(`${dist}/slipway.blob.new`, `${dist}/slipway.blob`)
-  const stamp = execFileSync(`${dist}/slipway`, { env: { ...environment, SLIPWAY_LAUNCHER: 'stamp' } })
-  writeFileSync(`${dist}/slipway.stamp.new`, stamp)
-  renameSync(`${dist}/slipway.stamp.new`, `${dist}/slipway.stamp`)
+}
+
+// What src/cli/rehearse.ts builds has been built before, by a program without a snapshot.
+function prepareRehearsal(directory, environment) {
+  rmSync(directory, { recursive: true, force: true })
+  cpSync(`${root}.config/rehearsal`, `${directory}/context`, { recursive: true })
+  const env = { ...environment, SLIPWAY_ROOT: `${directory}/state` }
+  const build = (name) => {
+    const flags = ['-t', name, '-f', `${directory}/context/${name}.Dockerfile`]
+    return spawnSync(`${dist}/slipway`, ['build', ...flags, `${directory}/context`], {
+      env,
+      encoding: 'utf8',
+    })
+  }
+  const base = build('base')
+  return base.status === 0 ? build('example') : base
 }
 
 function warn(reason) {

@@ -35,6 +35,9 @@ export async function warm(): Promise<void> {
   await import('../build.ts')
   const { warmUpBuild } = await import('../app/warm-up.ts')
   await warmUpBuild()
+  const { rehearse } = await import('./rehearse.ts')
+  const { SLIPWAY_REHEARSAL: directory, SLIPWAY_DIST: dist } = process.env
+  if (directory && dist) await rehearse(directory, dist)
 }
 
 function programFor(argv: readonly string[], finish: (status: number) => void): DockerCommand {

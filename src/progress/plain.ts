@@ -22,7 +22,7 @@ export function plainView(output: Output, why?: Explained): View {
   // A terminal must not be driven by what a step prints; in a file the bytes are the user's own.
   const visible = (text: string): string => (output.isTerminal ? printable(text) : text)
 
-  // One write an event: a step may print millions of lines.
+  // One write an event: a step may print millions of lines. Hits come hundreds at a time, and wait for each other.
   let out = ''
   const line = (state: StepState, text: string): void => {
     if (current !== state) {
@@ -84,10 +84,13 @@ export function plainView(output: Output, why?: Explained): View {
 
   return {
     apply: (event: TimedEvent) => {
+      const isWaiting = out !== ''
       print(event)
-      flush()
+      if (event.type !== 'op-cached') flush()
+      else if (!isWaiting) queueMicrotask(flush)
     },
     finish: () => {
+      flush()
       const causes = why?.summary(output.colours) ?? ''
       const left = `${causes === '' ? '' : `\n${causes}`}${formatFindings(model, { warnings: true, colours: output.colours })}${formatRecap(model)}`
       if (left) output.write(left)

@@ -96,7 +96,6 @@ const longestPauseMs = 20
 
 /** On this thread, as all of `pin` is: signals are not heard meanwhile, so that it must end. Throws ERR_LOCK_FAILED. */
 function passGate(gate: number, { paths, native, gateMs }: GateOptions): void {
-  const never = new Int32Array(new SharedArrayBuffer(4))
   const limit = performance.now() + gateMs
   for (let pauseMs = 1; !native.addon().flock(gate, shared, false); ) {
     if (performance.now() > limit) {
@@ -107,7 +106,7 @@ function passGate(gate: number, { paths, native, gateMs }: GateOptions): void {
         data: { path: paths.gateLock },
       })
     }
-    Atomics.wait(never, 0, 0, pauseMs)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs)
     pauseMs = Math.min(2 * pauseMs, longestPauseMs)
   }
 }

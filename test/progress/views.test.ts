@@ -60,6 +60,31 @@ describe('snippets', () => {
 })
 
 describe('plain view', () => {
+  it('plain: hits that are told together are written together, at once or before what comes next', async () => {
+    const writes: string[] = []
+    const view = openView('plain', recorder({ write: (text) => void writes.push(text) }))
+    let sequence = 0
+    const tell = (event: BuildEvent): void =>
+      view.apply({ ...event, time: new Date(1_700_000_000_000).toISOString(), sequence: sequence++ })
+    const hit = (step: string): void => tell({ type: 'op-cached', step, by: 'implied' })
+    const steps = ['a', 'b', 'c', 'd'].map((step) => ({ step, label: '', title: step, inputs: [] }))
+    tell({ type: 'graph', files: [], steps })
+    hit('a')
+    hit('b')
+    expect(writes).toEqual([])
+    await Promise.resolve()
+    const both = '#1 a\n#1 CACHED\n\n#2 b\n#2 CACHED\n'
+    expect(writes).toEqual([both])
+    hit('c')
+    tell({ type: 'task-started', step: 'e', title: 'export' })
+    expect(writes).toEqual([both, '\n#3 c\n#3 CACHED\n\n#4 export\n'])
+    hit('d')
+    view.finish()
+    expect(writes.at(-1)).toBe('\n#5 d\n#5 CACHED\n')
+    await Promise.resolve()
+    expect(writes).toHaveLength(3)
+  })
+
   it('prints numbered steps, whole lines, the failure and where it is written', () => {
     const output = recorder()
     play(openView('plain', output), failing)
