@@ -143,7 +143,7 @@ function freezeWith(environment) {
       '--build-snapshot',
       `${dist}/slipway.cjs`,
     ],
-    { env: { ...environment, SLIPWAY_DIST: dist }, encoding: 'utf8' },
+    { env: environment, encoding: 'utf8' },
   )
 }
 

@@ -1,3 +1,3 @@
 FROM scratch
-COPY a /
+COPY d /d
 ENV PATH=/bin

@@ -2,10 +2,9 @@ FROM base AS files
 ARG VERSION=1
 ENV A=b
 WORKDIR /app
-COPY a* d ./
 
 FROM base
 COPY --from=files /app /app
-COPY d/b /b
+COPY --from=files /d /d
 LABEL version=$VERSION
 CMD ["/b"]

@@ -24,6 +24,8 @@ export interface HostOptions {
   readonly root: string
   /** Directory of the native parts. */
   readonly dist: string
+  /** In place of them. */
+  readonly native?: Native
   readonly extraCaFile?: string
   /** Proxies, docker's configuration, credential helpers. */
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -78,7 +80,7 @@ export function storeDirectory(root: string): string {
 /** Opens the state directory. Nothing of it is locked: any number of processes may share it. */
 export async function openHost(options: HostOptions, cx: Context): Promise<Host> {
   makeDirectories(options.root)
-  const native = openNative(options.dist)
+  const native = options.native ?? openNative(options.dist)
   const top = storeDirectory(options.root)
   const lease = openLease(layoutPaths(top), native)
   const readOnly = options.readOnly ?? false

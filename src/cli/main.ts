@@ -36,8 +36,8 @@ export async function warm(): Promise<void> {
   const { warmUpBuild } = await import('../app/warm-up.ts')
   await warmUpBuild()
   const { rehearse } = await import('./rehearse.ts')
-  const { SLIPWAY_REHEARSAL: directory, SLIPWAY_DIST: dist } = process.env
-  if (directory && dist) await rehearse(directory, dist)
+  const directory = process.env.SLIPWAY_REHEARSAL
+  if (directory) await rehearse(directory)
 }
 
 function programFor(argv: readonly string[], finish: (status: number) => void): DockerCommand {

@@ -2,6 +2,7 @@
 // compiled when slipway starts. What it leaves in memory tells nothing of the machine.
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { rehearsalHost } from '../app/rehearsal-host.ts'
 import type { BuildRequest } from '../app/request.ts'
 import { build } from '../build.ts'
 import type { Context } from '../core/context.ts'
@@ -11,18 +12,10 @@ import { openView } from '../progress/view.ts'
 import { DockerCommand } from './command.ts'
 import { buildCommand, type Flags, requestFrom } from './commands/build.ts'
 
-/** Builds `directory`/context, which has been built before with the state in `directory`/state; the native parts are in `dist`. */
-export async function rehearse(directory: string, dist: string): Promise<void> {
+/** Builds `directory`/context, which has been built before with the state in `directory`/state. */
+export async function rehearse(directory: string): Promise<void> {
   const context = join(directory, 'context')
-  const host = {
-    root: join(directory, 'state'),
-    dist,
-    program: 'rehearsal',
-    environment: {},
-    cpus: 2,
-    os: process.platform,
-    architecture: process.arch,
-  }
+  const host = rehearsalHost(directory)
   // The first one plans, which the second one remembers.
   for (let i = 0; i < 2; i++) {
     const view = openView('plain', nowhere())
