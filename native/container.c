@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,10 +23,11 @@
 static int set_up(struct steps *steps, struct wire *wire, int alive, struct process *process)
 {
 	struct record record;
+	struct pollfd helper = { .fd = alive };
 	char go;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	// The helper is ready; end of file where it died before that took effect: process 1 has no visible parent to ask.
-	if (read(alive, &go, 1) != 1) return fail_kind("parent-died", 0, "start", NULL, "the helper is gone");
+	// The helper may have died before that took effect, ready or not; process 1 has no visible parent to ask.
+	if (read(alive, &go, 1) != 1 || poll(&helper, 1, 0) != 0) return fail_kind("parent-died", 0, "start", NULL, "the helper is gone");
 	if (steps_perform(steps, wire, &record) < 0) return -1;
 	if (record.opcode != STEP_PROCESS) return fail_kind("malformed", EPROTO, "request", NULL, "a second start");
 	if (process_read(process, &record) < 0) return -1;

@@ -40,10 +40,10 @@ static const struct answered answered[] = {
 	{ SYS_fstat, files_stat, { 0, NONE, NO_PATH, 1 } },
 	{ SYS_newfstatat, files_stat, { 0, 1, 3, 2 } },
 	{ SYS_statx, files_stat, { 0, 1, 2, 4 } },
-	{ SYS_setuid, ids_set, { 0, 1 } },      { SYS_setreuid, ids_set, { 0, 2 } },  { SYS_setresuid, ids_set, { 0, 3 } },
-	{ SYS_setgid, ids_set, { 1, 1 } },      { SYS_setregid, ids_set, { 1, 2 } },  { SYS_setresgid, ids_set, { 1, 3 } },
-	{ SYS_getuid, ids_get, { 0, REAL } },   { SYS_geteuid, ids_get, { 0, EFFECTIVE } }, { SYS_getresuid, ids_get, { 0, ALL } },
-	{ SYS_getgid, ids_get, { 1, REAL } },   { SYS_getegid, ids_get, { 1, EFFECTIVE } }, { SYS_getresgid, ids_get, { 1, ALL } },
+	{ SYS_setuid, ids_set, { 0, 1 } }, { SYS_setreuid, ids_set, { 0, 2 } }, { SYS_setresuid, ids_set, { 0, 3 } },
+	{ SYS_setgid, ids_set, { 1, 1 } }, { SYS_setregid, ids_set, { 1, 2 } }, { SYS_setresgid, ids_set, { 1, 3 } },
+	{ SYS_getuid, ids_get, { 0, REAL } }, { SYS_geteuid, ids_get, { 0, EFFECTIVE } }, { SYS_getresuid, ids_get, { 0, ALL } },
+	{ SYS_getgid, ids_get, { 1, REAL } }, { SYS_getegid, ids_get, { 1, EFFECTIVE } }, { SYS_getresgid, ids_get, { 1, ALL } },
 	{ SYS_setgroups, ids_set, { 1, LIST } }, { SYS_getgroups, ids_get, { 1, LIST } },
 };
 enum { ANSWERED = sizeof answered / sizeof *answered };

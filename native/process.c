@@ -155,7 +155,7 @@ int keep_capabilities(uint64_t kept)
 	return set_capabilities(kept & permitted_capabilities(), 0);
 }
 
-static int set_ids(const struct process *process)
+int process_set_ids(const struct process *process)
 {
 	// There is one id, and it is the user's by now; the kernel lets nobody set groups.
 	if (process->flags & PROCESS_ONE_ID) return 0;
@@ -182,17 +182,17 @@ static int raise_ambient(uint64_t kept)
 
 int process_assume(const struct process *process)
 {
-	uint64_t had = permitted_capabilities(), ambient = process->ambient & had;
+	uint64_t had = permitted_capabilities(), kept = process->capabilities & had, ambient = process->ambient & had;
 	// Across the change of user only; execve resets it.
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) return fail_errno("keep capabilities", NULL);
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (limit_bounding_set(process->capabilities) < 0) return -1;
+	if (limit_bounding_set(kept) < 0) return -1;
 	struct sock_fprog program = { .len = (unsigned short)process->filter_length, .filter = process->filter };
 	// Docker leaves speculation alone too: hardening every step against itself costs build time.
 	if (program.len && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) < 0)
 		return fail_errno("install the system call filter", NULL);
-	if (set_ids(process) < 0) return -1;
-	return set_capabilities(process->uid == 0 ? process->capabilities & had : ambient, ambient) < 0 ? -1 : raise_ambient(ambient);
+	if (process_set_ids(process) < 0) return -1;
+	return set_capabilities(process->uid == 0 ? kept : ambient, ambient) < 0 ? -1 : raise_ambient(ambient);
 }
 
 // 0, or the errno that says why it cannot be executed.

@@ -49,6 +49,9 @@ int process_connect(const struct process *process);
 // umask, signal mask, limits, session keyring, processors, personality: what would be inherited; other files end at execve. 0, or -1 recorded.
 int process_reset(const struct process *process);
 
+// Gives the calling process its ids. 0, or -1 recorded.
+int process_set_ids(const struct process *process);
+
 // Gives the calling process its ids and capabilities, and the filter. Afterwards nothing privileged works any more. 0, or -1 recorded.
 int process_assume(const struct process *process);
 

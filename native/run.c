@@ -101,11 +101,12 @@ static int start(struct run *run)
 		close(alive[1]);
 		_exit(container_main(&run->wire, run->places, alive[0]));
 	}
+	if (run->flags & START_HOLDS_NETWORK && hold_network() < 0) return -1;
+	if (write(alive[1], "", 1) != 1) return fail_errno("start", NULL);
 	// alive[1] stays open for the helper's life: its closing is the news. The rest of the request is process 1's.
 	close(alive[0]);
 	close(3);
-	if (run->flags & START_HOLDS_NETWORK && hold_network() < 0) return -1;
-	return write(alive[1], "", 1) == 1 ? 0 : fail_errno("start", NULL);
+	return 0;
 }
 
 // Takes signals from outside and the end of process 1. True when it has ended.

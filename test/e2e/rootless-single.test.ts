@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { archiveReader, type Entry, mergeLayers } from './support/archive.ts'
 import { busyboxTar, debianTar } from './support/bases.ts'
 import { type OrdinaryUser, ordinaryUser, whyNoUser } from './support/ordinary-user.ts'
-import { missing, type Workspace, workspace } from './support/slipway.ts'
+import { missing, tool, type Workspace, workspace } from './support/slipway.ts'
 
 const why = whyNoUser()
 const title = (text: string, lacks: string | undefined) =>
@@ -85,6 +85,22 @@ RUN --network=none ln -s x /tmp/link && chown -h worker /tmp/link && mkfifo /tmp
     const said = [...stderr.matchAll(/^#\d+ \d+\.\d+ (.*)$/gm)].map(([, text]) => text)
     // Not recorded, as the README says: owners of links and pipes, and of what a process makes that became another user.
     expect(said).toEqual(['2000', '300', 'refused', '2000', '0', '0', '0', '0'])
+  })
+
+  it('answers whatever calls on owners and ids are given', () => {
+    const context = user.context('answered', {
+      Dockerfile: `FROM small
+USER root
+ADD --chmod=755 answered /
+RUN --network=none /answered 1000 && test "$(stat -c %u:%g /tmp/answered)" = 5:6
+USER worker
+RUN --network=none /answered 200 || true
+`,
+      answered: '',
+    })
+    const source = join(import.meta.dirname, '../native/answered.c')
+    tool('cc', ['-static', '-O1', '-D_GNU_SOURCE', '-o', join(context, 'answered'), source])
+    expect(user.ok('build', '--progress=plain', context).stderr).toMatch(/^#\d+ [\d.]+ 0 0$/m)
   })
 
   it('runs an image as its user', () => {
