@@ -1,5 +1,5 @@
 // A process as `slipway-helper run` wants it on the wire: how its namespaces are made, the operations that set up its root
-// file system (steps.ts), and itself (native/process.h). What the fields mean is said in types.ts.
+// file system (../sys/steps.ts), and itself (native/process.h). What the fields mean is said in types.ts.
 import { existsSync, statfsSync } from 'node:fs'
 import { posix } from 'node:path'
 import { fsPath } from '../core/byte-string.ts'
