@@ -1,13 +1,14 @@
 // The two ways in which layers are mounted: one by one, and as one text on kernels before 6.5 (newer ones take it, too).
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { FileEncoder } from '../../src/sys/file-wire.ts'
 import { type OverlayUse, overlaySteps } from '../../src/sys/overlay-steps.ts'
 import { namespaces, privateStep, RequestWriter, type Step, slots } from '../../src/sys/steps.ts'
+import { apply, directory } from './files-rig.ts'
 import { dist, isRoot, withDirectory } from './native.ts'
 
 const layers = { lower: ['/s/a/fs', '/s/b/fs'], upper: '/u,p', work: '/w', target: '/t' }
@@ -98,4 +99,26 @@ describe.skipIf(!isRoot)('layers on this kernel (needs root)', () => {
       expect(readFileSync(join(place, 'up/d/g'), 'utf8')).toBe('above')
     })
   })
+
+  test('that the kernel mounts only to be read, on a full disk, are an error', async () => {
+    await withDirectory(async (place) => {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=8', 'tmpfs', place])
+      try {
+        for (const name of ['lower', 'upper', 'work']) mkdirSync(join(place, name))
+        fill(place)
+        const [lower, upper, work] = [[join(place, 'lower')], join(place, 'upper'), join(place, 'work')]
+        const target = { kind: 'overlay', lower, upper, work } as const
+        await expect(apply(target, [directory('d')])).rejects.toMatchObject({
+          code: 'ERR_FILES_NO_SPACE',
+          message: expect.stringMatching(/^mount overlay: .*no space left on device/),
+        })
+      } finally {
+        execFileSync('umount', [place])
+      }
+    })
+  })
 })
+
+function fill(place: string): void {
+  for (let made = 0; statfsSync(place).ffree > 0; made++) writeFileSync(join(place, `filler-${made}`), '')
+}
