@@ -5,11 +5,13 @@
 #include "addon-spawn.h"
 #include "addon-values.h"
 #include <errno.h>
+#include <linux/fs.h>
 #include <linux/limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -222,6 +224,18 @@ static napi_value lock_file(napi_env env, napi_callback_info info)
 	return result;
 }
 
+// (fd): the directories in this one have nothing to do with each other, and each gets a place of its own on disk (chattr +T).
+static napi_value spread_directories(napi_env env, napi_callback_info info)
+{
+	napi_value value;
+	int32_t fd;
+	int flags;
+	if (!arguments(env, info, 1, &value) || napi_get_value_int32(env, value, &fd) != napi_ok) return throw_usage(env);
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0) return throw_errno(env, errno, "ioctl");
+	flags |= FS_TOPDIR_FL;
+	return ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0 ? throw_errno(env, errno, "ioctl") : NULL;
+}
+
 static void read_execute(napi_env env, void *data)
 {
 	(void)env;
@@ -406,6 +420,7 @@ napi_value napi_register_module_v1(napi_env env, napi_value exports)
 	define(env, exports, "readXattrs", read_xattrs);
 	define(env, exports, "readNames", read_names);
 	define(env, exports, "flock", lock_file);
+	define(env, exports, "spreadDirectories", spread_directories);
 	define(env, exports, "syncfs", sync_file_system);
 	define(env, exports, "spawn", spawn_helper);
 	define(env, exports, "reap", reap);

@@ -28,6 +28,7 @@ function standIn(): Native {
   }
   const scans = { scanTree: unfit, scanTreeSync: unfit, scanPaths: unfit, measureTree: unfit }
   const files = { readFiles: unfit, readXattrs: unfit, readNames: unfit, syncfs: unfit }
-  const addon = { ...scans, ...files, spawn: unfit, reap: unfit, flock: () => true }
+  const locks = { flock: () => true, spreadDirectories: () => undefined }
+  const addon = { ...scans, ...files, ...locks, spawn: unfit, reap: unfit }
   return { helper: '', addon: () => addon, userNamespace: readUserNamespace }
 }

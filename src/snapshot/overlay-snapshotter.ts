@@ -20,6 +20,7 @@ import { type Pin, snapshotPart } from '../store/leases.ts'
 import { onDisk, storageFailure } from '../store/storage-failure.ts'
 import { acquireLock, type Lock, tryLock } from '../sys/lock.ts'
 import type { Native } from '../sys/native.ts'
+import { spreadDirectories } from '../sys/spread-directories.ts'
 import { syncFileSystem } from '../sys/sync.ts'
 import { type CopiedRoot, copyRoot } from './copied-root.ts'
 import { bootId, durabilityOf, isOfThisBoot, markDurable, markUnsynced, noteBoot } from './durability.ts'
@@ -58,7 +59,11 @@ export async function openOverlaySnapshotter(
     locks: `${root}/locks`,
   }
   for (const path of readOnly ? [] : [directories.snapshots, directories.active, directories.locks]) {
-    await onDisk('create', path, async () => mkdirSync(path, { recursive: true, mode: 0o700 }))
+    await onDisk('create', path, async () => {
+      const made = mkdirSync(path, { recursive: true, mode: 0o700 })
+      // A layer stays where it was made, and nothing it is made with there is near what others remove.
+      if (made !== undefined && path === directories.active) spreadDirectories(path, native)
+    })
   }
   return new Overlay(directories, native, { pin, copies })
 }

@@ -23,6 +23,8 @@ export interface Addon {
   readNames(path: Buffer): string
   /** false: somebody else holds it and `wait` is false. `wait` blocks the thread. */
   flock(fd: number, operation: number, wait: boolean): boolean
+  /** Flags the directory as one whose subdirectories have nothing to do with each other. */
+  spreadDirectories(fd: number): void
   /** Writes the file system of `fd` to disk, on libuv's pool. */
   syncfs(fd: number): Promise<void>
   /**
