@@ -1,4 +1,4 @@
-// Requests to run a process, damaged at random after they were made for a real root file system: operations dropped,
+// Requests to run a process or to write through mounted layers, damaged at random after they were made for a real root file system: operations dropped,
 // doubled, put elsewhere, with other numbers. Whatever they ask for, the helper ends by itself with one report. In
 // namespaces and a root directory of their own, because what such a request sets up is anybody's guess. Uses the
 // sanitizer build when there is one. SLIPWAY_FUZZ_MINUTES goes on for so long.
@@ -13,6 +13,7 @@ import { prepareRoot } from '../../src/sandbox/prepare-root.ts'
 import { encodeRunRequest } from '../../src/sandbox/run-request.ts'
 import { stepFilter } from '../../src/sandbox/seccomp/step-filter.ts'
 import type { ProcessSpec } from '../../src/sandbox/types.ts'
+import { FileEncoder } from '../../src/sys/file-wire.ts'
 import { openNative } from '../../src/sys/native.ts'
 import { containersMissing, type Layers, makeLayers } from '../sandbox/busybox-root.ts'
 import { missing } from '../support/missing.ts'
@@ -25,7 +26,7 @@ const minutes = Number(process.env.SLIPWAY_FUZZ_MINUTES ?? 0)
 const seed = Number(process.env.SLIPWAY_FUZZ_SEED ?? 20241121)
 
 describe.skipIf(lacking !== undefined)(
-  `damaged requests to run${lacking === undefined ? '' : ` (${lacking})`}`,
+  `damaged requests to run and to write${lacking === undefined ? '' : ` (${lacking})`}`,
   () => {
     let layers: Layers
     beforeAll(() => {
@@ -41,9 +42,7 @@ describe.skipIf(lacking !== undefined)(
       for (let round = 0; round < 30 || performance.now() < end; round++) {
         const place = layers.writable()
         const request = damaged(validRequest(layers.base, place, round), random)
-        const { code, signal, status, stderr } = await runDamaged(layers.directory, request)
-        const lines = status.split('\n').slice(0, -1)
-        const reports = lines.map((line) => Object.keys(JSON.parse(line) as object)[0])
+        const { code, signal, reports, stderr } = await runDamaged(layers.directory, 'run', request)
         const where = `seed ${seed}, round ${round}: ${request.toString('base64')}`
         // What the process itself writes is its own; a report of the sanitizers has a word of theirs.
         expect(stderr, where).not.toMatch(/Sanitizer|runtime error/)
@@ -54,6 +53,24 @@ describe.skipIf(lacking !== undefined)(
       }
       // Not all of them are so damaged that nothing is ever run.
       expect(ran).toBeGreaterThan(0)
+    })
+
+    test('of files end in one report', { timeout: 60_000 * (minutes + 1) }, async () => {
+      const random = generator(seed)
+      const end = performance.now() + minutes * 60_000
+      let wrote = 0
+      for (let round = 0; round < 30 || performance.now() < end; round++) {
+        const place = layers.writable()
+        const request = damaged(validWrite(layers.base, place), random)
+        const { code, signal, reports, stderr } = await runDamaged(layers.directory, 'files', request)
+        const where = `seed ${seed}, round ${round}: ${request.toString('base64')}`
+        expect(stderr, where).not.toMatch(/Sanitizer|runtime error/)
+        expect([code, signal], where).toEqual([reports.includes('done') ? 0 : 1, null])
+        expect(reports.filter((name) => name === 'done' || name === 'failed').length, where).toBe(1)
+        if (reports.includes('done')) wrote++
+        rmSync(dirname(place.upper), { recursive: true })
+      }
+      expect(wrote).toBeGreaterThan(0)
     })
   },
 )
@@ -94,6 +111,17 @@ function validRequest(base: string, place: ReturnType<Layers['writable']>, round
   const prepared = prepareRoot(whole, native)
   const filter = spec.security === 'insecure' ? {} : { filter: stepFilter }
   return encodeRunRequest(whole, { stdio: 'pipe', namespace: native.userNamespace(), prepared, ...filter })
+}
+
+function validWrite(base: string, place: ReturnType<Layers['writable']>): Buffer {
+  const encoder = new FileEncoder()
+  encoder.target({ kind: 'overlay', lower: [base, base], ...place }, { reportLinks: true })
+  const owner = { uid: 0, gid: 0 }
+  encoder.operation({ op: 'mkdirs', path: 'x/y', mode: 0o755, ...owner })
+  encoder.operation({ op: 'hardlink', path: 'x/echo', target: 'bin/echo' })
+  encoder.operation({ op: 'owner', path: 'x/y', uid: 1, gid: 1 })
+  encoder.end()
+  return Buffer.concat(encoder.take())
 }
 
 type Random = (limit: number) => number
@@ -147,11 +175,11 @@ function recordsOf(request: Buffer): Buffer[] {
   return records
 }
 
-async function runDamaged(root: string, request: Buffer): Promise<Ended> {
+async function runDamaged(root: string, mode: 'run' | 'files', request: Buffer): Promise<Ended> {
   const flags = ['-m', '-u', '-i', '-n', '-p', '-f', '--kill-child']
   const enter =
-    'mount --bind "$0" "$0" && mount -t proc proc "$0/proc" && exec chroot "$0" /slipway-helper run 0'
-  const child = spawn('unshare', [...flags, 'sh', '-c', enter, root], {
+    'mount --bind "$0" "$0" && mount -t proc proc "$0/proc" && exec chroot "$0" /slipway-helper "$1" 0'
+  const child = spawn('unshare', [...flags, 'sh', '-c', enter, root, mode], {
     cwd: root,
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH },
@@ -169,13 +197,16 @@ async function runDamaged(root: string, request: Buffer): Promise<Ended> {
   input.on('error', () => undefined)
   input.end(request)
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
-  return { code, signal, status, stderr }
+  const lines = status.split('\n').slice(0, -1)
+  const reports = lines.map((line) => Object.keys(JSON.parse(line) as object)[0] ?? '')
+  return { code, signal, reports, stderr }
 }
 
 interface Ended {
   readonly code: number | null
   readonly signal: string | null
-  readonly status: string
+  /** What each line of the status stream is. */
+  readonly reports: readonly string[]
   readonly stderr: string
 }
 
