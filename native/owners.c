@@ -5,12 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
-#include <linux/close_range.h>
 #include <linux/filter.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -113,15 +113,26 @@ static void answer_one(struct call *call)
 	ioctl(call->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 
+// What the one who answers is told: who asks, and the file that the calls come from.
+struct offer {
+	pid_t process;
+	int listener;
+};
+
 static _Noreturn void answer_all(int told)
 {
-	struct call call = { .proc = -1 };
-	if (read(told, &call.listener, sizeof call.listener) != sizeof call.listener) _exit(1);
-	// From here on its open files are its own.
-	syscall(SYS_close_range, 0u, (unsigned)call.listener - 1, CLOSE_RANGE_UNSHARE);
-	syscall(SYS_close_range, (unsigned)call.listener + 1, ~0u, 0u);
-	call.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (call.proc < 0) _exit(1);
+	enum { KEPT = 3 };
+	struct offer offer;
+	if (dup2(told, KEPT) < 0 || syscall(SYS_close_range, 0u, KEPT - 1u, 0u) < 0 || syscall(SYS_close_range, KEPT + 1u, ~0u, 0u) < 0) _exit(1);
+	if (read(KEPT, &offer, sizeof offer) != sizeof offer) _exit(1);
+	int process = (int)syscall(SYS_pidfd_open, offer.process, 0);
+	struct call call = {
+		.listener = (int)syscall(SYS_pidfd_getfd, process, offer.listener, 0),
+		.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC),
+	};
+	if (call.listener < 0 || call.proc < 0 || write(KEPT, "", 1) != 1) _exit(1);
+	close(process);
+	close(KEPT);
 	// The two take turns, so they may share a processor. Kernels before 6.6 do without.
 	ioctl(call.listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, 1UL);
 	for (;;) {
@@ -136,16 +147,18 @@ static _Noreturn void answer_all(int told)
 int owners_start(void)
 {
 	int told[2];
-	if (pipe2(told, O_CLOEXEC) < 0) return fail_errno("create pipe", NULL);
-	// The listener is the only file that it has to get; so long it shares all of them.
-	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
-	if (pid == 0) answer_all(told[0]);
-	return pid < 0 ? fail_errno("fork", NULL) : told[1];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, told) < 0) return fail_errno("create socket", NULL);
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (pid == 0) answer_all(told[1]);
+	close(told[1]);
+	return pid < 0 ? fail_errno("fork", NULL) : told[0];
 }
 
 int owners_submit(int told)
 {
-	int listener = install();
-	if (listener < 0) return -1;
-	return write(told, &listener, sizeof listener) == sizeof listener ? 0 : fail_errno("have system calls answered", NULL);
+	struct offer offer = { getpid(), install() };
+	char taken;
+	if (offer.listener < 0) return -1;
+	bool is_taken = send(told, &offer, sizeof offer, MSG_NOSIGNAL) == sizeof offer && read(told, &taken, 1) == 1;
+	return is_taken ? 0 : fail_errno("have system calls answered", NULL);
 }
