@@ -10,6 +10,7 @@ const dist = join(repository, 'dist')
 it('was frozen into a start-up snapshot by the build', () => {
   // Without the stamp the launcher takes the plain bundle, which works and is twice as slow.
   expect(existsSync(join(dist, 'slipway.stamp'))).toBe(true)
+  expect(existsSync(join(dist, 'slipway.rehearsed'))).toBe(true)
 })
 
 it('prints its version with and without the snapshot', () => {
