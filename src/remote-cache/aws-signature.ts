@@ -36,10 +36,7 @@ export function signedHeaders(request: Signed): Readonly<Record<string, string>>
   const canonical = [
     method,
     url.pathname,
-    [...url.searchParams]
-      .map(([key, value]) => `${encode(key)}=${encode(value)}`)
-      .sort()
-      .join('&'),
+    queryText(Object.fromEntries(url.searchParams)),
     ...names.map((name) => `${name}:${headers[name]?.trim()}`),
     '',
     names.join(';'),
@@ -56,6 +53,14 @@ export function signedHeaders(request: Signed): Readonly<Record<string, string>>
 /** The path of an object, each part encoded as AWS does. */
 export function objectPath(...parts: readonly string[]): string {
   return parts.map((part) => `/${part.split('/').map(encode).join('/')}`).join('')
+}
+
+/** A query as AWS signs it: sorted, each part encoded likewise. */
+export function queryText(query: Readonly<Record<string, string>>): string {
+  return Object.entries(query)
+    .map(([key, value]) => `${encode(key)}=${encode(value)}`)
+    .sort()
+    .join('&')
 }
 
 function encode(text: string): string {

@@ -2,12 +2,13 @@
 import { performance } from 'node:perf_hooks'
 import type { Descriptor } from '../core/descriptor.ts'
 import { digestOf, hexOf } from '../core/digest.ts'
-import { SlipwayError } from '../core/error.ts'
 import { limit } from '../core/limit.ts'
 import type { Exchange, Method, RawAnswer } from '../registry/exchange.ts'
-import { type AwsCredentials, objectPath, signedHeaders } from './aws-signature.ts'
+import type { ContentReader } from '../store/types.ts'
+import { type AwsCredentials, objectPath, queryText, signedHeaders } from './aws-signature.ts'
 import { ask, type ObjectRequest, readLayer, readText } from './object-requests.ts'
 import type { ObjectStore } from './object-store.ts'
+import { type PartedUpload, partBytesOf, putInParts } from './s3-parts.ts'
 
 export interface S3Place {
   readonly bucket: string
@@ -24,8 +25,6 @@ export interface S3Place {
   readonly touchMs: number
 }
 
-/** A single upload takes no more. */
-const maxObjectBytes = 5 * 2 ** 30
 const maxConfigBytes = 32 << 20
 
 /** The bucket of a cache. */
@@ -46,15 +45,17 @@ export function openS3(
     method: Method,
     key: string,
     wanted: readonly number[],
-    more: { readonly payload?: string; readonly headers?: Readonly<Record<string, string>> } & Pick<
-      ObjectRequest,
-      'signal' | 'body'
-    >,
+    more: {
+      readonly payload?: string
+      readonly headers?: Readonly<Record<string, string>>
+      readonly query?: Readonly<Record<string, string>>
+    } & Pick<ObjectRequest, 'signal' | 'body'>,
   ): Promise<RawAnswer> => {
     const url = urlOf(key)
-    const { payload = emptyHash, headers = {}, signal, body } = more
+    const { payload = emptyHash, headers = {}, query = {}, signal, body } = more
+    url.search = queryText(query)
     return ask(exchange, {
-      act: `${method === 'PUT' ? 'write' : 'read'} s3 ${bucket}/${key}`,
+      act: `${method === 'GET' || method === 'HEAD' ? 'read' : 'write'} s3 ${bucket}/${key}`,
       method,
       url,
       headers: () => signedHeaders({ method, url, region, credentials, payload, headers, nowMs: nowMs() }),
@@ -79,6 +80,22 @@ export function openS3(
     }
     await (await send('PUT', blobKey(layer), [200], { headers, signal })).discard()
   }
+  const partedUpload = (layer: Descriptor, from: ContentReader, signal: AbortSignal): PartedUpload => ({
+    key: blobKey(layer),
+    size: layer.size,
+    mediaType: layer.mediaType,
+    act: `write s3 ${bucket}/${blobKey(layer)}`,
+    open: () => from.open(layer, { signal }),
+    isThere: async () => (await look(layer, signal)) !== undefined,
+    send: ({ method, query, body, payload, headers, wanted }, about) =>
+      send(method, about === 'bucket' ? '' : blobKey(layer), wanted, {
+        query,
+        signal,
+        headers: { ...headers, ...(body && { 'content-length': String(body.length) }) },
+        ...(payload && { payload }),
+        ...(body && { body: () => body }),
+      }),
+  })
 
   return {
     name: `s3 ${bucket}/${prefix}`,
@@ -120,7 +137,7 @@ export function openS3(
           if (age > place.touchMs) await touch(layer, signal)
           return
         }
-        if (layer.size > maxObjectBytes) throw tooLarge(layer, bucket)
+        if (layer.size > partBytesOf(layer.size)) return putInParts(partedUpload(layer, from, signal))
         // Its digest is the very hash that is signed: the store refuses other bytes.
         const payload = hexOf(layer.digest)
         const headers = { 'content-length': String(layer.size), 'content-type': layer.mediaType }
@@ -135,11 +152,4 @@ const emptyHash = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b
 /** The real time: that of a build may be another. */
 function nowMs(): number {
   return performance.timeOrigin + performance.now()
-}
-
-function tooLarge({ digest, size }: Descriptor, bucket: string): SlipwayError {
-  return new SlipwayError({
-    code: 'ERR_CACHE_LAYER_SIZE',
-    message: `write s3 ${bucket}: layer ${digest} has ${size} bytes, at most ${maxObjectBytes} can be sent`,
-  })
 }

@@ -1,5 +1,6 @@
 // Caches in S3 and in GitHub's cache against servers that check what they are told.
 import { randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Descriptor } from '../../src/core/descriptor.ts'
 import { digestOf } from '../../src/core/digest.ts'
@@ -63,6 +64,15 @@ describe('signatures', () => {
   })
 })
 
+/** The bytes of a stream that ends in an error. */
+function spoiled(body: Readable): Readable {
+  async function* content(): AsyncGenerator<Buffer> {
+    yield* body as AsyncIterable<Buffer>
+    throw new Error('spoiled')
+  }
+  return Readable.from(content(), { objectMode: false })
+}
+
 describe('S3', () => {
   let server: S3Server
   beforeEach(async () => {
@@ -107,6 +117,57 @@ describe('S3', () => {
     await store.putLayer(layer, from, cx)
     server.breaks = 2
     expect((await collect(await store.layers.open(layer))).equals(bytes)).toBe(true)
+  })
+
+  const parts = (): number => server.asked.filter((line) => line.endsWith('partNumber uploadId')).length
+
+  it('sends large layers in parts, and goes on with them where an earlier build was stopped', async () => {
+    const bytes = randomBytes(35 << 20)
+    const { from, layer } = await layerOf(bytes)
+    server.partsLeft = 3
+    await expect(open().putLayer(layer, from, cx)).rejects.toMatchObject({ code: 'ERR_CACHE_ANSWER' })
+    expect([parts(), server.uploads.size, await open().layers.has(layer)]).toEqual([4, 1, false])
+    server.partsLeft = 100
+    await open().putLayer(layer, from, cx)
+    // The last two of five.
+    expect([parts(), server.uploads.size]).toEqual([6, 0])
+    expect((await collect(await open().layers.open(layer))).equals(bytes)).toBe(true)
+    await open().putLayer(layer, from, cx)
+    expect(parts()).toBe(6)
+  })
+
+  it('sends a part again, not the whole layer, when a store is busy', async () => {
+    const { from, layer } = await layerOf(randomBytes(20 << 20))
+    server.busy = 1
+    await open().putLayer(layer, from, cx)
+    expect(parts()).toBe(4)
+    expect(server.asked.filter((line) => /^POST .* uploads$/.test(line))).toHaveLength(1)
+  })
+
+  it('begins anew where an upload is not to be found, and believes no end that is none', async () => {
+    const bytes = randomBytes(9 << 20)
+    const { from, layer } = await layerOf(bytes)
+    const key = `/my.bucket/pre fix/blobs/${layer.digest}`
+    // Of another object whose name begins alike, and one of other bytes.
+    server.uploads.set('other', { key: `${key}x`, parts: new Map() })
+    server.uploads.set('wrong', { key, parts: new Map([[1, Buffer.alloc(5 << 20)]]) })
+    server.fault = 'disk & all'
+    await expect(open().putLayer(layer, from, cx)).rejects.toMatchObject({
+      code: 'ERR_CACHE_INVALID',
+      message: expect.stringContaining('disk & all'),
+    })
+    delete server.fault
+    await open().putLayer(layer, from, cx)
+    expect([...server.uploads.keys()]).toEqual(['other'])
+    expect((await collect(await open().layers.open(layer))).equals(bytes)).toBe(true)
+  })
+
+  it('never ends an upload of bytes that are not the layer', async () => {
+    const { from, layer } = await layerOf(randomBytes(9 << 20))
+    const { from: other, layer: others } = await layerOf(randomBytes(9 << 20))
+    const lying = { ...from, open: () => other.open(others).then((body) => spoiled(body)) }
+    await expect(open().putLayer(layer, lying, cx)).rejects.toThrow('spoiled')
+    expect(await open().layers.has(layer)).toBe(false)
   })
 
   it('does not believe what it reads, nor is believed with wrong keys', async () => {

@@ -7,12 +7,23 @@ import { collect } from '../../src/store/collect.ts'
 export interface S3Server extends AsyncDisposable {
   readonly url: string
   readonly objects: Map<string, Buffer>
-  /** What was asked, as `PUT /bucket/key`. */
+  /** Uploads in parts that have not ended, by their ids. */
+  readonly uploads: Map<string, Upload>
+  /** What was asked, as `PUT /bucket/key` with the names in the query behind it. */
   readonly asked: string[]
   /** How many answers to reading an object break off in the middle. */
   breaks: number
   /** How many writes are answered by 503. */
   busy: number
+  /** After how many more parts writing one is refused. */
+  partsLeft: number
+  /** What ends an upload answers in place of doing it, with status 200. */
+  fault?: string
+}
+
+interface Upload {
+  readonly key: string
+  readonly parts: Map<number, Buffer>
 }
 
 export const s3Keys = {
@@ -24,16 +35,24 @@ export const s3Keys = {
 export async function startS3(): Promise<S3Server> {
   const objects = new Map<string, Buffer>()
   const asked: string[] = []
-  const state = { breaks: 0, busy: 0 }
+  const uploads = new Map<string, Upload>()
+  const state: Pick<S3Server, 'breaks' | 'busy' | 'partsLeft' | 'fault'> = {
+    ...{ breaks: 0, busy: 0, partsLeft: Number.POSITIVE_INFINITY },
+  }
   const server = createServer(async (request, response) => {
     const body = await collect(request)
-    const key = decodeURIComponent(new URL(request.url ?? '', 'http://x').pathname)
-    asked.push(`${request.method} ${key}`)
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://x')
+    const key = decodeURIComponent(pathname)
+    asked.push([request.method, key, ...searchParams.keys()].join(' '))
     const end = (status: number, bytes: Buffer | string = '', headers = {}): void => {
       response.writeHead(status, { 'content-length': Buffer.byteLength(bytes), ...headers })
       response.end(request.method === 'HEAD' ? undefined : bytes)
     }
     if (!isSigned(request, body)) return end(403, '<Error><Code>SignatureDoesNotMatch</Code></Error>')
+    if (searchParams.size > 0) {
+      const wanted = { method: request.method ?? '', key, query: Object.fromEntries(searchParams), body }
+      return end(...answerParts({ objects, uploads, state }, wanted))
+    }
     const found = objects.get(key)
     if (request.method === 'PUT') {
       if (state.busy-- > 0) return end(503, 'SlowDown')
@@ -64,12 +83,69 @@ export async function startS3(): Promise<S3Server> {
   return Object.assign(state, {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     objects,
+    uploads,
     asked,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
     },
   })
+}
+
+type Answer = [status: number, text: string, headers?: Readonly<Record<string, string>>]
+
+/** Requests about uploads in parts; lists give two entries at a time. */
+function answerParts(
+  { objects, uploads, state }: Pick<S3Server, 'objects' | 'uploads'> & { readonly state: Partial<S3Server> },
+  { method, key, query, body }: { method: string; key: string; query: Record<string, string>; body: Buffer },
+): Answer {
+  const { uploadId = '', prefix, partNumber } = query
+  const tagOf = (bytes: Buffer): string => `"${createHash('md5').update(bytes).digest('hex')}"`
+  const bucket = key.split('/', 2).join('/')
+  if (prefix !== undefined) {
+    const found = [...uploads].filter(([, upload]) => upload.key.startsWith(`${bucket}/${prefix}`))
+    const list = found.map(
+      ([id, upload]) =>
+        `<Upload><Key>${upload.key.slice(bucket.length + 1).replace(/&/g, '&amp;')}</Key><UploadId>${id}</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>`,
+    )
+    return [200, `<ListMultipartUploadsResult>${list.join('\n')}</ListMultipartUploadsResult>`]
+  }
+  if ('uploads' in query) {
+    const id = `up+${uploads.size}/=`
+    uploads.set(id, { key, parts: new Map() })
+    return [200, `<InitiateMultipartUploadResult><UploadId>${id}</UploadId></InitiateMultipartUploadResult>`]
+  }
+  const upload = uploads.get(uploadId)
+  if (upload === undefined || upload.key !== key) return [404, '<Error><Code>NoSuchUpload</Code></Error>']
+  if (method === 'PUT') {
+    if ((state.busy ?? 0) > 0) {
+      state.busy = (state.busy ?? 0) - 1
+      return [503, 'SlowDown']
+    }
+    if ((state.partsLeft ?? 0) <= 0) return [400, '<Error><Code>Refused</Code></Error>']
+    state.partsLeft = (state.partsLeft ?? 0) - 1
+    upload.parts.set(Number(partNumber), body)
+    return [200, '', { etag: tagOf(body) }]
+  }
+  const numbers = [...upload.parts.keys()].sort((a, b) => a - b)
+  if (method === 'GET') {
+    const rest = numbers.filter((number) => number > Number(query['part-number-marker']))
+    const parts = rest.slice(0, 2).map((number) => {
+      const bytes = upload.parts.get(number) ?? Buffer.alloc(0)
+      return `<Part><PartNumber>${number}</PartNumber><ETag>${tagOf(bytes).replaceAll('"', '&quot;')}</ETag><Size>${bytes.length}</Size></Part>`
+    })
+    const more = `<IsTruncated>${rest.length > 2}</IsTruncated><NextPartNumberMarker>${rest[1] ?? ''}</NextPartNumberMarker>`
+    return [200, `<ListPartsResult>${more}${parts.join('')}</ListPartsResult>`]
+  }
+  const named = [...body.toString().matchAll(/<PartNumber>(\d+)<\/PartNumber><ETag>([^<]*)<\/ETag>/g)]
+  const bytes = named.map(([, number]) => upload.parts.get(Number(number)) ?? Buffer.alloc(0))
+  const isRight = named.every(([, , tag], at) => tag === tagOf(bytes[at] ?? Buffer.alloc(0)))
+  const isSmall = bytes.slice(0, -1).some((part) => part.length < 5 << 20)
+  if (!isRight || isSmall) return [400, '<Error><Code>InvalidPart</Code></Error>']
+  if (state.fault !== undefined) return [200, `<Error><Message>${state.fault}</Message></Error>`]
+  uploads.delete(uploadId)
+  objects.set(key, Buffer.concat(bytes))
+  return [200, '<CompleteMultipartUploadResult></CompleteMultipartUploadResult>']
 }
 
 function isSigned({ method, url = '', headers }: IncomingMessage, body: Buffer): boolean {
