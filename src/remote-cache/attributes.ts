@@ -31,14 +31,14 @@ const keysOf: Readonly<Record<Direction, Readonly<Record<string, readonly string
     registry: ['ref', 'registry.insecure', 'mounts', ...manifest, ...target],
     local: ['dest', 'tag', 'reset', 'mounts', ...manifest, ...target],
     inline: ['mode', 'ignore-error', 'required'],
-    s3: [...bucket, ...target],
-    gha: [...actions, ...target],
+    s3: [...bucket, 'mounts', ...target],
+    gha: [...actions, 'mounts', ...target],
   },
   from: {
     registry: ['ref', 'registry.insecure', 'mounts'],
     local: ['src', 'tag', 'digest', 'mounts'],
-    s3: bucket,
-    gha: actions,
+    s3: [...bucket, 'mounts'],
+    gha: [...actions, 'mounts'],
   },
 }
 

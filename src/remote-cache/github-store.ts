@@ -1,5 +1,5 @@
 // A cache in GitHub's Actions cache, with the names and versions that BuildKit uses there. What a key holds never changes:
-// the config is written under a number that grows, and read by the newest.
+// a text is written under a number that grows, and read by the newest.
 import type { Context } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { digestOf, hexOf } from '../core/digest.ts'
@@ -9,7 +9,7 @@ import type { Exchange, RawAnswer } from '../registry/exchange.ts'
 import type { ContentReader } from '../store/types.ts'
 import { clientV1, clientV2, type Entry } from './github-client.ts'
 import { ask, readLayer, readText } from './object-requests.ts'
-import type { ObjectStore } from './object-store.ts'
+import type { ObjectStore, TextKind } from './object-store.ts'
 
 export interface GithubPlace {
   readonly url: string
@@ -23,7 +23,9 @@ interface Scope {
   readonly isWritable: boolean
 }
 
-const maxConfigBytes = 32 << 20
+const maxTextBytes = 32 << 20
+/** BuildKit knows the first. */
+const prefixes: Readonly<Record<TextKind, string>> = { config: 'index', mounts: 'slipway-mounts' }
 /** Somebody else may be writing the config, or have ended in the middle of it. */
 const mostNumbers = 10
 const parallelUploads = 4
@@ -33,7 +35,8 @@ export function openGithub(place: GithubPlace, exchange: Exchange): ObjectStore 
   const scopes = scopesOf(place.token)
   const slots = limit(parallelUploads)
   const client = place.api === 2 ? clientV2(place, exchange) : clientV1(place, exchange)
-  const indexKey = (scope: string): string => `index-${place.scope}-1-${hexOf(digestOf(scope)).slice(0, 8)}`
+  const indexKey = (kind: TextKind, scope: string): string =>
+    `${prefixes[kind]}-${place.scope}-1-${hexOf(digestOf(scope)).slice(0, 8)}`
 
   const read = (act: string, { url }: Entry, from: number, signal: AbortSignal): Promise<RawAnswer> =>
     // Its address is signed: the token is for the cache's own service.
@@ -45,35 +48,35 @@ export function openGithub(place: GithubPlace, exchange: Exchange): ObjectStore 
       wanted: from === 0 ? [200] : [200, 206],
       signal,
     })
-  const newest = (scope: string, signal: AbortSignal): Promise<Entry | undefined> =>
-    client.find(`${indexKey(scope)}#`, signal)
+  const newest = (key: string, signal: AbortSignal): Promise<Entry | undefined> =>
+    client.find(`${key}#`, signal)
 
   return {
     name: `github ${place.scope}`,
-    async readConfigs({ signal }) {
+    async readTexts(kind, { signal }) {
       const texts = await Promise.all(
         scopes.map(async ({ name }) => {
-          const entry = await newest(name, signal)
+          const entry = await newest(indexKey(kind, name), signal)
           if (entry === undefined) return []
           const act = `read github cache ${entry.key}`
-          return [await readText(act, await read(act, entry, 0, signal), maxConfigBytes)]
+          return [await readText(act, await read(act, entry, 0, signal), maxTextBytes)]
         }),
       )
       return texts.flat()
     },
-    async writeConfig(text, { signal }) {
-      const scope = scopes.find(({ isWritable }) => isWritable)?.name ?? ''
+    async writeText(kind, text, { signal }) {
+      const index = indexKey(kind, scopes.find(({ isWritable }) => isWritable)?.name ?? '')
       const bytes = Buffer.from(text)
       // Whoever may write there names entries as he likes: a number too large to be counted on from is none.
-      const last = Number(/#(\d{1,15})$/.exec((await newest(scope, signal))?.key ?? '')?.[1] ?? 0)
+      const last = Number(/#(\d{1,15})$/.exec((await newest(index, signal))?.key ?? '')?.[1] ?? 0)
       for (let number = last + 1; number <= last + mostNumbers; number++) {
-        const key = `${indexKey(scope)}#${number}`
+        const key = `${index}#${number}`
         const isWritten = await client.write(key, bytes.byteLength, async () => once(bytes), signal)
         if (isWritten) return
       }
       throw new SlipwayError({
         code: 'ERR_CACHE_BUSY',
-        message: `write github cache ${indexKey(scope)}: others are writing it`,
+        message: `write github cache ${index}: others are writing it`,
       })
     },
     layers: {

@@ -11,16 +11,20 @@ import type { Context } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { invariant } from '../core/error.ts'
-import { layerCompression } from '../core/media-type.ts'
+import { layerCompression, mediaType } from '../core/media-type.ts'
 import type { ContentReader } from '../store/types.ts'
+import { encodeMountsManifest, readMountsManifest } from './mounts-manifest.ts'
 import type { CachedLayer, CacheImporter, CacheSink } from './types.ts'
+
+/** What a text says of a cache: its steps, or which archive holds the cache mounts that go with it (mounts-manifest.ts). */
+export type TextKind = 'config' | 'mounts'
 
 export interface ObjectStore {
   /** As a person knows it: `s3 bucket/prefix`. */
   readonly name: string
-  /** The configs there are, the one to trust first first. */
-  readConfigs(cx: Context): Promise<readonly string[]>
-  writeConfig(text: string, cx: Context): Promise<void>
+  /** The texts of this kind there are, the one to trust first first. */
+  readTexts(kind: TextKind, cx: Context): Promise<readonly string[]>
+  writeText(kind: TextKind, text: string, cx: Context): Promise<void>
   /** Layers by their digest; what is read is verified. */
   readonly layers: ContentReader
   /** Postcondition: the layer is there. `from` is read again when a transfer is tried again. */
@@ -33,7 +37,7 @@ export function objectImporter(open: () => Promise<ObjectStore>, name: string): 
     name,
     async load(cx) {
       const store = await open()
-      const texts = await store.readConfigs(cx)
+      const texts = await store.readTexts('config', cx)
       return texts.map((text) => {
         const config = parseCacheConfig(text)
         const layers = new Map(config.layers.flatMap((layer) => entryOf(layer)))
@@ -44,6 +48,13 @@ export function objectImporter(open: () => Promise<ObjectStore>, name: string): 
           layerOf: (blob) => layers.get(blob),
         }
       })
+    },
+    async loadMounts(cx) {
+      const store = await open()
+      const [text] = await store.readTexts('mounts', cx)
+      if (text === undefined) return undefined
+      const archive = readMountsManifest(Buffer.from(text), mediaType.ociManifest)
+      return archive && { archive, reader: store.layers }
     },
   }
 }
@@ -68,7 +79,12 @@ export function objectSink(open: () => Promise<ObjectStore>, name: string): Cach
     },
     async publish(config, layers, cx) {
       const text = encodeCacheConfig(annotated(config, layers))
-      await (await store()).writeConfig(text, cx)
+      await (await store()).writeText('config', text, cx)
+    },
+    async putMounts(archive, from, cx) {
+      await (await store()).putLayer(archive, from, cx)
+      const { manifest } = encodeMountsManifest(archive)
+      await (await store()).writeText('mounts', Buffer.from(manifest.bytes).toString('utf8'), cx)
     },
   }
 }

@@ -7,7 +7,7 @@ import type { Exchange, Method, RawAnswer } from '../registry/exchange.ts'
 import type { ContentReader } from '../store/types.ts'
 import { type AwsCredentials, objectPath, queryText, signedHeaders } from './aws-signature.ts'
 import { ask, type ObjectRequest, readLayer, readText } from './object-requests.ts'
-import type { ObjectStore } from './object-store.ts'
+import type { ObjectStore, TextKind } from './object-store.ts'
 import { type PartedUpload, partBytesOf, putInParts } from './s3-parts.ts'
 
 export interface S3Place {
@@ -25,7 +25,7 @@ export interface S3Place {
   readonly touchMs: number
 }
 
-const maxConfigBytes = 32 << 20
+const maxTextBytes = 32 << 20
 
 /** The bucket of a cache. */
 export function openS3(
@@ -64,6 +64,8 @@ export function openS3(
       signal,
     })
   }
+  const textKey = (kind: TextKind, name: string): string =>
+    `${prefix}${place.manifestsPrefix}${kind === 'config' ? name : `${name}-mounts`}`
   const blobKey = ({ digest }: Descriptor): string => `${prefix}${place.blobsPrefix}${digest}`
   const look = async (layer: Descriptor, signal: AbortSignal): Promise<RawAnswer | undefined> => {
     const answer = await send('HEAD', blobKey(layer), [200, 404], { signal })
@@ -99,21 +101,21 @@ export function openS3(
 
   return {
     name: `s3 ${bucket}/${prefix}`,
-    async readConfigs({ signal }) {
-      const key = `${prefix}${place.manifestsPrefix}${place.names[0] ?? 'buildkit'}`
+    async readTexts(kind, { signal }) {
+      const key = textKey(kind, place.names[0] ?? 'buildkit')
       const answer = await send('GET', key, [200, 404], { signal })
       if (answer.status === 404) {
         await answer.discard()
         return []
       }
-      return [await readText(`read s3 ${bucket}/${key}`, answer, maxConfigBytes)]
+      return [await readText(`read s3 ${bucket}/${key}`, answer, maxTextBytes)]
     },
-    async writeConfig(text, { signal }) {
+    async writeText(kind, text, { signal }) {
       const bytes = Buffer.from(text)
       const payload = hexOf(digestOf(bytes))
       const headers = { 'content-length': String(bytes.byteLength), 'content-type': 'application/json' }
       for (const name of place.names) {
-        const key = `${prefix}${place.manifestsPrefix}${name}`
+        const key = textKey(kind, name)
         await (await send('PUT', key, [200], { payload, headers, body: () => bytes, signal })).discard()
       }
     },

@@ -297,6 +297,23 @@ COPY --link one.txt /linked/
       return wrote.stderr + read.stderr
     }
 
+    /** Another machine's step finds the cache mount as the first one's left it. */
+    const shareMount = async (place: string, env: NodeJS.ProcessEnv): Promise<void> => {
+      const context = source.context('counted', {
+        Dockerfile: `FROM ${base}\nRUN --mount=type=cache,id=${count},target=/c echo >> /c/log; cat /c/log > /seen\n`,
+      })
+      const cache = `${place},mounts=${count}`
+      const other = machine()
+      for (const ws of [source, other]) Object.assign(ws.env, env)
+      const wrote = await source.start('build', '-q', '--cache-to', `${cache},required=true`, context).ended
+      expect(wrote.stderr).toBe('')
+      const read = ['build', '-q', '--no-cache', '-t', 'counted', '--cache-from', cache, context]
+      expect((await other.start(...read).ended).stderr).toBe('')
+      expect(other.ok('run', '--rm', 'counted', 'wc', '-l', '/seen').stdout).toBe('2 /seen\n')
+      count += 'x'
+    }
+    let count = 'x'
+
     it('S3: another machine runs nothing', async () => {
       await using server = await startS3()
       const place = `type=s3,bucket=b,region=r,use_path_style=true,endpoint_url=${server.url}`
@@ -307,6 +324,7 @@ COPY --link one.txt /linked/
         AWS_SESSION_TOKEN: sessionToken,
       }
       expect(await share(place, place, env)).not.toContain(secretAccessKey)
+      await shareMount(place, env)
     })
 
     it.each([
@@ -320,6 +338,7 @@ COPY --link one.txt /linked/
         ACTIONS_RUNTIME_TOKEN: server.token,
       }
       expect(await share('type=gha', 'type=gha', { ...run, ...env })).not.toContain(server.token)
+      await shareMount('type=gha', { ...run, ...env })
     })
   })
 

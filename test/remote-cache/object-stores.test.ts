@@ -32,15 +32,19 @@ async function layerOf(bytes: Buffer) {
 async function roundTrip(store: ObjectStore): Promise<Descriptor> {
   const bytes = randomBytes(3 << 20)
   const { from, layer } = await layerOf(bytes)
-  expect(await store.readConfigs(cx)).toEqual([])
+  expect(await store.readTexts('config', cx)).toEqual([])
   expect(await store.layers.has(layer)).toBe(false)
   await store.putLayer(layer, from, cx)
   await store.putLayer(layer, from, cx)
   expect(await store.layers.has(layer)).toBe(true)
   expect((await collect(await store.layers.open(layer))).equals(bytes)).toBe(true)
-  await store.writeConfig('{"a":1}', cx)
-  await store.writeConfig('{"a":2}', cx)
-  expect(await store.readConfigs(cx)).toEqual(['{"a":2}'])
+  await store.writeText('config', '{"a":1}', cx)
+  await store.writeText('config', '{"a":2}', cx)
+  expect(await store.readTexts('config', cx)).toEqual(['{"a":2}'])
+  expect(await store.readTexts('mounts', cx)).toEqual([])
+  await store.writeText('mounts', '{"b":1}', cx)
+  expect(await store.readTexts('mounts', cx)).toEqual(['{"b":1}'])
+  expect(await store.readTexts('config', cx)).toEqual(['{"a":2}'])
   return layer
 }
 
@@ -103,7 +107,9 @@ describe('S3', () => {
     expect([...server.objects.keys()].sort()).toEqual([
       `/my.bucket/pre fix/blobs/${layer.digest}`,
       '/my.bucket/pre fix/manifests/a b',
+      '/my.bucket/pre fix/manifests/a b-mounts',
       '/my.bucket/pre fix/manifests/second',
+      '/my.bucket/pre fix/manifests/second-mounts',
     ])
     // Sent once, and made younger the second time.
     expect(server.asked.filter((line) => line.startsWith('PUT') && line.includes('/blobs/')).length).toBe(2)
@@ -179,7 +185,7 @@ describe('S3', () => {
       code: 'ERR_DIGEST_MISMATCH',
     })
     const stranger = open({ ...s3Keys, secretAccessKey: 'wrong' })
-    await expect(stranger.readConfigs(cx)).rejects.toMatchObject({ code: 'ERR_CACHE_DENIED' })
+    await expect(stranger.readTexts('config', cx)).rejects.toMatchObject({ code: 'ERR_CACHE_DENIED' })
   })
 })
 
@@ -199,6 +205,7 @@ describe.each([1, 2] as const)("GitHub's cache, version %i", (api) => {
       `buildkit-blob-1-${layer.digest}`,
       `index-buildkit-1-${scope}#1`,
       `index-buildkit-1-${scope}#2`,
+      `slipway-mounts-buildkit-1-${scope}#1`,
     ])
   })
 
@@ -206,7 +213,7 @@ describe.each([1, 2] as const)("GitHub's cache, version %i", (api) => {
     const scope = digestOf('refs/heads/main').slice(7, 15)
     for (const number of ['9007199254740992', 'Infinity', 'x']) {
       server.entries.set(`index-buildkit-1-${scope}#${number}`, Buffer.from('{}'))
-      await open().writeConfig(`{"a":"${number}"}`, cx)
+      await open().writeText('config', `{"a":"${number}"}`, cx)
     }
     expect([...server.entries.keys()].slice(-1)).toEqual([`index-buildkit-1-${scope}#3`])
   })
