@@ -7,7 +7,6 @@ import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import type { Native } from '../sys/native.ts'
-import { spreadDirectories } from '../sys/spread-directories.ts'
 import { fsyncDirectory } from '../sys/sync.ts'
 import { refuseLarge } from './collect.ts'
 import { quarantine } from './damaged.ts'
@@ -155,9 +154,7 @@ async function prepare(paths: LayoutPaths, native: Native, readOnly: boolean): P
 }
 
 async function create(paths: LayoutPaths, native: Native): Promise<void> {
-  if ((await mkdir(paths.root, { recursive: true, mode: 0o700 })) !== undefined) {
-    spreadDirectories(paths.root, native)
-  }
+  await mkdir(paths.root, { recursive: true, mode: 0o700 })
   for (const directory of [
     paths.blobs,
     paths.ingest,
