@@ -63,8 +63,8 @@ export async function planInput(
   const { diagnostics, ready } = planned
   const remember = (writeHint: WriteHint): void => {
     if (place === undefined || ready === undefined || planned.hasDoubts) return
-    const { requests, pins } = asked
-    rememberPlan(place, { requests, pins, plan: { ...ready, diagnostics } }, writeHint)
+    const { rounds, pins } = asked
+    rememberPlan(place, { rounds, pins, plan: { ...ready, diagnostics } }, writeHint)
   }
   return { files, diagnostics, ...(ready && { ready }), remember }
 }
@@ -107,15 +107,16 @@ async function planAnew(
 
 /** What a plan asks for, each thing once. */
 interface Asked {
-  /** In the order in which they were asked. */
-  readonly requests: readonly PinRequest[]
+  /** What was asked at a time, in order: each round stands on the answers to those before it. */
+  readonly rounds: readonly (readonly PinRequest[])[]
   /** The answers, and those that were known before. */
   readonly pins: Pins
   resolve(request: PinRequest): Promise<Pin>
 }
 
 function askOnce({ request, slot }: PlanInputOptions, pins: Record<string, Pin>, cx: Context): Asked {
-  const requests: PinRequest[] = []
+  const rounds: PinRequest[][] = []
+  let waiting = 0
   const answers = new Map<string, Promise<Pin>>()
   const ask = async (wanted: PinRequest): Promise<Pin> => {
     const key = keyOfRequest(wanted)
@@ -124,14 +125,16 @@ function askOnce({ request, slot }: PlanInputOptions, pins: Record<string, Pin>,
     return pin
   }
   return {
-    requests,
+    rounds,
     pins,
     resolve: (wanted) => {
       const key = keyOfRequest(wanted)
       const known = answers.get(key)
       if (known !== undefined) return known
-      requests.push(wanted)
-      const answer = ask(wanted)
+      // Who asks before there are answers does not ask because of them.
+      if (waiting++ === 0) rounds.push([])
+      rounds.at(-1)?.push(wanted)
+      const answer = ask(wanted).finally(() => waiting--)
       answers.set(key, answer)
       return answer
     },

@@ -6,6 +6,7 @@ import type { Diagnostic } from '../core/diagnostic.ts'
 import type { Digest } from '../core/digest.ts'
 import { isSecretName } from '../core/secret-name.ts'
 import type { OpNote } from '../graph/op.ts'
+import { keyOfRequest } from '../plan/pin-key.ts'
 import { resolveAll } from '../plan/plan-with-pins.ts'
 import type { Pin, PinRequest, Pins, PlanOptions, Ready } from '../plan/types.ts'
 import type { WriteHint } from '../store/hints.ts'
@@ -35,25 +36,23 @@ export async function rememberedPlan(
 ): Promise<FoundPlan | undefined> {
   const kept = readPlan(place) as Kept | undefined
   if (kept === undefined) return undefined
-  // Which images a file needs depends on nothing but what the key is made of. Where one is gone, the plan fails for it.
-  const pins = await resolveAll(kept.requests, resolve).catch(() => undefined)
-  if (pins === undefined || digestOfJson(pins) !== kept.pins) return undefined
+  // What a round asks for depends on nothing but what the key is made of and the answers to those before it (ONBUILD
+  // names images, too): nothing is asked for that planning would not ask for. Where an image is gone, the plan fails for it.
+  for (const { requests, pins } of kept.rounds) {
+    const found = await resolveAll(requests, resolve).catch(() => undefined)
+    if (found === undefined || digestOfJson(found) !== pins) return undefined
+  }
   const { plan } = kept
   return { ...plan, graph: { ...plan.graph, files } }
 }
 
-/** Remembers a plan that was made by asking for `requests`, unless it is one that must not be. */
-export function rememberPlan(
-  place: PlanPlace,
-  { requests, pins, plan }: MadePlan,
-  writeHint: WriteHint,
-): void {
+/** Remembers a plan that was made by asking for `rounds`, unless it is one that must not be. */
+export function rememberPlan(place: PlanPlace, { rounds, pins, plan }: MadePlan, writeHint: WriteHint): void {
   const { graph } = plan
-  if (requests.some(({ kind }) => kind !== 'image') || Object.values(graph.notes).some(holdsCredentials))
+  if (rounds.flat().some(({ kind }) => kind !== 'image') || Object.values(graph.notes).some(holdsCredentials))
     return
   const kept: Kept = {
-    requests,
-    pins: digestOfJson(pins),
+    rounds: rounds.map((requests) => ({ requests, pins: digestOfAnswers(requests, pins) })),
     // The text of the files is what the plan is found by.
     plan: { ...plan, graph: { ...graph, files: [] } },
   }
@@ -62,15 +61,23 @@ export function rememberPlan(
 
 /** A plan and what was asked for to make it, with all the answers. */
 export interface MadePlan {
-  readonly requests: readonly PinRequest[]
+  /** What was asked at a time, in order. */
+  readonly rounds: readonly (readonly PinRequest[])[]
   readonly pins: Pins
   readonly plan: FoundPlan
 }
 
+function digestOfAnswers(requests: readonly PinRequest[], pins: Pins): Digest {
+  const keys = requests.map(keyOfRequest)
+  return digestOfJson(Object.fromEntries(keys.map((key) => [key, pins[key]])))
+}
+
 interface Kept {
-  readonly requests: readonly PinRequest[]
-  /** The digest of the answers. */
-  readonly pins: Digest
+  readonly rounds: readonly {
+    readonly requests: readonly PinRequest[]
+    /** The digest of the answers. */
+    readonly pins: Digest
+  }[]
   readonly plan: FoundPlan
 }
 

@@ -1,6 +1,17 @@
 // Files that only spare work, in a directory of their own within bounds: the longest unused goes first. Nothing here
 // fails a build: what cannot be read is not known, what cannot be written is lost.
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import { errnoOf } from '../core/error.ts'
 import type { WriteHint } from '../store/hints.ts'
@@ -16,9 +27,20 @@ export interface HintFile {
   readonly usedMs: number
 }
 
-/** The text of a file; undefined when there is none. */
+/** More than any directory of hints may hold. */
+const maxHintBytes = 256 << 20
+
+/** The text of a file; undefined when there is none, or something else that might keep its reader waiting. */
 export function readHint(path: string): string | undefined {
-  return attempt(() => readFileSync(path, 'utf8'))
+  return attempt(() => {
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      const state = fstatSync(file)
+      return state.isFile() && state.size <= maxHintBytes ? readFileSync(file, 'utf8') : undefined
+    } finally {
+      closeSync(file)
+    }
+  })
 }
 
 /** Keeps `text` as `directory`/`name`, both made where they are missing. */

@@ -1,7 +1,7 @@
 // The last build of each name and the file lists it is explained with, on disk: `builds/` and `files/`. Both stay within
 // bounds, the longest unused goes first. Losing any of it costs an explanation and nothing else.
 
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { type Digest, digestOf, hexOf } from '../core/digest.ts'
 import { decodeFiles, encodeFiles } from '../explain/file-list.ts'
 import {
@@ -83,7 +83,7 @@ function readPast(path: string): PastBuild | undefined {
 
 function beginningOf(path: string): Digest | undefined {
   const bytes = Buffer.alloc(headLength)
-  const file = openSync(path, 'r')
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
     return markOf(bytes.toString('utf8', 0, readSync(file, bytes)))
   } finally {

@@ -23,12 +23,14 @@ export function confirmPlan(place: PlanPlace): void {
   touchHint(pathOf(place))
 }
 
-/** Keeps a JSON value; plans that were used longest ago go when there are many. */
+/** Keeps a JSON value, unless it is a large one; plans that were used longest ago go when there are many. */
 export function keepPlan(
   { root, key }: PlanPlace,
   value: unknown,
   { writeHint, limits = usualLimits }: { readonly writeHint: WriteHint; readonly limits?: HintLimits },
 ): void {
+  // In memory, steps share the variables that each of them would be written with: the text may be longer than a string can be.
+  if (roomLeft(limits.bytes / 8, value) < 0) return
   const body = JSON.stringify(value)
   const name = hexOf(key)
   keepHint({ directory: directoryOf(root), name }, `${headOf(body)}\n${body}`, { writeHint, limits })
@@ -56,4 +58,16 @@ function bodyOf(text: string): string | undefined {
   const end = text.indexOf('\n')
   const body = text.slice(end + 1)
   return end !== -1 && text.slice(0, end) === headOf(body) ? body : undefined
+}
+
+/** What is left of so many characters when a value is written in them, or less than nothing. What needs escapes is taken for shorter than it is. */
+function roomLeft(room: number, value: unknown): number {
+  if (typeof value === 'string') return room - value.length
+  if (typeof value !== 'object' || value === null) return room - 1
+  let left = room
+  for (const [name, member] of Object.entries(value)) {
+    left = roomLeft(left - name.length, member)
+    if (left < 0) break
+  }
+  return left
 }

@@ -1,10 +1,21 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type FoundPlan, planPlace, rememberedPlan, rememberPlan } from '../../src/app/remembered-plan.ts'
 import { confirmPlan, isSoundPlan, keepPlan, readPlan } from '../../src/cache/plans.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf, hexOf } from '../../src/core/digest.ts'
+import { keyOfRequest } from '../../src/plan/pin-key.ts'
 import { planWithPins } from '../../src/plan/plan-with-pins.ts'
 import type { ImagePin, Pin, PinRequest, PlanOptions } from '../../src/plan/types.ts'
 import { amd64, optionsWith, stagesOf } from '../plan/support.ts'
@@ -53,7 +64,7 @@ describe('remembered plans', () => {
     const { value, diagnostics } = await planWithPins(stages, optionsOf(given), resolve)
     const { pins, ...ready } = value
     const plan = { ...ready, diagnostics }
-    if (place !== undefined) rememberPlan(place, { requests, pins, plan }, writeHint)
+    if (place !== undefined) rememberPlan(place, { rounds: [requests], pins, plan }, writeHint)
     return plan
   }
   async function find(given: Given = {}, answer?: (request: PinRequest) => Promise<Pin>) {
@@ -92,6 +103,29 @@ describe('remembered plans', () => {
     ])
     expect(await find({ env: 'PATH=/sbin' })).toBeUndefined()
     expect(await find({}, () => Promise.reject(new Error('no such image')))).toBeUndefined()
+  })
+
+  test('ask for nothing that planning would not ask for', async () => {
+    const { diagnostics, ...plan } = await make()
+    const place = placeOf({ program: 'in rounds' })
+    if (place === undefined) throw new Error('nothing is remembered')
+    const requestOf = (reference: string): PinRequest => {
+      const span = { file: 'Dockerfile', start: 0, end: 1 }
+      return { kind: 'image', reference, platform: amd64, span }
+    }
+    const rounds = [[requestOf('base')], [requestOf('by-trigger')]]
+    const pins = Object.fromEntries(rounds.flat().map((request) => [keyOfRequest(request), image('A=b')]))
+    rememberPlan(place, { rounds, pins, plan: { ...plan, diagnostics } }, writeHint)
+    const findWith = async (env: string) => {
+      const asked: unknown[] = []
+      const found = await rememberedPlan(place, optionsOf({}), async (request) => {
+        asked.push(request.kind === 'image' && request.reference)
+        return image(env)
+      })
+      return { asked, isKnown: found !== undefined }
+    }
+    expect(await findWith('A=b')).toEqual({ asked: ['base', 'by-trigger'], isKnown: true })
+    expect(await findWith('A=c')).toEqual({ asked: ['base'], isKnown: false })
   })
 
   test.each<[string, Given]>([
@@ -135,6 +169,30 @@ describe('remembered plans', () => {
     expect(await find()).toBeUndefined()
   })
 
+  test('that are large are not kept, however little memory they share', () => {
+    const limits = { files: 2, bytes: 1 << 20 }
+    const keep = (name: string, value: unknown) =>
+      keepPlan({ root, key: digestOf(name) }, value, { writeHint, limits })
+    const shared = ['x'.repeat(1 << 10)]
+    keep('small', Array(100).fill(shared))
+    keep('large', Array(200).fill(shared))
+    keep('huge', Array(1 << 16).fill(shared))
+    expect(names()).toEqual([hexOf(digestOf('small'))])
+  })
+
+  test('are files, or there are none', () => {
+    const place = { root, key: digestOf('a') }
+    keepPlan(place, 'a', { writeHint })
+    const path = `${root}/plans/${hexOf(place.key)}`
+    rmSync(path)
+    // Who opens it waits for a writer.
+    execFileSync('mkfifo', [path])
+    expect(readPlan(place)).toBeUndefined()
+    rmSync(path)
+    symlinkSync('/dev/zero', path)
+    expect(readPlan(place)).toBeUndefined()
+  })
+
   test('go when there are many, the longest unused first', () => {
     const limits = { files: 2, bytes: 1000 }
     const keep = (name: string, value: unknown) =>
@@ -149,8 +207,11 @@ describe('remembered plans', () => {
       undefined,
       'c',
     ])
-    keep('d', 'd'.repeat(1000))
-    expect(names()).toEqual([])
+    const roomy = { files: 20, bytes: 1000 }
+    for (const name of ['d', 'e', 'f', 'g', 'h']) {
+      keepPlan({ root, key: digestOf(name) }, name.repeat(120), { writeHint, limits: roomy })
+    }
+    expect(names()).toHaveLength(4)
   })
 
   test('are found without a write', async () => {

@@ -62,6 +62,17 @@ describe.skipIf(lacking !== undefined)(`remembered plans (needs ${lacking ?? 'no
     expect(gone).toMatchObject({ status: 1, stderr: expect.stringContaining('FROM moving') })
   })
 
+  it('forget the images that a base asked for once it asks no more', () => {
+    const base = (trigger: string) => ws.context('triggers', { Dockerfile: `FROM base\n${trigger}\n` })
+    ws.ok('build', '-t', 'asked-for', base('ENV FIRST=1'))
+    ws.ok('build', '-t', 'asking', base('ONBUILD COPY --from=asked-for /bin/busybox /b'))
+    const context = ws.context('triggered', { Dockerfile: 'FROM asking\nENV A=b\n' })
+    expect(build(context)).toContain('ONBUILD COPY')
+    ws.ok('build', '-t', 'asking', base('ENV SECOND=1'))
+    ws.ok('rmi', 'asked-for')
+    for (let i = 0; i < 2; i++) expect(build(context)).not.toContain('asked-for')
+  })
+
   it('are told of by du, and found by verify when they are damaged', () => {
     const context = ws.context('damaged', { Dockerfile: 'FROM base\nRUN echo whole\n' })
     build(context)
