@@ -1,5 +1,6 @@
 // The command line: finds the command, runs it, turns its failure into one message and an exit status.
 import { CommanderError } from 'commander'
+import { errnoOf, SlipwayError } from '../core/error.ts'
 import { DockerCommand, usageFailure } from './command.ts'
 import { commands } from './commands/all.ts'
 import { delayOptimization } from './engine.ts'
@@ -8,12 +9,21 @@ import { printFailure } from './failure.ts'
 /** Runs one command line (without the program's name); resolves with the exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
   delayOptimization()
-  // A reader that went away (`slipway images | head`) ends the output, not the build, and never with a stack.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
-    })
-  }
+  const lost: Error[] = []
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', (error) => lost.push(error))
+  const status = await run(argv)
+  // What has just failed is told of later than now. A reader that went away (`slipway images | head`) wants no more.
+  const failed = [...lost, process.stdout.errored].find((error) => error && errnoOf(error) !== 'EPIPE')
+  return status === 0 && failed ? printFailure(lostOutput(failed)) : status
+}
+
+function lostOutput(cause: Error): SlipwayError {
+  const errno = errnoOf(cause)
+  const reason = errno === 'ENOSPC' ? 'no space left on device' : (errno ?? cause.message)
+  return new SlipwayError({ code: 'ERR_OUTPUT_LOST', message: `write the output: ${reason}`, cause })
+}
+
+async function run(argv: readonly string[]): Promise<number> {
   let status = 0
   const asked = plainForm(argv)
   try {

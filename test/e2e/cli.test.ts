@@ -1,7 +1,7 @@
 // The program as a person meets it: help, mistakes on the command line, standard input and output, progress on
 // pipes and terminals, and what the image commands print.
 import { type SpawnSyncOptions, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { busyboxTar, imageFromTar } from './support/bases.ts'
@@ -120,6 +120,18 @@ describe.skipIf(lacking !== undefined)(`the command line (needs ${lacking ?? 'no
   })
 
   describe('standard input and output', () => {
+    it('output that nobody could take is a failure', () => {
+      const full = openSync('/dev/full', 'w')
+      try {
+        const lost = spawned(['images'], { stdio: ['ignore', full, 'pipe'] })
+        expect(lost).toMatchObject({ status: 1, stderr: 'ERROR: write the output: no space left on device\n' })
+        expect(spawned(['build', '-q', app], { stdio: ['ignore', full, 'pipe'] }).status).toBe(1)
+        expect(spawned(['build', app], { stdio: ['ignore', 'pipe', full] }).status).toBe(1)
+      } finally {
+        closeSync(full)
+      }
+    })
+
     it('takes the Dockerfile from standard input, with and without a context', () => {
       const alone = spawned(['build', '--progress=plain', '-t', 'alone', '-'], {
         input: 'FROM base\nRUN echo typed\n',
