@@ -124,7 +124,10 @@ describe.skipIf(lacking !== undefined)(`the command line (needs ${lacking ?? 'no
       const full = openSync('/dev/full', 'w')
       try {
         const lost = spawned(['images'], { stdio: ['ignore', full, 'pipe'] })
-        expect(lost).toMatchObject({ status: 1, stderr: 'ERROR: write the output: no space left on device\n' })
+        expect(lost).toMatchObject({
+          status: 1,
+          stderr: 'ERROR: write the output: no space left on device\n',
+        })
         expect(spawned(['build', '-q', app], { stdio: ['ignore', full, 'pipe'] }).status).toBe(1)
         expect(spawned(['build', app], { stdio: ['ignore', 'pipe', full] }).status).toBe(1)
       } finally {
