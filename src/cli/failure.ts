@@ -2,7 +2,9 @@
 import { type ErrorJson, oneLine, SlipwayError } from '../core/error.ts'
 
 /** Prints what was thrown and answers the exit status; a stack is printed for a bug when SLIPWAY_DEBUG asks for it. */
-export function printFailure(thrown: unknown): number {
+export function printFailure(failure: unknown): number {
+  const thrown =
+    (failure as { syscall?: unknown } | null)?.syscall === 'uv_cwd' ? withoutPlace(failure) : failure
   if (thrown instanceof SlipwayError) {
     process.stderr.write(`ERROR: ${thrown.message}\n`)
     for (const { message, data } of failuresOf(thrown)) {
@@ -24,6 +26,16 @@ export function printFailure(thrown: unknown): number {
     )
   }
   return 1
+}
+
+/** Whatever counts from the working directory fails like this once that has been removed. */
+function withoutPlace(cause: unknown): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_DIRECTORY',
+    message: 'find the working directory: it has been removed, or a directory above it cannot be read',
+    hint: 'go to another directory, or name everything from the root on',
+    cause,
+  })
 }
 
 /** The whole logs of what failed or was ended. */

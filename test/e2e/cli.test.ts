@@ -120,6 +120,23 @@ describe.skipIf(lacking !== undefined)(`the command line (needs ${lacking ?? 'no
   })
 
   describe('standard input and output', () => {
+    it('a working directory that is gone is told of, and does not matter to who does not need it', () => {
+      const inGone = (...args: readonly string[]) => {
+        const script = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"'
+        const result = spawnSync('sh', ['-c', script, 'sh', executable, ...args], {
+          env: ws.env,
+          cwd: ws.directory,
+          encoding: 'utf8',
+        })
+        return { status: result.status, stderr: result.stderr }
+      }
+      expect(inGone('build', '-q', '.')).toEqual({
+        status: 1,
+        stderr: expect.stringContaining('ERROR: find the working directory: it has been removed'),
+      })
+      expect(inGone('build', '-q', app)).toMatchObject({ status: 0 })
+    })
+
     it('output that nobody could take is a failure', () => {
       const full = openSync('/dev/full', 'w')
       try {
