@@ -33,7 +33,14 @@ export function missText(title: string, reasons: readonly MissReason[], names: S
   const told = causes.length > 0 ? causes : reasons
   const texts = [...new Set(told.map((reason) => reasonText(reason, names)))]
   const text = texts.join(', ')
-  return causes.length > 0 ? `${title} — ${text}` : text
+  return causes.length > 0 ? `${asWritten(title)} — ${text}` : text
+}
+
+/** A FROM without what the plan has put to its name. */
+function asWritten(title: string): string {
+  const name = /^FROM (\S+:[^\s/:@]+)@sha256:[0-9a-f]{64}$/.exec(title)?.[1]
+  if (name === undefined) return title
+  return `FROM ${name.replace(/^docker\.io\/(?:library\/)?/, '').replace(/:latest$/, '')}`
 }
 
 function reasonText(reason: MissReason, names: StepNames): string {
@@ -59,7 +66,7 @@ function reasonText(reason: MissReason, names: StepNames): string {
     case 'content':
       return 'its files changed'
     case 'input':
-      return `because ${names.titleOf(reason.step)} ${names.hasRun(reason.step) ? 'ran' : 'changed'}`
+      return `because ${asWritten(names.titleOf(reason.step))} ${names.hasRun(reason.step) ? 'ran' : 'changed'}`
   }
 }
 

@@ -70,6 +70,22 @@ describe('explained', () => {
     )
   })
 
+  test.each([
+    ['FROM docker.io/library/node:22', 'FROM node:22'],
+    ['FROM docker.io/library/node:latest', 'FROM node'],
+    ['FROM docker.io/me/app:1', 'FROM me/app:1'],
+    ['FROM 127.0.0.1:5000/app:latest', 'FROM 127.0.0.1:5000/app'],
+  ])('%s is called as it is written, without its pin', (name, written) => {
+    const why = explained()
+    const pinned = `${name}@${digestOf('a')}`
+    why.text({ type: 'graph', files: [], steps: [{ step: 'from', label: '', title: pinned, inputs: [] }] })
+    const reasons = [{ kind: 'image', reference: 'x', was: digestOf('a'), now: digestOf('b') }] as const
+    expect(why.text({ type: 'op-changed', step: 'from', reasons })).toMatch(`MISS: ${written} — tag moved `)
+    expect(why.text(missed('copy', { kind: 'input', input: 0, step: 'from' }))).toBe(
+      `miss: because ${written} changed`,
+    )
+  })
+
   test('long lists and texts are cut short, and cannot drive a terminal', () => {
     const changed = Array.from({ length: 10 }, (_, i) => `f${i}\u001b[31m`)
     const { texts } = told(
