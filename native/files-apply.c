@@ -273,7 +273,14 @@ static int apply_opaque(struct files *files, const struct operation *operation)
 
 static int apply_mkdirs(struct files *files, const struct operation *operation)
 {
-	struct inroot_mkdirs options = { .mode = operation->mode, .uid = operation->uid, .gid = operation->gid, .records_owners = files->records_owners, .made = report_implied, .context = files };
+	struct inroot_mkdirs options = {
+		.mode = operation->mode,
+		.uid = operation->uid,
+		.gid = operation->gid,
+		.records_owners = files->records_owners,
+		.made = report_implied,
+		.context = files,
+	};
 	return inroot_mkdirs(files->at.root, operation->path, &options) < 0 ? fail_errno("create directory", operation->path) : 0;
 }
 
