@@ -57,9 +57,25 @@ export function openJournal(build: string, store: PastStore, view: ExplainView):
   const reasonsOf = async (ref: OpRef, key: readonly Digest[] | undefined): Promise<MissReason[]> => {
     const was = pastOf(ref)
     if (was === undefined) return [{ kind: past() === undefined ? 'first' : 'new' }]
-    const reasons = [...differences(was, stepOf(ref)), ...(await inputReasons(ref, key, was))]
+    const own = differences(was, stepOf(ref))
+    const inputs = await inputReasons(ref, key, was)
+    const reasons = [...(inputs.length === 0 ? own : own.filter(isOfStep(ref))), ...inputs]
     if (reasons.length > 0) return reasons
     return [{ kind: was.outcome === 'failed' || was.outcome === 'none' ? 'unfinished' : 'evicted' }]
+  }
+
+  /** Leaves out the variables that another base image has brought. */
+  const isOfStep = (ref: OpRef): ((reason: MissReason) => boolean) => {
+    const image = imageBelow(ref, opOf)
+    const was = image === undefined ? undefined : pastOf(image)
+    if (image === undefined || was === undefined) return () => true
+    const { args } = stepOf(image)
+    const { env } = stepOf(ref).outline
+    const seen = (env ?? {}) as Readonly<Record<string, unknown>>
+    return (reason) =>
+      reason.kind !== 'variable' ||
+      was.args[reason.name] === args[reason.name] ||
+      seen[reason.name] !== args[reason.name]
   }
 
   const inputReasons = async (
@@ -207,6 +223,17 @@ function olderSteps(past: PastBuild | undefined, steps: readonly PastStep[]): Pa
 
 function textsOf({ files }: Graph): readonly Digest[] {
   return files.map(({ text }) => digestOf(text))
+}
+
+/** The image that a step stands on; undefined where it stands on none. */
+function imageBelow(ref: OpRef, opOf: (ref: OpRef) => Op): OpRef | undefined {
+  for (let at: OpRef | undefined = ref; at !== undefined; ) {
+    const op = opOf(at)
+    if (op.kind === 'image') return at
+    const base = op.kind === 'merge' ? 0 : baseOf(op)
+    at = base === null ? undefined : op.inputs[base]
+  }
+  return undefined
 }
 
 function baseOf(op: Op): number | null {

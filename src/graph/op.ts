@@ -240,7 +240,7 @@ export interface OpNote {
   readonly force?: true
   /** For an exec op: what its programs are made for, where that is not the machine that builds. */
   readonly platform?: Platform
-  /** `NAME=value` of the ARGs that the step may have its values from: what explanations call them by. */
+  /** `NAME=value` of the ARGs that the step may have its values from, of an image its variables: what explanations call them by. */
   readonly args?: readonly string[]
   /** For an image op: the reference it was asked by, and the index that stands for. */
   readonly reference?: string

@@ -73,8 +73,14 @@ export function imageState(image: PinnedImage, info: StageInfo, cx: LowerContext
 }
 
 /** What the note of an image says of where it is from. */
-export function originOf({ reference, pin }: PinnedImage): Pick<OpNote, 'reference' | 'index'> {
-  return { reference, ...(pin.index === undefined ? {} : { index: pin.index }) }
+export function originOf({ reference, pin }: PinnedImage): Pick<OpNote, 'reference' | 'index' | 'args'> {
+  const { index, config } = pin
+  const variables = config.config?.Env ?? []
+  return {
+    reference,
+    ...(index === undefined ? {} : { index }),
+    ...(variables.length === 0 ? {} : { args: variables }),
+  }
 }
 
 /** `docker.io/library/debian:12@sha256:…`, the digest once. */
