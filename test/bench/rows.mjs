@@ -29,8 +29,8 @@ function stackedDockerfile(base) {
     `LABEL org.example.stage="${i}" org.example.version=$VERSION`,
     `ENV MODE=production LEVEL=${i}`,
     `EXPOSE ${8000 + i}/tcp`,
-    `USER ${1000 + i}`,
-    'USER root',
+    `CMD ["app${i}"]`,
+    'STOPSIGNAL SIGTERM',
   ]
   return `${Array.from({ length: 50 }, (_, i) => stage(i).join('\n')).join('\n')}\n`
 }
