@@ -1,10 +1,11 @@
 // Standard input of a build: telling a Dockerfile from an archive by how it begins, and keeping the archive. What is in either
 // is left to others.
-import { addAbortSignal, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { peek } from '../compression/peek.ts'
 import { type Context, task } from '../core/context.ts'
 import type { Digest } from '../core/digest.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
+import { abortable } from '../store/abortable.ts'
 import type { ContentStore } from '../store/types.ts'
 import { isArchiveStart, sniffedBytes } from './archive-start.ts'
 import { maxDockerfileBytes } from './input.ts'
@@ -53,7 +54,7 @@ export async function storePiped(
 
 async function* chunksOf(stdin: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
   try {
-    yield* addAbortSignal(signal, stdin) as AsyncIterable<Uint8Array>
+    yield* abortable(stdin, signal) as AsyncIterable<Uint8Array>
   } catch (thrown) {
     signal.throwIfAborted()
     const errno = errnoOf(thrown)

@@ -1,7 +1,8 @@
 // A blob as a stream that survives broken connections: it goes on by Range where the last answer stopped.
-import { addAbortSignal, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import { SlipwayError } from '../core/error.ts'
+import { abortable } from '../store/abortable.ts'
 import { verifier } from '../store/verifier.ts'
 import { badAnswer, isTransient, networkFailure } from './failure.ts'
 import { contentUrl } from './location.ts'
@@ -21,7 +22,7 @@ export function readBlob(place: Place, descriptor: Descriptor, policy: RetryPoli
   const stream = Readable.from(content({ ...place, signal }, descriptor, policy), { objectMode: false })
   // A generator that waits for the network cannot be told to end otherwise.
   stream.once('close', () => stop.abort())
-  return place.signal === undefined ? stream : addAbortSignal(place.signal, stream)
+  return abortable(stream, place.signal)
 }
 
 async function* content(place: Place, descriptor: Descriptor, policy: RetryPolicy): AsyncGenerator<Buffer> {

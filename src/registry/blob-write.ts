@@ -1,9 +1,10 @@
 // Uploading a blob (distribution-spec "Pushing blobs"): mounted from another repository where possible, else sent in
 // one stream; after a broken connection the next attempt goes on where the registry says the last one ended.
-import { addAbortSignal, type Readable, Transform } from 'node:stream'
+import { type Readable, Transform } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
+import { abortable } from '../store/abortable.ts'
 import { type Expected, verifier } from '../store/verifier.ts'
 import { badAnswer, isTransient } from './failure.ts'
 import { scopeOf, uploadsUrl } from './location.ts'
@@ -60,7 +61,7 @@ export function openUploader(mountFrom: (digest: Digest) => Promise<readonly str
   return {
     async upload(place, expected, body) {
       const act = `push ${expected.digest ?? 'blob'} to ${place.name}`
-      if (place.signal !== undefined) addAbortSignal(place.signal, body)
+      abortable(body, place.signal)
       // An upload that ends early leaves the body's failure without a listener.
       body.on('error', () => undefined)
       try {

@@ -1,9 +1,10 @@
 // An OCI image layout that somebody else has made: read, verified, and never written to.
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { addAbortSignal, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { type Digest, hexOf } from '../core/digest.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
+import { abortable } from './abortable.ts'
 import type { ContentReader } from './types.ts'
 import { verifier } from './verifier.ts'
 
@@ -72,7 +73,7 @@ export function openForeignLayout(directory: string): ForeignLayout {
       }
       const stream = Readable.from(verified(), { objectMode: false, highWaterMark: readBytes })
       stream.once('close', () => source.destroy())
-      return signal === undefined ? stream : addAbortSignal(signal, stream)
+      return abortable(stream, signal)
     },
   }
 }

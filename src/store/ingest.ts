@@ -2,8 +2,9 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises'
-import { addAbortSignal, type Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import type { Digest } from '../core/digest.ts'
+import { abortable } from './abortable.ts'
 import type { LayoutPaths } from './layout-paths.ts'
 import { onDisk } from './storage-failure.ts'
 import { type Expected, type Verifier, verifier } from './verifier.ts'
@@ -86,7 +87,7 @@ async function write(
     await writePieces(handle, temp, body.pieces, check, signal)
     return
   }
-  if (signal !== undefined) addAbortSignal(signal, body)
+  abortable(body, signal)
   let pending: Uint8Array[] = []
   let pendingBytes = 0
   const flush = async (): Promise<void> => {

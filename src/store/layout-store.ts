@@ -2,12 +2,13 @@
 // (`skopeo inspect oci:<directory>:<full reference>`), shared by concurrent processes without a daemon.
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
-import { addAbortSignal, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import type { Native } from '../sys/native.ts'
 import { fsyncDirectory } from '../sys/sync.ts'
+import { abortable } from './abortable.ts'
 import { refuseLarge } from './collect.ts'
 import { quarantine } from './damaged.ts'
 import { gatherSmall } from './gather-small.ts'
@@ -260,7 +261,7 @@ async function openVerified(
   }
   const stream = Readable.from(verified(), { objectMode: false, highWaterMark: readBytes })
   stream.once('close', () => source.destroy())
-  return signal === undefined ? stream : addAbortSignal(signal, stream)
+  return abortable(stream, signal)
 }
 
 function missing(descriptor: Descriptor): SlipwayError {

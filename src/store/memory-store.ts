@@ -1,8 +1,9 @@
 // A content store without a disk: for tests, and for images on their way from one place to another.
-import { addAbortSignal, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
+import { abortable } from './abortable.ts'
 import { collect, refuseLarge } from './collect.ts'
 import { nameOf, toNamedImage, withEntry, withName, withoutDigest, withoutName } from './index-entries.ts'
 import type { ContentStore, Exclusive } from './types.ts'
@@ -34,7 +35,7 @@ export function openMemoryStore(): ContentStore {
       check.finish()
       if (content.byteLength > 0) yield Buffer.from(content)
     }
-    return Readable.from(verified(), { objectMode: false })
+    return abortable(Readable.from(verified(), { objectMode: false }), options?.signal)
   }
 
   return {
@@ -48,7 +49,7 @@ export function openMemoryStore(): ContentStore {
       options.signal?.throwIfAborted()
       const check = verifier('store blob', expected)
       const chunks: Uint8Array[] = []
-      if (!(body instanceof Uint8Array) && options.signal) addAbortSignal(options.signal, body)
+      if (!(body instanceof Uint8Array)) abortable(body, options.signal)
       for await (const chunk of body instanceof Uint8Array ? [body] : body) {
         check.update(chunk as Uint8Array)
         chunks.push(chunk as Uint8Array)

@@ -144,6 +144,23 @@ export function describeContentStore(name: string, open: () => Promise<StoreUnde
       expect(await under.leftovers()).toEqual([])
     })
 
+    it.each(['while it is opened', 'before anyone reads it'])(
+      'fails whoever reads a blob, and nobody else, when its signal is aborted %s',
+      async (when) => {
+        const descriptor = await store.put({ mediaType: octets }, randomBytes(100_000))
+        const stop = new AbortController()
+        const opening = store.open(descriptor, { signal: stop.signal })
+        if (when === 'while it is opened') stop.abort(new Error('enough'))
+        const stream = await opening
+        stop.abort(new Error('enough'))
+        await setTimeout(20)
+        await expect(readAll(stream)).rejects.toMatchObject({
+          name: 'AbortError',
+          cause: { message: 'enough' },
+        })
+      },
+    )
+
     it('says which blob is missing', async () => {
       const absent = describeOf(Buffer.from('absent'))
       await expect(store.open(absent)).rejects.toMatchObject({ code: 'ERR_BLOB_MISSING' })
