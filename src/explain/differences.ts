@@ -44,6 +44,7 @@ function imageReasons(was: Compared, now: Compared): readonly MissReason[] {
   return fields
 }
 
+type Variables = Readonly<Record<string, string>>
 type Variable = Extract<MissReason, { kind: 'variable' }>
 
 function variableReasons(was: Compared, now: Compared): Variable[] {
@@ -65,9 +66,32 @@ function variableReasons(was: Compared, now: Compared): Variable[] {
 }
 
 /** What a process sees, or the ARGs that a COPY or WORKDIR names. */
-function visible({ outline, args }: Compared): Readonly<Record<string, string>> {
-  const { env } = outline
-  return isObject(env) ? (env as Readonly<Record<string, string>>) : args
+function visible({ outline, args }: Compared): Variables {
+  return isObject(outline.env) ? environment(outline) : args
+}
+
+/** What a process sees: nothing for ops without one. */
+export function environment({ env }: Outline): Variables {
+  return isObject(env) ? (env as Variables) : {}
+}
+
+/** A shorter value is found in others by chance. */
+const leastWithin = 4
+
+/** Whether a variable changed only as the variables `was` did to `now`: it is one of theirs, or made with one. */
+export function broughtBy(
+  was: Variables,
+  now: Variables,
+): (name: string, before: string | undefined, after: string | undefined) => boolean {
+  const changed = Object.keys({ ...was, ...now }).filter((name) => was[name] !== now[name])
+  const within = changed
+    .map((name) => ({ old: was[name] ?? '', current: now[name] ?? '' }))
+    .filter(({ old }) => old.length >= leastWithin)
+    .sort((a, b) => b.old.length - a.old.length)
+  return (name, before, after) =>
+    (changed.includes(name) && before === was[name] && after === now[name]) ||
+    (before !== undefined &&
+      within.reduce((value, { old, current }) => value.replaceAll(old, () => current), before) === after)
 }
 
 // Descends to the smallest part that differs: `actions[0].mode`, not `actions`.

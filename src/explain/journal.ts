@@ -8,7 +8,7 @@ import type { Graph, Op, OpRef } from '../graph/op.ts'
 import { walk } from '../graph/walk.ts'
 import type { CacheKey, CacheRecord, Explainer, ExplainView } from '../solve/types.ts'
 import { align } from './align.ts'
-import { differences } from './differences.ts'
+import { broughtBy, differences, environment } from './differences.ts'
 import { fileReason } from './file-list.ts'
 import type { PastBuild, PastStep, PastStore } from './past.ts'
 import { type Described, describeStep } from './step.ts'
@@ -59,23 +59,20 @@ export function openJournal(build: string, store: PastStore, view: ExplainView):
     if (was === undefined) return [{ kind: past() === undefined ? 'first' : 'new' }]
     const own = differences(was, stepOf(ref))
     const inputs = await inputReasons(ref, key, was)
-    const reasons = [...(inputs.length === 0 ? own : own.filter(isOfStep(ref))), ...inputs]
+    const reasons = [...(inputs.length === 0 ? own : own.filter(isOfStep(ref, was))), ...inputs]
     if (reasons.length > 0) return reasons
     return [{ kind: was.outcome === 'failed' || was.outcome === 'none' ? 'unfinished' : 'evicted' }]
   }
 
-  /** Leaves out the variables that another base image has brought. */
-  const isOfStep = (ref: OpRef): ((reason: MissReason) => boolean) => {
+  /** Leaves out the variables that another base image has brought, also within what an ENV made of them. */
+  const isOfStep = (ref: OpRef, was: PastStep): ((reason: MissReason) => boolean) => {
     const image = imageBelow(ref, opOf)
-    const was = image === undefined ? undefined : pastOf(image)
-    if (image === undefined || was === undefined) return () => true
-    const { args } = stepOf(image)
-    const { env } = stepOf(ref).outline
-    const seen = (env ?? {}) as Readonly<Record<string, unknown>>
+    const imageWas = image === undefined ? undefined : pastOf(image)
+    if (image === undefined || imageWas === undefined) return () => true
+    const isBrought = broughtBy(imageWas.args, stepOf(image).args)
+    const [before, after] = [environment(was.outline), environment(stepOf(ref).outline)]
     return (reason) =>
-      reason.kind !== 'variable' ||
-      was.args[reason.name] === args[reason.name] ||
-      seen[reason.name] !== args[reason.name]
+      reason.kind !== 'variable' || !isBrought(reason.name, before[reason.name], after[reason.name])
   }
 
   const inputReasons = async (

@@ -100,6 +100,30 @@ describe.skipIf(lacking !== undefined)(`explained builds (needs ${lacking ?? 'no
     ])
   })
 
+  it('names no ENV that only hands on what the moved tag brings', () => {
+    const rebase = (place: string): void => {
+      const text = `FROM scratch\nADD rootfs.tar /\nENV PLACE=${place}\n`
+      writeFileSync(join(ws.directory, 'base-base/Dockerfile'), text)
+      ws.ok('build', '-q', '-t', 'base', join(ws.directory, 'base-base'))
+    }
+    rebase('/opt/one')
+    write('Dockerfile', dockerfile('ENV PATH=$PLACE/bin:$PATH LEVEL=1'))
+    build()
+    rebase('/opt/two')
+    expect(build()).toEqual([
+      expect.stringMatching(/^MISS: FROM base — tag moved/),
+      expect.stringMatching(/ran because of that$/),
+    ])
+    rebase('/opt/three')
+    write('Dockerfile', dockerfile('ENV PATH=$PLACE/bin:$PATH LEVEL=2'))
+    expect(build().slice(0, -1)).toEqual([
+      expect.stringMatching(/^MISS: FROM base — tag moved/),
+      expect.stringMatching(/^MISS: RUN cat app.ts lib.ts > out — ENV LEVEL 1→2$/),
+    ])
+    write('Dockerfile', dockerfile())
+    build()
+  })
+
   it('says that records are gone, and what did not get done', () => {
     renameSync(join(ws.root, 'store-v1/records'), join(ws.directory, 'records'))
     expect(build().every((line) => line.endsWith('its result is not in the cache any more'))).toBe(true)

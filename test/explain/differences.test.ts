@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Compared, differences } from '../../src/explain/differences.ts'
+import { broughtBy, type Compared, differences } from '../../src/explain/differences.ts'
 import { decodeFiles, encodeFiles, fileReason, mostFiles } from '../../src/explain/file-list.ts'
 import { outlineOf, variables } from '../../src/explain/outline.ts'
 import type { ExecOp, FileOp } from '../../src/graph/op.ts'
@@ -25,6 +25,34 @@ const run = (
   title: `RUN ${args.join(' ')}`,
   outline: outlineOf(exec(args, env)),
   args: variables(declared),
+})
+
+describe('variables of another base', () => {
+  const isBrought = broughtBy(
+    { HOME: '/root', NUMBER: '1', PATH: '/usr/bin:/bin', GONE: 'x' },
+    {
+      HOME: '/home',
+      NUMBER: '2',
+      PATH: '/bin',
+      NEW: 'y',
+    },
+  )
+  test.each([
+    ['HOME', '/root', '/home', true],
+    ['HOME', '/root', '/else', false],
+    ['GONE', 'x', undefined, true],
+    ['NEW', undefined, 'y', true],
+    ['NEW', undefined, 'z', false],
+    ['NUMBER', '1', '2', true],
+    ['LEVEL', '1', '2', false],
+    ['PATH', '/tools:/usr/bin:/bin', '/tools:/bin', true],
+    ['PATH', '/tools:/usr/bin:/bin', '/other:/bin', false],
+    ['PATH', '/root/bin:/usr/bin:/bin', '/home/bin:/bin', true],
+    ['CONFIG', '$&/root', '$&/home', true],
+    ['CONFIG', undefined, '/home', false],
+  ] as const)('%s from %s to %s: %s', (name, before, after, expected) => {
+    expect(isBrought(name, before, after)).toBe(expected)
+  })
 })
 
 describe('outlines', () => {
