@@ -1,31 +1,23 @@
-// Snapshots as plain directories for overlayfs: `snapshots/<id>/fs` when committed, `active/<random>/{layer/fs,work}`
-// while being made, with `active/<random>.lock` held. Nothing is mounted here. Other processes work in the same directories at the same time.
+// Snapshots as plain directories for overlayfs: `snapshots/<id>/fs` when committed, `active/<random>/{layer/fs,work}` while
+// being made (workspace.ts). Nothing is mounted here. Other processes work in the same directories at the same time.
 // The few calls of a step are made on this thread: each is far cheaper than a trip to libuv's pool.
 import { randomBytes } from 'node:crypto'
 import type { Stats } from 'node:fs'
-import {
-  chmodSync,
-  chownSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  unlinkSync,
-  utimesSync,
-} from 'node:fs'
+import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, utimesSync } from 'node:fs'
 import { readdir, rename } from 'node:fs/promises'
-import { setImmediate } from 'node:timers/promises'
 import { errnoOf, invariant } from '../core/error.ts'
 import { type Pin, snapshotPart } from '../store/leases.ts'
 import { onDisk, storageFailure } from '../store/storage-failure.ts'
-import { acquireLock, type Lock, tryLock } from '../sys/lock.ts'
+import { acquireLock } from '../sys/lock.ts'
 import type { Native } from '../sys/native.ts'
 import { spreadDirectories } from '../sys/spread-directories.ts'
 import { syncFileSystem } from '../sys/sync.ts'
 import { type CopiedRoot, copyRoot } from './copied-root.ts'
-import { bootId, durabilityOf, isOfThisBoot, markDurable, markUnsynced, noteBoot } from './durability.ts'
+import { bootId, durabilityOf, isOfThisBoot, markDurable, noteBoot } from './durability.ts'
 import { removeTree } from './remove-tree.ts'
+import { SpareWorkspaces, type Turn } from './spare-workspaces.ts'
 import type { Active, SnapshotId, Snapshotter } from './types.ts'
+import { makeWorkspace, sweepWorkspaces } from './workspace.ts'
 
 /** Disposing removes what was kept for further snapshots; committed ones stay. */
 export interface OverlaySnapshotter extends Snapshotter, AsyncDisposable {
@@ -85,11 +77,7 @@ class Overlay implements OverlaySnapshotter {
   readonly #unsynced = new Set<SnapshotId>()
   /** One per id in this process; the file lock is for the other processes. */
   readonly #making = new Map<SnapshotId, Promise<void>>()
-  /** What is left of committed ones is made ready for the next, or goes, when nobody waits for it. */
-  readonly #leaving = new Set<Promise<void>>()
-  /** Empty ones. */
-  readonly #spare: Workspace[] = []
-  #isDisposed = false
+  readonly #workspaces: SpareWorkspaces
   #swept: Promise<void> | undefined
 
   constructor(
@@ -101,6 +89,7 @@ class Overlay implements OverlaySnapshotter {
     this.#native = native
     this.#pin = pin
     this.copies = copies
+    this.#workspaces = new SpareWorkspaces({ active: directories.active, native, boot: this.#boot })
   }
 
   prepare(parents: readonly SnapshotId[]): Promise<Active> {
@@ -113,17 +102,12 @@ class Overlay implements OverlaySnapshotter {
   ): Promise<Active> {
     this.#swept ??= this.#sweepWhatIsDue()
     await this.#swept
-    const spare = this.#spare.pop()
-    const workspace = spare ?? (await this.#workspace())
+    const turn = await this.#workspaces.take({ isOneOfMany })
     try {
-      const { path } = workspace
+      const { path } = turn
       const upper = `${path}/layer/fs`
       const lower = parents.map((id) => this.path(id))
       await onDisk('create', path, async () => {
-        if (spare === undefined) {
-          mkdirSync(`${path}/work`, { mode: 0o700 })
-          makeLayer(path, this.#boot)
-        }
         // The merged root is the top layer's root, so that one has to carry on what it was.
         const below = lower.at(-1)
         if (below === undefined) chmodSync(upper, 0o755)
@@ -140,15 +124,12 @@ class Overlay implements OverlaySnapshotter {
             await copied.takeChanges(upper)
             await onDisk('remove', copied.directory, () => removeTree(copied.directory))
           }
-          return await this.#commit(workspace, id)
+          return await this.#commit(turn, id)
         },
-        [Symbol.asyncDispose]: async () => {
-          workspace.mayServeAgain = isOneOfMany
-          if (!workspace.isLeaving) await this.#discard(workspace)
-        },
+        [Symbol.asyncDispose]: () => turn.end(),
       }
     } catch (thrown) {
-      await this.#discard(workspace)
+      await turn.end()
       throw thrown
     }
   }
@@ -183,13 +164,13 @@ class Overlay implements OverlaySnapshotter {
   async remove(id: SnapshotId): Promise<void> {
     this.#unsynced.delete(id)
     const directory = this.#directory(id)
-    const workspace = await this.#workspace()
+    const workspace = await makeWorkspace(this.#directories.active, this.#native)
     try {
       await rename(directory, `${workspace.path}/removed`)
     } catch (thrown) {
       if (errnoOf(thrown) !== 'ENOENT') throw storageFailure('remove', directory, thrown)
     } finally {
-      await this.#discard(workspace)
+      await workspace.remove()
     }
   }
 
@@ -217,7 +198,7 @@ class Overlay implements OverlaySnapshotter {
   }
 
   async flush(): Promise<void> {
-    await Promise.all(this.#leaving)
+    await this.#workspaces.settle()
     if (this.#unsynced.size === 0) return
     const ids = [...this.#unsynced]
     const { root } = this.#directories
@@ -236,7 +217,7 @@ class Overlay implements OverlaySnapshotter {
   }
 
   async sweep(): Promise<void> {
-    await this.#sweepActive()
+    await sweepWorkspaces(this.#directories.active, this.#native)
     const { snapshots } = this.#directories
     for (const id of await onDisk('list', snapshots, () => readdir(snapshots))) {
       if (idPattern.test(id) && durabilityOf(this.#directory(id), this.#boot) === 'doubtful')
@@ -247,7 +228,8 @@ class Overlay implements OverlaySnapshotter {
 
   /** Snapshots become doubtful when the machine goes down, so looking at all of them once after it came up will do. */
   async #sweepWhatIsDue(): Promise<void> {
-    if (isOfThisBoot(this.#sweptMark, this.#boot)) await this.#sweepActive()
+    if (isOfThisBoot(this.#sweptMark, this.#boot))
+      await sweepWorkspaces(this.#directories.active, this.#native)
     else await this.sweep()
   }
 
@@ -255,20 +237,8 @@ class Overlay implements OverlaySnapshotter {
     return `${this.#directories.locks}/swept`
   }
 
-  async #sweepActive(): Promise<void> {
-    const { active } = this.#directories
-    const found = await onDisk('list', active, () => readdir(active))
-    // A process may have died when it had no more than the lock.
-    for (const name of new Set(found.map((file) => file.replace(/\.lock$/, '')))) {
-      const lock = await tryLock(this.#lockPath(name), { native: this.#native })
-      if (lock !== undefined) await this.#discard(workspaceOf(`${active}/${name}`, name, lock))
-    }
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isDisposed = true
-    await Promise.allSettled(this.#leaving)
-    for (const workspace of this.#spare.splice(0)) await this.#discard(workspace)
+    await this.#workspaces[Symbol.asyncDispose]()
   }
 
   async #make(
@@ -290,32 +260,11 @@ class Overlay implements OverlaySnapshotter {
     await active.commit(id)
   }
 
-  /** A new directory that no sweep touches while this process lives. */
-  async #workspace(): Promise<Workspace> {
-    let name: string
-    let lock: Lock | undefined
-    // Locked before it exists: a directory whose lock is free belongs to nobody. Whoever sweeps such locks away may have
-    // taken one between its making and its locking; then that name is not used.
-    do {
-      name = randomBytes(16).toString('hex')
-      lock = await tryLock(this.#lockPath(name), { native: this.#native })
-    } while (lock === undefined)
-    const path = `${this.#directories.active}/${name}`
-    const workspace = workspaceOf(path, name, lock)
-    try {
-      await onDisk('create', path, async () => mkdirSync(path, { mode: 0o700 }))
-      return workspace
-    } catch (thrown) {
-      await this.#discard(workspace)
-      throw thrown
-    }
-  }
-
-  async #commit(workspace: Workspace, id: SnapshotId): Promise<SnapshotId> {
+  async #commit(turn: Turn, id: SnapshotId): Promise<SnapshotId> {
+    const layer = `${turn.path}/layer`
     const target = this.#directory(id)
     this.#pin?.([snapshotPart(id)])
     await onDisk('commit', target, async () => {
-      const layer = `${workspace.path}/layer`
       for (;;) {
         try {
           renameSync(layer, target)
@@ -329,99 +278,13 @@ class Overlay implements OverlaySnapshotter {
       }
       this.#unsynced.add(id)
     })
-    workspace.isLeaving = true
-    this.#leave(workspace)
+    turn.leave()
     return id
-  }
-
-  /** The next step may start at once: its own process takes longer than this. A failure is for whoever flushes. */
-  #leave(workspace: Workspace): void {
-    const leaving = setImmediate().then(async () => {
-      const isRenewed =
-        workspace.mayServeAgain && !this.#isDisposed && (await renew(workspace.path, this.#boot))
-      if (!isRenewed) return await this.#discard(workspace)
-      workspace.mayServeAgain = false
-      workspace.isLeaving = false
-      this.#spare.push(workspace)
-    })
-    this.#leaving.add(leaving)
-    leaving.then(
-      () => this.#leaving.delete(leaving),
-      () => undefined,
-    )
-  }
-
-  async #discard(workspace: Workspace): Promise<void> {
-    try {
-      await onDisk('remove', workspace.path, () => removeTree(workspace.path))
-    } finally {
-      await this.#release(workspace)
-    }
-  }
-
-  async #release(workspace: Workspace): Promise<void> {
-    if (workspace.isReleased) return
-    workspace.isReleased = true
-    const { name, lock } = workspace
-    // Nobody else ever makes this name, so the file may go while it is still locked.
-    try {
-      unlinkSync(this.#lockPath(name))
-    } catch (thrown) {
-      if (errnoOf(thrown) !== 'ENOENT') throw storageFailure('remove', this.#lockPath(name), thrown)
-    }
-    await lock[Symbol.asyncDispose]()
   }
 
   #directory(id: SnapshotId): string {
     invariant(idPattern.test(id), `snapshot id ${JSON.stringify(id)}`)
     return `${this.#directories.snapshots}/${id}`
-  }
-
-  #lockPath(name: string): string {
-    return `${this.#directories.active}/${name}.lock`
-  }
-}
-
-interface Workspace {
-  readonly path: string
-  readonly name: string
-  readonly lock: Lock
-  isReleased: boolean
-  /** Whoever had it is done with it, and others will want one. */
-  mayServeAgain: boolean
-  /** Removed or renewed by itself, since it was committed. */
-  isLeaving: boolean
-}
-
-function workspaceOf(path: string, name: string, lock: Lock): Workspace {
-  return { path, name, lock, isReleased: false, mayServeAgain: false, isLeaving: false }
-}
-
-/** What is to be committed, marked as not being on disk: there it need not be done when somebody waits for the commit. */
-function makeLayer(path: string, boot: string): void {
-  mkdirSync(`${path}/layer`, { mode: 0o700 })
-  mkdirSync(`${path}/layer/fs`, { mode: 0o755 })
-  markUnsynced(`${path}/layer`, boot)
-}
-
-/**
- * Makes what a snapshot left the workspace of the next. ext4 looks at every file removed within the last minutes before it
- * makes one, so a step that makes and removes few is a quick one, and so are those behind it.
- */
-async function renew(path: string, boot: string): Promise<boolean> {
-  try {
-    for (const entry of readdirSync(`${path}/work`, { withFileTypes: true })) {
-      const left = `${path}/work/${entry.name}`
-      if (entry.name === 'kept') continue
-      if (entry.isDirectory()) await removeTree(left)
-      else unlinkSync(left)
-    }
-    makeLayer(path, boot)
-    return true
-  } catch (thrown) {
-    // The disk may be full, which is no failure of what was committed.
-    if (errnoOf(thrown) === undefined) throw thrown
-    return false
   }
 }
 

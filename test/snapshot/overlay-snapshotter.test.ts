@@ -230,6 +230,22 @@ describe('directories that serve one layer after the other', () => {
     expect([failed.work, held.work]).not.toContain(next.work)
   })
 
+  test('are out of reach for whoever had them before', async () => {
+    await using snapshotter = await openOverlaySnapshotter(root, native)
+    const first = await snapshotter.prepare([])
+    await first.commit()
+    await first[Symbol.asyncDispose]()
+    await snapshotter.flush()
+    await first[Symbol.asyncDispose]()
+    await using second = await snapshotter.prepare([])
+    expect(second.work).toBe(first.work)
+    await first[Symbol.asyncDispose]()
+    await expect(first.commit('late')).rejects.toThrow('only before it is disposed')
+    expect(await snapshotter.has('late')).toBe(false)
+    writeFileSync(join(second.upper, 'file'), '')
+    expect(readdirSync(snapshotter.path(await second.commit()))).toEqual(['file'])
+  })
+
   test('are locked all the time, and go with the snapshotter', async () => {
     const snapshotter = await openOverlaySnapshotter(root, native)
     {
