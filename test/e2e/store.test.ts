@@ -116,6 +116,15 @@ describe.skipIf(lacking !== undefined)(`the store (needs ${lacking ?? 'nothing m
       isSound()
     })
 
+    it('names drive no terminal', () => {
+      writeFileSync(join(store, 'blobs/sha256/a\u001b[2Jb\nc'), '')
+      const { stdout, status } = ws.slipway('store', 'verify')
+      expect([stdout.split('\n').length, status]).toEqual([3, 1])
+      expect(stdout).toMatch(/\/a \[2Jb c: its name is not a sha256 digest\n/)
+      problems('--repair')
+      isSound()
+    })
+
     it('the marker is written anew', () => {
       writeFileSync(join(store, 'oci-layout'), '')
       expect(ws.slipway('images').stderr).toContain('its oci-layout file is damaged')

@@ -1,6 +1,6 @@
 // `slipway store`: the local store as a whole.
 import type { Checked } from '../../app/check-store.ts'
-import { SlipwayError } from '../../core/error.ts'
+import { oneLine, SlipwayError } from '../../core/error.ts'
 import { type DockerCommand, expectArguments } from '../command.ts'
 import type { CommandPage } from '../page.ts'
 import { stateRoot } from '../paths.ts'
@@ -51,7 +51,7 @@ function json({ problems }: Checked): string {
 
 function text({ problems, images }: Checked): string {
   const lines = problems.map(
-    ({ message, repair }) => `${message}${repair === undefined ? '' : ` (${repair})`}\n`,
+    ({ message, repair }) => `${oneLine(`${message}${repair === undefined ? '' : ` (${repair})`}`)}\n`,
   )
   const left = problems.filter(({ repair }) => repair === undefined).length
   const repaired = problems.length - left
