@@ -10,7 +10,7 @@ import { encodeRunRequest } from '../../src/sandbox/run-request.ts'
 import { stepFilter } from '../../src/sandbox/seccomp/step-filter.ts'
 import type { ProcessSpec, Sandbox } from '../../src/sandbox/types.ts'
 import { openNative } from '../../src/sys/native.ts'
-import { runIn, sleepers } from '../contract/sandbox.ts'
+import { runIn, sleepers } from '../contract/sandbox/run-in.ts'
 import { containersMissing, type Layers, makeLayers } from '../sandbox/busybox-root.ts'
 import { missing } from '../support/missing.ts'
 

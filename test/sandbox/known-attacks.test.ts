@@ -16,7 +16,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { nativeSandbox } from '../../src/sandbox/native-sandbox.ts'
 import type { ProcessSpec, Sandbox } from '../../src/sandbox/types.ts'
 import { openNative } from '../../src/sys/native.ts'
-import { type Changes, type Ran, runIn } from '../contract/sandbox.ts'
+import { type Changes, type Ran, runIn } from '../contract/sandbox/run-in.ts'
 import { dist } from '../sys/native.ts'
 import { containersMissing, type LayerFile, type Layers, makeLayers } from './busybox-root.ts'
 

@@ -13,7 +13,7 @@ import { findNetworkProgram, type NetworkProgram } from '../../src/sandbox/netwo
 import { ociSandbox } from '../../src/sandbox/oci-runtime.ts'
 import type { Sandbox } from '../../src/sandbox/types.ts'
 import { openNative } from '../../src/sys/native.ts'
-import { runIn, testContext } from '../contract/sandbox.ts'
+import { runIn, testContext } from '../contract/sandbox/run-in.ts'
 import { missing } from '../support/missing.ts'
 import { containersMissing, type Layers, makeLayers } from './busybox-root.ts'
 
