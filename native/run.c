@@ -58,12 +58,22 @@ static int read_start(struct run *run)
 	return run->upper ? record_finish(&record) : fail_code(ENOMEM, "request", NULL);
 }
 
+// What the caller's event loop reads and writes without waiting is shared with it, flags and all; programs know no EAGAIN.
+static void make_streams_wait(void)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		int flags = fcntl(fd, F_GETFL);
+		if (flags >= 0 && flags & O_NONBLOCK) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+	}
+}
+
 static int prepare(struct run *run)
 {
 	if (seal_self("run") < 0) return -1;
 	// Before the request comes: whoever started this helper ahead of time has not said yet for whom.
 	run->signals = open_signals();
 	if (run->signals < 0 || read_start(run) < 0) return -1;
+	if (run->flags & START_INHERITS_STDIO) make_streams_wait();
 	run->places = mmap(NULL, sizeof *run->places, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (run->places == MAP_FAILED) return fail_errno("share memory", NULL);
 	return 0;
