@@ -45,6 +45,7 @@ export async function resolveHttpPin(host: Host, { url, span }: HttpRequest, cx:
         ...(modified === undefined ? {} : { modified }),
       }
     } catch (thrown) {
+      cx.signal.throwIfAborted()
       throw thrown instanceof SlipwayError && span !== undefined ? at(span, thrown) : thrown
     }
   })
@@ -57,6 +58,7 @@ async function resolveGitPin(host: Host, { remote, ref, span }: GitRequest, cx: 
       const tip = await (await host.git()).resolve({ remote, ...(ref === undefined ? {} : { ref }) }, cx)
       return { kind: 'git', ...tip }
     } catch (thrown) {
+      cx.signal.throwIfAborted()
       throw thrown instanceof SlipwayError && span !== undefined ? at(span, thrown) : thrown
     }
   })
@@ -102,6 +104,8 @@ async function resolveImagePin(
           layers: found.manifest.layers.length,
         }
       } catch (thrown) {
+        // Who is interrupted has made no mistake.
+        cx.signal.throwIfAborted()
         throw thrown instanceof SlipwayError ? await located(host, thrown, request) : thrown
       }
     },

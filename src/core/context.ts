@@ -1,5 +1,5 @@
 // The ambient things of one command, passed explicitly to everything that acts.
-import { type ErrorJson, errorJson } from './error.ts'
+import { type ErrorJson, errorJson, SlipwayError } from './error.ts'
 import type { BuildEvent, StepId } from './event.ts'
 
 export interface Context {
@@ -22,7 +22,9 @@ export async function task<T>(cx: Context, step: StepId, title: string, run: () 
     cx.emit({ type: 'task-finished', step })
     return value
   } catch (thrown) {
-    const error: ErrorJson = errorJson(thrown)
+    // Streams and timers say no more than that they were aborted.
+    const isOwn = thrown instanceof SlipwayError || !cx.signal.aborted
+    const error: ErrorJson = errorJson(isOwn ? thrown : cx.signal.reason)
     cx.emit({ type: 'task-failed', step, error })
     throw thrown
   }
