@@ -60,21 +60,23 @@ export async function fetchManifest(
   reference: string,
 ): Promise<{ readonly descriptor: Descriptor; readonly bytes: Buffer }> {
   const act = `fetch manifest ${withReference(place.name, reference)}`
-  const answer = await place.transport
-    .send({ ...ask(place, act, reference), method: 'GET', wanted: [200] })
+  const { bytes, claimed, type } = await place.transport
+    .receive({ ...ask(place, act, reference), method: 'GET', wanted: [200] }, async (answer) => ({
+      bytes: await readBounded(act, answer),
+      claimed: answer.header('docker-content-digest'),
+      type: answer.header('content-type'),
+    }))
     .catch((thrown: unknown) => {
       throw withHint(thrown, place, reference)
     })
-  const bytes = await readBounded(act, answer)
   const found = digestOf(bytes)
-  const claimed = answer.header('docker-content-digest')
   for (const expected of [
     isDigest(reference) ? reference : undefined,
     isDigest(claimed) ? claimed : undefined,
   ]) {
     if (expected !== undefined && expected !== found) throw mismatch(act, expected, found)
   }
-  const document = parseDocument(bytes, answer.header('content-type'))
+  const document = parseDocument(bytes, type)
   return { descriptor: { mediaType: document.mediaType, digest: found, size: bytes.byteLength }, bytes }
 }
 

@@ -1,6 +1,6 @@
 // Requests to one registry: credentials to its own origin only, redirects by hand, transient failures tried again.
 import type { Readable } from 'node:stream'
-import { SlipwayError } from '../core/error.ts'
+import { invariant, SlipwayError } from '../core/error.ts'
 import type { Authorizer } from './authorizer.ts'
 import type { Exchange, Method, RawAnswer } from './exchange.ts'
 import { answerFailure, badAnswer, isTransient, isTransientStatus, networkFailure } from './failure.ts'
@@ -32,6 +32,8 @@ export interface Transport {
   readonly home: URL
   /** The answer, with a status the caller wants; its body must be read or discarded. */
   send(ask: Ask): Promise<Answer>
+  /** What `read` makes of the answer to an `ask` that can be repeated; a connection that breaks while it is read is tried again, too. */
+  receive<T>(ask: Ask, read: (answer: Answer) => Promise<T>): Promise<T>
 }
 
 const defaults: RetryPolicy = { tries: 5, baseMs: 500 }
@@ -47,7 +49,25 @@ export function openTransport(
   return {
     home,
     send: (ask) => withRetries(ask, use.options, () => follow(ask, home, use)),
+    receive: (ask, read) => receiving(ask, use.options, () => follow(ask, home, use), read),
   }
+}
+
+/** As `withRetries`, but for what `read` makes of a wanted answer; reading it is part of what is tried again. */
+async function receiving<A extends RawAnswer, T>(
+  ask: Parameters<typeof withRetries>[0],
+  options: Pick<RegistryOptions, 'retry' | 'debug'>,
+  once: () => Promise<A>,
+  read: (answer: A) => Promise<T>,
+): Promise<T> {
+  let received: { readonly value: T } | undefined
+  await withRetries(ask, options, async () => {
+    const answer = await once()
+    if (ask.wanted.includes(answer.status)) received = { value: await read(answer) }
+    return answer
+  })
+  invariant(received !== undefined, 'a wanted answer has been read')
+  return received.value
 }
 
 /** Runs `once` until its answer is wanted or its failure is final. */
