@@ -20,8 +20,12 @@ export function readBlob(place: Place, descriptor: Descriptor, policy: RetryPoli
   const stop = new AbortController()
   const signal = place.signal === undefined ? stop.signal : AbortSignal.any([place.signal, stop.signal])
   const stream = Readable.from(content({ ...place, signal }, descriptor, policy), { objectMode: false })
-  // A generator that waits for the network cannot be told to end otherwise.
-  stream.once('close', () => stop.abort())
+  // A generator that waits for the network cannot be told to end otherwise, and is not closed before it has ended.
+  const destroy = stream._destroy.bind(stream)
+  stream._destroy = (error, done) => {
+    stop.abort()
+    destroy(error, done)
+  }
   return abortable(stream, place.signal)
 }
 

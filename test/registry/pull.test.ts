@@ -100,6 +100,27 @@ describe('resolveImage', () => {
     expect(resolved.descriptor.digest).toBe(entries[1]?.sample.manifest.digest)
   })
 
+  it.each([
+    ['manifest', /GET .*manifests/],
+    ['config', /GET .*blobs/],
+    ['token', /GET .*scope=/],
+  ])(
+    'asks again for a %s whose answer breaks off, and says what failed when all do',
+    async (_what, asked) => {
+      const server = await use.server({ auth: 'bearer', isPublic: true })
+      seedRegistry(server, 'app', sampleImage(), '1')
+      const ref = parseReference(`${server.host}/app:1`)
+      const request = () => ({ ref, platform: amd64, store: openMemoryStore() })
+      server.fail(asked, { kind: 'cut', bytes: 5 }, 2)
+      await resolveImage(use.client(), request(), testContext())
+      server.fail(asked, { kind: 'cut', bytes: 5 }, 100)
+      await expect(resolveImage(use.client(), request(), testContext())).rejects.toMatchObject({
+        code: 'ERR_REGISTRY_INTERRUPTED',
+        message: expect.stringContaining(server.host),
+      })
+    },
+  )
+
   it('gives a single image of another platform as it is', async () => {
     const server = await use.server()
     seedRegistry(server, 'app', sampleImage({ architecture: 'arm64' }), '1')
@@ -122,6 +143,21 @@ describe('resolveImage', () => {
     await expect(
       resolveImage(use.client(), { ref, platform: amd64, store: damaged }, testContext()),
     ).rejects.toThrow('x')
+  })
+})
+
+describe('a blob that is being read', () => {
+  it('lets go of its connection as soon as its reader does', async () => {
+    const server = await use.server()
+    const sample = sampleImage({ layerSizes: [300_000] })
+    seedRegistry(server, 'app', sample, '1')
+    const [layer] = sample.layers
+    if (layer === undefined) throw new Error('the sample has a layer')
+    server.fail(/GET .*blobs/, { kind: 'stall', bytes: 1000 })
+    const client = use.client({ timeouts: { connectMs: 2000, headersMs: 60_000, idleMs: 60_000 } })
+    const body = await client.repository(parseReference(`${server.host}/app`)).open(layer)
+    for await (const _ of body) break
+    await new Promise((closed) => body.once('close', closed))
   })
 })
 

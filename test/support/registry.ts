@@ -117,7 +117,8 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
       request.method === 'POST' ? (form.get('scope') ?? '').split(' ') : url.searchParams.getAll('scope')
     const text = `tok-${randomUUID()}`
     tokens.set(text, { scopes, until: Date.now() + (options.tokenLife ?? 300) * 1000 })
-    answer(response, 200, JSON.stringify({ token: text, expires_in: options.tokenLife ?? 300 }))
+    const bytes = Buffer.from(JSON.stringify({ token: text, expires_in: options.tokenLife ?? 300 }))
+    await sendContent(request, response, { bytes, type: 'application/json', noRange: true }, fault)
   })
 
   const elsewhere = await listen(async (request, response) => {
