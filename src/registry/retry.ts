@@ -21,6 +21,8 @@ export async function pause(ms: number, signal: AbortSignal | undefined): Promis
 /** What `shared` gives, or the signal's reason as soon as it is aborted; the shared work goes on for others. */
 export async function orAbort<T>(shared: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await shared
+  // Whoever gives up at once will not hear how it ends.
+  shared.catch(() => undefined)
   signal.throwIfAborted()
   let stop = (): void => undefined
   const aborted = new Promise<never>((_resolve, reject) => {
