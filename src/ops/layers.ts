@@ -77,15 +77,23 @@ function unpacker(
   { native, store, snapshotter, fetch }: LayerSourceOptions,
   slots: ReturnType<typeof limit>,
 ) {
-  const flights = new Map<Digest, Promise<void>>()
+  const flights = new Map<Digest, { readonly done: Promise<void>; readonly signal: AbortSignal }>()
   const present = async (blob: BlobRef, cx: Context): Promise<void> => {
     if (!(await store.has(blob.descriptor))) await fetch(blob, cx)
   }
-  const fetchOnce = (blob: BlobRef, cx: Context): Promise<void> => {
+  const fetchOnce = async (blob: BlobRef, cx: Context): Promise<void> => {
     const { digest } = blob.descriptor
-    const flight = flights.get(digest) ?? present(blob, cx).finally(() => flights.delete(digest))
-    flights.set(digest, flight)
-    return flight
+    for (let other = flights.get(digest); other !== undefined; other = flights.get(digest)) {
+      try {
+        return await other.done
+      } catch (thrown) {
+        // A solve that was given up is still stopping what it had begun. That is no failure of the next one's.
+        if (cx.signal.aborted || !other.signal.aborted) throw thrown
+      }
+    }
+    const done = present(blob, cx).finally(() => flights.delete(digest))
+    flights.set(digest, { done, signal: cx.signal })
+    return await done
   }
   return async (blobs: readonly BlobRef[], cx: Context): Promise<readonly SnapshotId[]> => {
     const ids = chainIds(blobs.map((blob) => blob.diffId))

@@ -4,8 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Digest, digestOf, hexOf } from '../../src/core/digest.ts'
 import type { BlobRef } from '../../src/ops/cached-layers.ts'
 import { type LayerSource, openLayerSource } from '../../src/ops/layers.ts'
@@ -19,12 +20,15 @@ let source: LayerSource
 let blobs: Map<Digest, Buffer>
 let remote: Map<Digest, Buffer>
 let fetched: Digest[]
+/** How long it takes to stop transfers that do not come to an end. */
+let stuckMs: Map<Digest, number>
 
 beforeEach(async () => {
   root = mkdtempSync(join(tmpdir(), 'slipway-layers-'))
   blobs = new Map()
   remote = new Map()
   fetched = []
+  stuckMs = new Map()
   const native = openNative(resolve(import.meta.dirname, '../../dist'))
   const snapshotter = await openOverlaySnapshotter(join(root, 'state'), native)
   source = openLayerSource({
@@ -34,15 +38,24 @@ beforeEach(async () => {
       has: async ({ digest }) => blobs.has(digest),
       open: async ({ digest }) => Readable.from([blobs.get(digest) ?? Buffer.alloc(0)]),
     },
-    async fetch({ descriptor: { digest } }) {
+    async fetch({ descriptor: { digest } }, { signal }) {
       fetched.push(digest)
-      await new Promise((done) => setTimeout(done, 5))
+      const ms = stuckMs.get(digest)
+      if (ms !== undefined) await stopping(signal, ms)
+      await setTimeout(5)
       const bytes = remote.get(digest)
       if (bytes === undefined) throw new Error('registry is down')
       blobs.set(digest, bytes)
     },
   })
 })
+/** Rejects when the transfer has been stopped. */
+async function stopping(signal: AbortSignal, ms: number): Promise<void> {
+  while (!signal.aborted) await setTimeout(1)
+  await setTimeout(ms)
+  throw signal.reason
+}
+
 afterEach(() => rmSync(root, { recursive: true }))
 
 /** A layer of this tree that only the registry has. */
@@ -101,6 +114,19 @@ describe('openLayerSource', () => {
     await expect(source.snapshots(layers, testContext())).rejects.toThrow('registry is down')
     remote = new Map(bytes)
     expect(await source.snapshots(layers, testContext())).toHaveLength(2)
+  })
+
+  it('fetches again what a solve that was given up is still stopping', async () => {
+    const layers = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => publish(name, { [name]: 'x' }))
+    stuckMs = new Map(layers.map((layer, index) => [layer.descriptor.digest, 40 * index]))
+    const stop = new AbortController()
+    const first = source.snapshots(layers, { ...testContext(), signal: stop.signal })
+    await vi.waitFor(() => expect(fetched).toHaveLength(layers.length))
+    stop.abort(new Error('a cached layer lied'))
+    stuckMs.clear()
+    const second = source.snapshots(layers, testContext())
+    await expect(first).rejects.toThrow('a cached layer lied')
+    expect(await second).toHaveLength(layers.length)
   })
 
   it('refuses a layer whose content is not what the config says', async () => {

@@ -207,6 +207,16 @@ describe('mounts of files', () => {
       expect(existsSync(directory)).toBe(false)
     })
 
+    it('a copy that was given up with one solve is made by the next', async () => {
+      writeTree(rig.context, { f: 'f' })
+      const { driver, contexts } = open(idle)
+      const run = (signal: AbortSignal) =>
+        driver.run(opWith([bind('/')]), [base, rig.local([])], note, { ...testContext(), signal })
+      await expect(run(AbortSignal.abort(new Error('a cached layer lied')))).rejects.toThrow('lied')
+      await run(new AbortController().signal)
+      await contexts[Symbol.asyncDispose]()
+    })
+
     it('a stage is its layers', async () => {
       const stage = await rig.layer({ 'd/a': 'a' })
       const both = { ...stage, layers: [...base.layers, ...stage.layers] }

@@ -41,6 +41,8 @@ export function openContextCopies(options: ContextCopiesOptions): ContextCopies 
       const key = JSON.stringify([layer.name, layer.ignore, path])
       const made = copies.get(key) ?? make(options, actives, { input, path, cx })
       copies.set(key, made)
+      // What was given up with one solve is made by the next.
+      made.catch(() => copies.delete(key))
       return made
     },
     async [Symbol.asyncDispose]() {
