@@ -2,11 +2,13 @@
 import { Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import { SlipwayError } from '../core/error.ts'
+import { connectionFailure } from '../registry/connection-failure.ts'
 import type { Exchange, Method, RawAnswer } from '../registry/exchange.ts'
 import { isTransient } from '../registry/failure.ts'
 import { paced } from '../registry/paced.ts'
 import { backoffMs, pause } from '../registry/retry.ts'
 import { withRetries } from '../registry/transport.ts'
+import { abortable } from '../store/abortable.ts'
 import { verifier } from '../store/verifier.ts'
 
 export interface ObjectRequest {
@@ -55,15 +57,35 @@ function withoutHint(thrown: unknown): unknown {
 export async function readText(act: string, answer: RawAnswer, limitBytes: number): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of paced(answer.body, act)) {
-    bytes += chunk.byteLength
-    if (bytes > limitBytes) {
-      await answer.discard()
-      throw new SlipwayError({ code: 'ERR_CACHE_INVALID', message: `${act}: more than ${limitBytes} bytes` })
+  try {
+    for await (const chunk of paced(answer.body, act)) {
+      bytes += chunk.byteLength
+      if (bytes > limitBytes) {
+        await answer.discard()
+        throw new SlipwayError({
+          code: 'ERR_CACHE_INVALID',
+          message: `${act}: more than ${limitBytes} bytes`,
+        })
+      }
+      chunks.push(chunk)
     }
-    chunks.push(chunk)
+  } catch (thrown) {
+    throw broken(act, thrown)
   }
   return Buffer.concat(chunks).toString('utf8')
+}
+
+/** The failure of a connection that broke while an answer was read; what is none unchanged. */
+function broken(act: string, thrown: unknown): unknown {
+  const failure = thrown instanceof SlipwayError ? undefined : connectionFailure('the server', thrown)
+  if (failure === undefined) return thrown
+  const { kind, reason, error } = failure
+  return new SlipwayError({
+    code: `ERR_CACHE_${kind}`,
+    message: `${act}: ${reason}`,
+    data: { error },
+    cause: thrown,
+  })
 }
 
 /** The verified bytes of a layer; `request` begins where it is told, as far as its server can. */
@@ -93,7 +115,7 @@ export function readLayer(
         signal.throwIfAborted()
         failures = check.received > before ? 1 : failures + 1
         const isFinal = thrown instanceof SlipwayError && !isTransient(thrown)
-        if (isFinal || failures >= retry.tries) throw thrown
+        if (isFinal || failures >= retry.tries) throw broken(act, thrown)
         await pause(backoffMs(retry, failures), signal)
       } finally {
         answer.body.on('error', () => undefined).destroy()
@@ -101,5 +123,5 @@ export function readLayer(
     }
     check.finish()
   }
-  return Readable.from(content(), { objectMode: false })
+  return abortable(Readable.from(content(), { objectMode: false }), signal)
 }

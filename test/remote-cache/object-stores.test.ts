@@ -125,6 +125,26 @@ describe('S3', () => {
     expect((await collect(await store.layers.open(layer))).equals(bytes)).toBe(true)
   })
 
+  it('says what it read when the connection broke', async () => {
+    const store = open()
+    await store.writeText('config', '{"a":1}', cx)
+    server.breaks = 1
+    await expect(store.readTexts('config', cx)).rejects.toMatchObject({
+      code: 'ERR_CACHE_INTERRUPTED',
+      message: expect.stringMatching(/^read s3 my\.bucket\/.*: connection closed by the server$|cut short$/),
+    })
+  })
+
+  it('stops reading a layer when it is told to, whoever has it', async () => {
+    const store = open()
+    const { from, layer } = await layerOf(randomBytes(1 << 20))
+    await store.putLayer(layer, from, cx)
+    const stop = new AbortController()
+    const body = await store.layers.open(layer, { signal: stop.signal })
+    stop.abort(new Error('enough'))
+    await expect(collect(body)).rejects.toMatchObject({ name: 'AbortError' })
+  })
+
   const parts = (): number => server.asked.filter((line) => line.endsWith('partNumber uploadId')).length
 
   it('sends large layers in parts, and goes on with them where an earlier build was stopped', async () => {
