@@ -136,8 +136,9 @@ async function transfer(
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     options.onProgress?.({ descriptor, state: 'copying', current: 0 })
+    let body: Readable | undefined
     try {
-      const body = await from.open(descriptor, { signal: options.signal })
+      body = await from.open(descriptor, { signal: options.signal })
       const counted = options.onProgress === undefined ? body : count(body, descriptor, options)
       // The sink may wait for a lock or a connection before it reads; a failure until then must not go unheard.
       counted.on('error', () => undefined)
@@ -145,6 +146,8 @@ async function transfer(
       options.onProgress?.({ descriptor, state: 'copied', current: descriptor.size })
       return
     } catch (thrown) {
+      // A sink that failed before it read anything leaves it open.
+      body?.destroy()
       if (options.signal.aborted) throw thrown
       if (!(await options.retry?.(thrown, attempt, descriptor))) throw thrown
     }

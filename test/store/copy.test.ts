@@ -40,6 +40,29 @@ async function twoPlatforms() {
   return { from, samples, index, shared }
 }
 
+describe('copyBlobs', () => {
+  it('closes a blob whose sink failed before it read it, before it is tried again', async () => {
+    const from = openMemoryStore()
+    const blob = await from.put({ mediaType: mediaType.ociLayerGzip }, Buffer.alloc(1000))
+    let body: Readable | undefined
+    const reader = {
+      ...from,
+      async open(...asked: Parameters<typeof from.open>) {
+        body = await from.open(...asked)
+        return body
+      },
+    }
+    const sink = { ...openMemoryStore(), put: () => Promise.reject(new Error('the registry is down')) }
+    const closed: unknown[] = []
+    const retry = async (): Promise<boolean> => {
+      closed.push(body?.destroyed)
+      return closed.length < 2
+    }
+    await expect(copyBlobs(reader, sink, [blob], { ...options(), retry })).rejects.toThrow('down')
+    expect(closed).toEqual([true, true])
+  })
+})
+
 describe('copyImage', () => {
   it('copies an index with all its manifests, configs and layers, children before parents', async () => {
     const { from, samples, index } = await twoPlatforms()
