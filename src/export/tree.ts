@@ -67,6 +67,8 @@ async function writeArchive(
     dest === '-'
       ? writeStream(stdout, archive, options.signal)
       : writeFileWhole(dest, archive, options.signal)
+  // A destination that cannot be opened reads nothing, and whoever writes would wait for ever.
+  written.catch(() => archive.destroy())
   const results = await Promise.allSettled([written, writeTreeTar(tree, archive, options)])
   // The writer's failure first: the reader's is then only its echo.
   for (const result of results) if (result.status === 'rejected') throw result.reason

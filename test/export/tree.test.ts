@@ -113,6 +113,15 @@ describe('type=local', () => {
     expect(await readdir(dest)).toEqual(['tool'])
   })
 
+  test('an archive that cannot be opened is a failure although there is more than fits into memory', async () => {
+    await writeFile(`${layers[0]}/large`, Buffer.alloc(4 << 20))
+    const dest = `${root}/missing/x.tar`
+    await expect(exporter({ type: 'tar', dest }).export(layers, sampleContext())).rejects.toMatchObject({
+      code: 'ERR_OUTPUT_WRITE',
+      message: `write ${dest}: no such directory`,
+    })
+  })
+
   test('an interrupted export leaves nothing', async () => {
     const cx = sampleContext(AbortSignal.abort(new Error('interrupted')))
     await expect(exporter({ type: 'local', dest: `${root}/a/out` }).export(layers, cx)).rejects.toThrow()
