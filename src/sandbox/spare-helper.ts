@@ -1,5 +1,6 @@
 // Helpers started before there is something for them to do: while one step runs, the helper of the next gets as far as
 // it can without knowing what that will be.
+import { SlipwayError } from '../core/error.ts'
 import { type HelperProcess, type StatusLine, spawnHelper } from '../sys/helper-process.ts'
 import type { Native } from '../sys/native.ts'
 import type { ProcessIo } from './types.ts'
@@ -38,6 +39,16 @@ export function startHelper(native: Native, stdio: NonNullable<ProcessIo['stdio'
   }
 }
 
+function startAhead(native: Native): ReadyHelper | undefined {
+  try {
+    return startHelper(native, 'pipe')
+  } catch (thrown) {
+    // No processes or descriptors left, perhaps: a failure of who needs one then, not of the step that is running now.
+    if (!(thrown instanceof SlipwayError)) throw thrown
+    return undefined
+  }
+}
+
 /** None is started before it is asked for; the one that waits is gone when this is disposed of. */
 export function openSpareHelpers(native: Native): SpareHelpers {
   let spare: ReadyHelper | undefined
@@ -49,7 +60,8 @@ export function openSpareHelpers(native: Native): SpareHelpers {
     },
     prepare() {
       if (spare !== undefined) return
-      const started = startHelper(native, 'pipe')
+      const started = startAhead(native)
+      if (started === undefined) return
       spare = started
       // Killed while it waited, for want of memory perhaps: nobody is to be given a dead one.
       const forget = (): void => {

@@ -70,6 +70,13 @@ describe('helpers started ahead', () => {
     await spares[Symbol.asyncDispose]()
   })
 
+  test('that none can be started ahead is no failure of who asks for it', async () => {
+    const spares = openSpareHelpers({ ...testNative(), helper: '/nowhere' })
+    spares.prepare()
+    expect(() => spares.take()).toThrow(expect.objectContaining({ code: 'ERR_NATIVE_MISSING' }))
+    await spares[Symbol.asyncDispose]()
+  })
+
   test('a status line goes to who took it', async () => {
     const spares = open()
     spares.prepare()
