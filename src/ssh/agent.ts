@@ -126,6 +126,8 @@ function listen(server: Server, path: string): Promise<void> {
     server.once('error', reject)
     server.listen(path, () => {
       server.off('error', reject)
+      // A client that cannot be accepted (no descriptors left) goes without.
+      server.on('error', () => undefined)
       resolve()
     })
   })
