@@ -8,6 +8,7 @@ import type { Context } from '../core/context.ts'
 import { nearest } from '../core/diagnostic.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import { writeFileWhole, writeStream } from '../export/destination.ts'
+import { abortable } from '../store/abortable.ts'
 import type { Host } from './host.ts'
 
 export interface CacheRow {
@@ -62,11 +63,13 @@ export async function readCaches(
   { source, stdin }: { readonly source: string; readonly stdin: Readable },
   cx: Context,
 ): Promise<readonly string[]> {
-  const body = source === '-' ? stdin : createReadStream(source)
+  // Whoever would write to it may never do so; nothing else ends a read.
+  const body = abortable(source === '-' ? stdin : createReadStream(source), cx.signal)
   try {
     const made = await importCaches(body, { ...optionsOf(host), signal: cx.signal })
     return made.map(({ id }) => shownId(id))
   } catch (thrown) {
+    cx.signal.throwIfAborted()
     const errno = errnoOf(thrown)
     if (errno === undefined || thrown instanceof SlipwayError) throw thrown
     const reason = errno === 'ENOENT' ? 'no such file' : errno === 'EISDIR' ? 'it is a directory' : errno

@@ -68,14 +68,17 @@ function cannotWrite(thrown: unknown): boolean {
 /** Runs `act` for every name although some fail: each failure is printed and makes the status 1, as docker's. */
 export async function eachName<T>(
   names: readonly string[],
+  { signal }: Pick<Context, 'signal'>,
   act: (name: string) => Promise<T>,
 ): Promise<{ readonly done: readonly T[]; readonly status: number }> {
   const done: T[] = []
   let status = 0
   for (const name of names) {
+    signal.throwIfAborted()
     try {
       done.push(await act(name))
     } catch (thrown) {
+      signal.throwIfAborted()
       status = printFailure(thrown)
     }
   }

@@ -17,8 +17,8 @@ export const inspectCommand: CommandPage = {
       .action(async (names: string[]) => {
         expectArguments(command, names, 1, Number.POSITIVE_INFINITY)
         finish(
-          await lookCommand(async (images, host) => {
-            const { done, status } = await eachName(names, (name) => images.inspect(host, name))
+          await lookCommand(async (images, host, cx) => {
+            const { done, status } = await eachName(names, cx, (name) => images.inspect(host, name))
             return { text: `${JSON.stringify(done, undefined, 4)}\n`, status }
           }),
         )

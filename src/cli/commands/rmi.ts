@@ -13,8 +13,8 @@ export const rmiCommand: CommandPage = {
       .action(async (names: string[], flags) => {
         expectArguments(command, names, 1, Number.POSITIVE_INFINITY)
         finish(
-          await transferCommand({}, async (images, host) => {
-            const { done, status } = await eachName(names, (name) =>
+          await transferCommand({}, async (images, host, cx) => {
+            const { done, status } = await eachName(names, cx, (name) =>
               images.remove(host, name, flags.force === true),
             )
             return {
