@@ -12,16 +12,18 @@ const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
 // One bundle for both ways of starting. In a snapshot, process.argv has no script name.
 const entry = `
 import { startupSnapshot } from 'node:v8'
+import { printFailure } from './src/cli/failure.ts'
 import * as program from './src/cli/main.ts'
 
 function start(argv) {
+  const fail = (bug) => process.exit(printFailure(bug))
+  process.on('uncaughtException', fail)
+  // Nothing is under way any more, and nobody has come to an end: Node would call that success.
+  process.on('beforeExit', () => fail(new Error('slipway stopped before it was done')))
   program.main(argv).then(
     // Idle connections must not keep a finished command alive; the callback comes when all output is written.
     (status) => process.stdout.write('', () => process.stderr.write('', () => process.exit(status))),
-    (bug) => {
-      process.stderr.write(\`\${bug?.stack ?? bug}\\n\`)
-      process.exit(1)
-    },
+    fail,
   )
 }
 

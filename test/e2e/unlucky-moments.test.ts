@@ -1,0 +1,124 @@
+// What happens at a moment that nobody planned for: an interruption while something is asked for, streams that nobody
+// feeds or reads yet, a bug's exception. The program ends with one message and the right status, and loses nothing.
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type WebServer, webServer } from '../support/web-server.ts'
+import { busyboxTar, imageFromTar } from './support/bases.ts'
+import {
+  executable,
+  missing,
+  repository,
+  until,
+  type Workspace,
+  watch,
+  workspace,
+} from './support/slipway.ts'
+
+const lacking = missing('busybox')
+
+describe.skipIf(lacking !== undefined)(`unlucky moments (needs ${lacking ?? 'nothing more'})`, () => {
+  let ws: Workspace
+  beforeAll(() => {
+    ws = workspace()
+    imageFromTar(ws, 'base', busyboxTar())
+  })
+  afterAll(() => ws?.[Symbol.dispose]())
+
+  const startPiped = (...args: readonly string[]) => {
+    const child = spawn(executable, args, { env: ws.env, cwd: ws.directory, stdio: ['pipe', 'pipe', 'pipe'] })
+    return { child, ...watch(child) }
+  }
+
+  it('a program that is run waits for what comes later, and for a reader that is slow', async () => {
+    const script =
+      '(sleep 1; echo typed) | "$0" run base cat; "$0" run base sh -c "seq 1 300000" | (sleep 1; md5sum)'
+    const { stdout, stderr } = spawnSync('sh', ['-c', script, executable], { env: ws.env, encoding: 'utf8' })
+    const { stdout: expected } = spawnSync('sh', ['-c', 'seq 1 300000 | md5sum'], { encoding: 'utf8' })
+    expect({ stdout, stderr }).toEqual({ stdout: `typed\n${expected}`, stderr: '' })
+  })
+
+  it('an interrupted import of caches waits for nobody who might yet send them', async () => {
+    const { child, ended } = startPiped('cache', 'import', '-')
+    child.stdin.write('nothing of an archive')
+    await sleep(400)
+    child.kill('SIGTERM')
+    expect(await ended).toMatchObject({ status: 143, stderr: 'ERROR: interrupted\n' })
+    child.stdin.destroy()
+  })
+
+  describe('while a server is asked', () => {
+    let silent: WebServer
+    beforeAll(async () => {
+      silent = await webServer()
+      silent.fallback = () => undefined
+    })
+    afterAll(() => silent?.[Symbol.asyncDispose]())
+
+    const context = (): string =>
+      ws.context('asking', {
+        Dockerfile: `FROM ${silent.url.slice('http://'.length)}/image:1\nADD ${silent.url}/a ${silent.url}/b /\n`,
+        'Dockerfile.add': `FROM base\nADD ${silent.url}/a ${silent.url}/b /\n`,
+      })
+
+    it.each(['Dockerfile', 'Dockerfile.add'])(
+      'who interrupts the build is told of no mistake in the %s',
+      async (file) => {
+        const asked = silent.requests.length
+        const directory = context()
+        const { child, ended } = startPiped(
+          ...['build', '--progress=plain', '-f', join(directory, file), directory],
+        )
+        await until('the server to be asked', () => silent.requests.length > asked)
+        child.kill('SIGINT')
+        const { status, stderr } = await ended
+        expect(status).toBe(130)
+        expect(stderr).toMatch(/\nERROR: build interrupted\n$/)
+        expect(stderr).toMatch(/^#\d+ CANCELED$/m)
+        expect(stderr).not.toMatch(/error\[|aborted/)
+      },
+    )
+
+    it('nor is who gave it a time', async () => {
+      const { ended } = startPiped(
+        'build',
+        '--build-timeout=300ms',
+        '-f',
+        join(context(), 'Dockerfile.add'),
+        context(),
+      )
+      const { status, stderr } = await ended
+      expect(status).toBe(1)
+      expect(stderr).not.toContain('error[')
+      expect(stderr).toMatch(/\nERROR: failed to build: .*300ms/)
+    })
+  })
+
+  /** The program with a few lines before its own. */
+  const withBefore = (text: string): SpawnSyncReturns<string> => {
+    const before = join(ws.context('before', { 'before.cjs': text }), 'before.cjs')
+    const program = join(repository, 'dist/slipway.cjs')
+    return spawnSync(process.execPath, ['--require', before, program, 'images'], {
+      env: { ...ws.env, SLIPWAY_DIST: join(repository, 'dist') },
+      encoding: 'utf8',
+    })
+  }
+  const bug = 'this looks like a bug in slipway; SLIPWAY_DEBUG=1 prints where it happened'
+
+  it.each([
+    ['an exception', 'setImmediate(() => { throw new Error("nobody expected") })'],
+    ['a rejection', 'Promise.reject(new Error("nobody expected"))'],
+  ])('%s that nobody handles is told as every failure is', (_what, text) => {
+    const { status, stderr } = withBefore(`process.once('newListener', () => { ${text} })`)
+    expect({ status, stderr }).toEqual({ status: 1, stderr: `ERROR: nobody expected\n  help: ${bug}\n` })
+  })
+
+  it('to have nothing to wait for any more is no success', () => {
+    const { status, stderr } = withBefore('process.stdout.write = () => true')
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: `ERROR: slipway stopped before it was done\n  help: ${bug}\n`,
+    })
+  })
+})
