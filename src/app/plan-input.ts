@@ -97,7 +97,9 @@ async function planAnew(
   )
   const { value } = planned
   const isWrong = value !== undefined && hasErrors(planned.diagnostics)
-  const more = isWrong ? await otherMistakes(parsed, planOptions, asked) : planned.diagnostics
+  const further = isWrong ? await otherMistakes(parsed, planOptions, asked) : []
+  // An image is never made of a plan that is wrong, whatever of its mistakes is left out as the consequence of others.
+  const more = hasErrors(further) ? further : planned.diagnostics
   const inContexts = value === undefined ? [] : contexts.mistakes(value.graph)
   const diagnostics = show([...found, ...more, ...inContexts], cx, Object.values(contexts.ignoreFiles))
   if (value === undefined || hasErrors(diagnostics)) return { diagnostics }

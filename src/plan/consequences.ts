@@ -75,7 +75,7 @@ function overlapsWith(spans: readonly Span[]): (span: Span) => boolean {
   }
 }
 
-/** Where the kinds of instructions that decide about later ones are wrong first. */
+/** Where the kinds of instructions that decide about what follows are wrong first: what is wrong there is not its own consequence. */
 function firstWrong(
   { instructions, unread = [] }: Dockerfile,
   errors: readonly Diagnostic[],
@@ -85,9 +85,15 @@ function firstWrong(
     first.set(kind, Math.min(start, first.get(kind) ?? Number.POSITIVE_INFINITY))
   }
   for (const { name, span } of unread) add(name, span)
-  const wrongIn = overlapsWith(errors.flatMap(({ span }) => (span === undefined ? [] : [span])))
+  const spans = errors.flatMap(({ span }) => (span === undefined ? [] : [span]))
+  const wrongIn = overlapsWith(spans)
+  const found = new Set<string>()
   for (const { kind, span } of instructions) {
-    if (deciding.has(kind) && !first.has(kind) && wrongIn(span)) add(kind, span)
+    if (!deciding.has(kind) || found.has(kind) || !wrongIn(span)) continue
+    found.add(kind)
+    const within = spans.filter(({ start, end }) => start < span.end && end > span.start)
+    const start = Math.max(span.start, Math.min(...within.map((one) => one.start)))
+    add(kind, { ...span, start })
   }
   return first
 }

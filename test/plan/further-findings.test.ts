@@ -189,6 +189,12 @@ describe('of a wrong file is told', () => {
       {},
     ],
     [
+      'a variable that has to be set, in an instruction that decides about others',
+      ['FROM scratch', 'ARG A=${V:?needed} B=${A:?}', 'ENV C=$B', 'LABEL d=$C', 'EXPOSE x'],
+      ['2 VariableRequired', '5 InvalidPort'],
+      {},
+    ],
+    [
       'nothing of variables that a wrong value should have set',
       ['FROM scratch', 'ENV A=${', 'EXPOSE $A', 'EXPOSE x'],
       ['2 InvalidSubstitution', '4 InvalidPort'],
