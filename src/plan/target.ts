@@ -10,8 +10,7 @@ export function targetOf(state: StageState, options: PlanOptions): Target {
   const config = configOf(state)
   const container = withoutEmpty({ ...config, Labels: { ...config.Labels, ...options.labels } })
   const whole: ImageConfig = {
-    ...image,
-    ...platformMembers(image, options),
+    ...onPlatform(image, options),
     ...(state.author === undefined ? {} : { author: state.author }),
     config: container,
   }
@@ -26,19 +25,16 @@ export function targetOf(state: StageState, options: PlanOptions): Target {
   }
 }
 
-function platformMembers(
-  image: ImageConfig,
-  { targetPlatform }: PlanOptions,
-): { os: string; architecture: string; variant?: string } {
-  const own = {
-    os: image.os,
-    architecture: image.architecture,
-    ...(image.variant ? { variant: image.variant } : {}),
+/** The base's config for the platform that is asked for, spelled as everywhere: `arm64/v8` is `arm64`. */
+function onPlatform({ variant, ...image }: ImageConfig, { targetPlatform }: PlanOptions): ImageConfig {
+  const own = { os: image.os, architecture: image.architecture, ...(variant ? { variant } : {}) }
+  if (targetPlatform === undefined) return { ...image, ...normalisePlatform(own) }
+  if (own.os === targetPlatform.os && own.architecture === targetPlatform.architecture) {
+    return { ...image, ...normalisePlatform({ ...own, ...targetPlatform }) }
   }
-  if (targetPlatform === undefined) return normalisePlatform(own)
   // A base for another platform keeps nothing of it: the image says what was asked for.
-  const isSame = own.os === targetPlatform.os && own.architecture === targetPlatform.architecture
-  return normalisePlatform(isSame ? { ...own, ...targetPlatform } : targetPlatform)
+  const { 'os.version': _, 'os.features': __, ...rest } = image
+  return { ...rest, ...normalisePlatform(targetPlatform) }
 }
 
 /** Without empty members, and without those that only docker's older builder wrote. */
