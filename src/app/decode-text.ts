@@ -3,7 +3,8 @@ import { SlipwayError } from '../core/error.ts'
 
 /**
  * The text of UTF-8 bytes, a byte order mark included. Comments of a Dockerfile may be in any encoding: what is not UTF-8
- * there becomes U+FFFD. Throws ERR_FILE_ENCODING, which tells what the file is and where.
+ * there becomes U+FFFD. Throws ERR_FILE_ENCODING, which tells what the file is and where. Differs: BuildKit takes any bytes;
+ * what is not UTF-8 comes out changed in its images, and a NUL stops the step.
  */
 export function decodeText(bytes: Buffer, what: string, path: string): string {
   const nul = bytes.indexOf(0)

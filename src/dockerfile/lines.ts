@@ -129,7 +129,12 @@ class Reader {
     if (start === first.end) return undefined
     const joined = this.#join({ start, end: first.end, next: first.next })
     const { comments } = this.#above
-    if (trimSpace(joined.text) === '') return undefined
+    if (trimSpace(joined.text) === '') {
+      const message = 'this line continues, and the file ends'
+      const hint = `leave the ${this.#escape} out`
+      this.#report.error('NothingContinued', message, { file: this.#file, start, end: start + 1 }, { hint })
+      return undefined
+    }
     this.#above.comments = []
     const { text, logical, physical, emptyContinuations } = joined
     const place = { text, logical, physical, file: this.#file }
@@ -250,6 +255,8 @@ class Reader {
     if (name === 'escape' && this.#above.mayBe === 'any but escape') return false
     const first = this.#directives.find((d) => d.name === name)
     if (first !== undefined) {
+      // Below a `#!` line BuildKit asks for each directive by itself, and takes the first.
+      if (this.#above.mayBe === 'any but escape') return true
       const notes = [{ span: first.span, text: 'the first one' }]
       this.#report.error('DuplicateDirective', `only one ${name} parser directive can be used`, span, {
         notes,

@@ -231,6 +231,7 @@ class Reader {
   #isNumber(option: 'mode' | 'uid' | 'gid', value: Word): boolean {
     const number = parseUnsigned(value.text, option === 'mode' ? 8 : 10)
     if (number !== undefined) {
+      // Differs: BuildKit forgets the sticky, setuid and setgid bits of a cache, so that `mode=1777` makes 0777.
       this.#numbers.set(option, option === 'mode' ? number & 0o7777 : number)
       return true
     }

@@ -1,5 +1,6 @@
 // A Dockerfile's text to its tree: every mistake of the file is reported, and what is right is kept.
 import { hasErrors, type Outcome } from '../core/diagnostic.ts'
+import type { Span } from '../core/span.ts'
 import type { Dockerfile, Instruction, Unread } from './ast.ts'
 import type { EscapeCharacter } from './characters.ts'
 import { checkSyntax } from './directives.ts'
@@ -31,7 +32,7 @@ export function parseDockerfile(text: string, fileName: string, syntax?: string)
     ? { instructions: [], unread: [] }
     : parseLines(read.lines, context)
   if (read.lines.length === 0 && !hasErrors(diagnostics)) {
-    const span = { file: fileName, start: text.length, end: text.length }
+    const span = { file: fileName, ...lastLine(text) }
     report.error('EmptyDockerfile', 'file with no instructions', span, { hint: beginning })
   }
   return {
@@ -50,6 +51,13 @@ export function parseDockerfile(text: string, fileName: string, syntax?: string)
       ...report.diagnostics,
     ]),
   }
+}
+
+function lastLine(text: string): Pick<Span, 'start' | 'end'> {
+  let end = text.endsWith('\n') ? text.length - 1 : text.length
+  const start = text.slice(0, end).lastIndexOf('\n') + 1
+  while (end > start && text[end - 1] === '\r') end--
+  return { start, end }
 }
 
 const unknown = 'UnknownInstruction'

@@ -10,7 +10,10 @@ export interface Split {
   readonly args: Range
 }
 
-/** The parts of the instruction within `range`; an empty keyword when there is nothing but blanks. */
+/**
+ * The parts of the instruction within `range`; an empty keyword when there is nothing but blanks.
+ * Differs: BuildKit reads flags byte by byte, so that `--exclude=é` comes out as `Ã©`, and excludes nothing.
+ */
 export function splitInstruction(text: string, range: Range, escapeBy: EscapeCharacter): Split {
   const { start, end } = trimRange(text, range)
   const keywordEnd = nextBlank(text, start, end)

@@ -52,11 +52,12 @@ export function outlineOf(
 ): { readonly outline: Outline; readonly diagnostics: readonly Diagnostic[] } {
   const seen: StageInfo[] = []
   const args = new Map<number, Map<string, OutlineArg>>()
+  const declared = new Set(stages.global.flatMap(({ pairs }) => pairs.map(({ key }) => key.text)))
   const needs = new Needs()
   const observer: Observer = {
     stage: (info) => seen.push(info),
     instruction: (instruction, at) => {
-      if (instruction.kind === 'ARG') noteArgs(instruction, at, args)
+      if (instruction.kind === 'ARG') noteArgs(instruction, at, { args, declared })
       if (instruction.kind === 'RUN') needs.note(instruction, at)
     },
   }
@@ -80,15 +81,22 @@ function targetAmong(seen: readonly StageInfo[], { target }: PlanOptions): Stage
   return seen.findLast(({ stage }) => stage.name === target.toLowerCase())
 }
 
-function noteArgs(instruction: Arg, at: Lowered, args: Map<number, Map<string, OutlineArg>>): void {
+interface Noted {
+  readonly args: Map<number, Map<string, OutlineArg>>
+  /** Names of the ARGs before the first FROM. */
+  readonly declared: ReadonlySet<string>
+}
+
+function noteArgs(instruction: Arg, at: Lowered, { args, declared }: Noted): void {
   const { index } = at.stage.stage
   const own = args.get(index) ?? new Map<string, OutlineArg>()
   args.set(index, own)
   const known = argsSince(at.after.args, at.before.args)
   for (const [i, { key, value, description }] of instruction.pairs.entries()) {
     const name = key.text
-    // The global ARG speaks for a bare one that takes its value from there.
-    if (value === undefined && at.cx.globalArgs.has(name)) continue
+    // The global ARG speaks for a bare one that takes its value from there, and nobody for what the builder sets by itself.
+    const isGiven = !declared.has(name) && Object.hasOwn(at.cx.options.buildArgs, name)
+    if (value === undefined && at.cx.globalArgs.has(name) && !isGiven) continue
     const set = known[i]?.value
     own.set(name, {
       name,

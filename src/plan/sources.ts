@@ -80,7 +80,8 @@ const mostCircles = 20
 
 /**
  * Reports each circle that the stages' edges close; the answer is what names the stages in them, or that there are more
- * than one wants to hear of. A base is always an earlier stage and closes none by itself.
+ * than one wants to hear of. A base is always an earlier stage and closes none by itself. Differs: BuildKit sees circles
+ * that bases are part of only where it needs the stages, as a stage that is copied from too early.
  */
 export function reportCycles(
   infos: readonly StageInfo[],

@@ -34,7 +34,7 @@ export interface StageInfo {
   readonly stage: Stage
   /** Undefined when FROM is wrong, which was reported. */
   readonly base: Origin | undefined
-  /** What `--platform` or the target asks for; a stage on a stage has that one's. */
+  /** What `--platform` or the target asks for; a stage on a stage has that one's, one on scratch the target's. */
   readonly platform: Platform
   /** Whether a named context has taken the place of the whole stage: its instructions do not run. */
   readonly isReplaced: boolean
@@ -73,10 +73,11 @@ export function resolveStages(
           ? undefined
           : withHelp(originOf(name.text, byName, stage.from.image.span, options), name.help)
     const parent = base?.kind === 'stage' ? infos[base.index] : undefined
+    const asked = replacement === undefined && base?.kind === 'scratch' ? undefined : own
     infos.push({
       stage,
       base,
-      platform: parent?.platform ?? own ?? options.targetPlatform ?? options.buildPlatform,
+      platform: parent?.platform ?? asked ?? options.targetPlatform ?? options.buildPlatform,
       isReplaced: replacement !== undefined,
     })
     if (stage.name !== undefined) byName.set(stage.name, stage.index)

@@ -101,6 +101,11 @@ ELSEWHERE   1
 `)
   })
 
+  it('outlines what the builder sets by itself only where the command line does', () => {
+    expect(call('--call=outline', '--build-arg=TARGETARCH=other').stdout).toMatch(/^TARGETARCH +other$/m)
+    expect(call('--call=outline').stdout).not.toContain('TARGETARCH')
+  })
+
   it("outlines in docker's JSON", () => {
     const at = (line: number, end: number) => ({
       ranges: [{ start: { line, character: 0 }, end: { line, character: end } }],

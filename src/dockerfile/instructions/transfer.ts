@@ -120,7 +120,7 @@ function readSource(text: InstructionText, word: Word, heredocs: ReadonlyMap<str
   return { kind: 'path', word }
 }
 
-/** BuildKit drops a body that no source names (`COPY << EOF /x`) and then misses a file called `<<`. */
+/** Differs: BuildKit drops a body that no source names (`COPY << EOF /x`) and then misses a file called `<<`. */
 function reportUnused(text: InstructionText, sources: readonly Source[]): void {
   const used = new Set<Heredoc>(sources.flatMap((s) => (s.kind === 'heredoc' ? [s.heredoc] : [])))
   const names = new Set([...used].map((heredoc) => heredoc.name))

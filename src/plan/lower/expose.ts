@@ -19,6 +19,7 @@ export const lowerExpose: Lower<Expose> = (state, instruction, cx) => {
     cx.report(invalid(`invalid containerPort: ${hash.text}`, span, noComment))
     return state
   }
+  // Differs: BuildKit does not look whether the variables of EXPOSE are defined (UndefinedVar).
   const words = [...instruction.ports].sort((a, b) => compareBytes(a.text, b.text))
   const ports = words.flatMap((word) =>
     expandAllIn(word, state, cx).flatMap((text) => portsOf(text, word, cx)),
