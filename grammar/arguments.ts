@@ -226,7 +226,12 @@ function elementOf(first: IToken, last: IToken, string: TokenType): JsonElement 
   const start = first.startOffset
   const end = last.startOffset + last.image.length
   const isString = first === last && first.tokenType === string
-  return { text: isString ? (JSON.parse(first.image) as string) : '', start, end, isString }
+  return { text: isString ? wellFormed(JSON.parse(first.image) as string) : '', start, end, isString }
+}
+
+/** As in Go, halves of characters that JSON escapes made are U+FFFD: no file or process could hold them. */
+function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\ufffd')
 }
 
 /** The rules as functions over text. Each ignores what the grammar cannot take behind its last token. */

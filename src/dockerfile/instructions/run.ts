@@ -2,6 +2,8 @@
 import type { Run, Word } from '../ast.ts'
 import { readCommand } from '../command.ts'
 import { readFlags } from '../flags.ts'
+import { readHeredocWord } from '../heredoc.ts'
+import { checkFileName } from '../heredoc-file-name.ts'
 import { commonOf, type InstructionText } from '../instruction-text.ts'
 import { readDeviceFlag, readMountFlag } from '../mount-flag.ts'
 
@@ -15,6 +17,9 @@ export function readRun(text: InstructionText): Run | undefined {
   const devices = flags.values('device').flatMap((value) => readDeviceFlag(value, text.report) ?? [])
   const command = readCommand(text)
   if (command === undefined) return undefined
+  const [script] = text.line.heredocs
+  const isScript = command.form === 'shell' && readHeredocWord(command.text) !== undefined
+  if (isScript && script?.content.startsWith('#!')) checkFileName(text, script.name, script.span)
   return {
     kind: 'RUN',
     ...commonOf(text, flags.all),

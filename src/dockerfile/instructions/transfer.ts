@@ -5,6 +5,7 @@ import { readStrings } from '../command.ts'
 import { expandWord } from '../expand.ts'
 import { type FlagKind, type Flags, readFlags } from '../flags.ts'
 import { readHeredocWord } from '../heredoc.ts'
+import { checkFileName } from '../heredoc-file-name.ts'
 import { commonOf, type InstructionText, wordOf } from '../instruction-text.ts'
 
 const shared = { chown: 'word', chmod: 'word', link: 'boolean', exclude: 'words' } as const
@@ -115,7 +116,10 @@ function readSource(text: InstructionText, word: Word, heredocs: ReadonlyMap<str
   const name = readHeredocWord(word.text)?.name
   if (name === undefined) return { kind: 'path', word }
   const heredoc = heredocs.get(name)
-  if (heredoc !== undefined) return { kind: 'heredoc', heredoc }
+  if (heredoc !== undefined) {
+    checkFileName(text, name, word.span)
+    return { kind: 'heredoc', heredoc }
+  }
   text.report.error('UnterminatedHeredoc', 'unterminated heredoc', word.span)
   return { kind: 'path', word }
 }

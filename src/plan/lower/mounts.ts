@@ -162,6 +162,7 @@ type CacheStart = Extract<ExecMount, { kind: 'cache' }>['start']
 
 /** Mode and owner are for a directory that starts empty, and make it so: files come with their own. */
 function startOf(mount: CacheMount, { inputOf, cx }: Place): CacheStart | undefined {
+  // Differs: where a stage has the name scratch, BuildKit starts a cache without `from` with the files of that.
   const source = cleanAbsolute(mount.source?.text ?? '')
   const isEmpty = mount.from === undefined || (source === '/' && Object.keys(mount.owner).length > 0)
   if (mount.from === undefined || isEmpty) return emptyStart(mount.owner)

@@ -203,6 +203,7 @@ function isNumeric(owner: string): boolean {
   return /^(?:\+?\d+|root|)(?::(?:\+?\d+|root|))?$/.test(owner)
 }
 
+/** Differs: with `--chmod`, too, BuildKit copies `--link`ed files onto the root as if they were not linked. */
 function withFiles(state: StageState, instruction: Copy | Add, op: FileOp, cx: LowerContext): StageState {
   const note = noteOf(state, titleOf(instruction), instruction.span, cx)
   if (!instruction.link || state.root === null) return withStep(state, op, note, cx)
