@@ -29,7 +29,8 @@ export function readOnbuild(text: InstructionText, readNested: ReadNested): Onbu
   return { kind: 'ONBUILD', ...commonOf(text, flags.all), trigger, text: triggerText(text) }
 }
 
-/** The trigger as the image config stores it: one instruction that can be parsed again, bodies included. */
-function triggerText({ args, line }: InstructionText): string {
-  return line.heredocs.reduce((text, heredoc) => `${text}\n${printBody(heredoc)}`, args)
+/** The trigger as the image config stores it: one instruction that can be parsed again, bodies and blanks at its end included. */
+function triggerText({ split, line }: InstructionText): string {
+  const written = line.text.slice(split.args.start)
+  return line.heredocs.reduce((text, heredoc) => `${text}\n${printBody(heredoc)}`, written)
 }

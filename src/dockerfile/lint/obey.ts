@@ -99,6 +99,7 @@ function optionsAt(span: Span | undefined, above: readonly Commented[]): readonl
   return file === span.file && start <= span.start && span.start < end ? [last.options] : []
 }
 
+/** Differs: ConsistentInstructionCasing and NoEmptyContinuation, too, are turned off where they speak; in BuildKit only for the whole file. */
 function isOn(rule: Rule, options: readonly CheckOptions[]): boolean {
   const names = (list: 'all' | readonly string[]): boolean => list === 'all' || list.includes(rule.name)
   if (rule.isExperimental) return options.some((o) => names(o.experimental))
