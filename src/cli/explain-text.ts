@@ -76,7 +76,7 @@ function endText(step: ToldStep, reasons: readonly MissReason[], names: StepName
       return `${isCause ? 'MISS' : 'miss'}  ${why}${took}`
     }
     case 'failed':
-      return `${isCause ? 'MISS' : 'miss'}  ${why}${why === '' ? '' : '; '}failed`
+      return why === '' ? 'failed' : `${isCause ? 'MISS' : 'miss'}  ${why}; failed`
     case 'not reached':
       return 'not reached'
   }
@@ -93,5 +93,7 @@ function reasonsOf({ reasons = [] }: ToldStep): MissReason[] {
 }
 
 function asEvent(reason: ToldReason): MissReason {
-  return reason.kind === 'input' ? { ...reason, step: String(reason.step) } : reason
+  return reason.kind === 'input' || reason.kind === 'moved'
+    ? { ...reason, step: String(reason.step) }
+    : reason
 }

@@ -43,6 +43,8 @@ export type MissReason =
     }
   /** Files of a build context of which it is not known any more what they were. */
   | { readonly kind: 'content'; readonly input: number }
+  /** It came right behind another instruction, `was`, than behind `step`, which is what it was: one was taken out or moved. */
+  | { readonly kind: 'moved'; readonly input: number; readonly step: StepId; readonly was: string }
   /** Not a first cause: another step did not give what it gave then. */
   | { readonly kind: 'input'; readonly input: number; readonly step: StepId }
 

@@ -27,8 +27,28 @@ export function differences(was: Compared, now: Compared): readonly MissReason[]
   if (was.title !== now.title) {
     return [...variables, { kind: 'op', field: 'instruction', was: was.title, now: now.title }]
   }
+  const shells = shellReason(wasRest.args, nowRest.args)
+  if (shells !== undefined) {
+    return [...variables, shells, ...fields.filter((reason) => !isOfArgs(reason))]
+  }
   // A COPY whose paths come from an ARG says it with the ARG.
   return nowEnv === undefined && variables.length > 0 ? variables : [...variables, ...fields]
+}
+
+/** The shell form under another SHELL: only what stands in front of the command is different. */
+function shellReason(was: unknown, now: unknown): MissReason | undefined {
+  if (!isWords(was) || !isWords(now) || was.length < 2 || now.length < 2) return undefined
+  const [before, after] = [was, now].map((words) => words.slice(0, -1).join(' '))
+  if (was.at(-1) !== now.at(-1) || before === after) return undefined
+  return { kind: 'op', field: 'SHELL', was: before, now: after }
+}
+
+function isOfArgs(reason: MissReason): boolean {
+  return reason.kind === 'op' && /^args\b/.test(reason.field)
+}
+
+function isWords(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((word) => typeof word === 'string')
 }
 
 function imageReasons(was: Compared, now: Compared): readonly MissReason[] {

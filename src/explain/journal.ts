@@ -23,6 +23,12 @@ export interface Journal extends Explainer {
 /** A step of stages that are not built any more is remembered as long as there is room. */
 const mostSteps = 2000
 
+/** A step that gives something else than was given `before`. */
+interface Cause {
+  readonly step: OpRef
+  readonly before: PastStep | undefined
+}
+
 /** The journal of one solve of the build called `build`. */
 export function openJournal(build: string, store: PastStore, view: ExplainView): Journal {
   const { graph, root, cx } = view
@@ -98,9 +104,14 @@ export function openJournal(build: string, store: PastStore, view: ExplainView):
         )
         continue
       }
-      for (const step of await causesOf(input, pastInput(was, index))) {
+      for (const { step, before } of await causesOf(input, pastInput(was, index))) {
         await tellChange(step)
-        reasons.push({ kind: 'input', input: index, step })
+        const gone = isMoved(step, before) ? before.title : undefined
+        reasons.push(
+          gone === undefined
+            ? { kind: 'input', input: index, step }
+            : { kind: 'moved', input: index, step, was: gone },
+        )
       }
     }
     return reasons
@@ -111,17 +122,24 @@ export function openJournal(build: string, store: PastStore, view: ExplainView):
   const isOtherStep = async (ref: OpRef, was: PastStep | undefined): Promise<boolean> =>
     was === undefined || outcomes.hasMissed(ref) || (await idOf(ref)) !== was.definition
 
+  /** Whether `ref` is a step that was there before, only that another one, `before`, was in its place. */
+  const isMoved = (ref: OpRef, before: PastStep | undefined): before is PastStep => {
+    const was = pastOf(ref)
+    return before !== undefined && was !== undefined && was !== before && !outcomes.hasMissed(ref)
+  }
+
   /** Nobody wrote a merge: what differs is what it stacks. */
-  const causesOf = async (ref: OpRef, was: PastStep | undefined): Promise<readonly OpRef[]> => {
-    const op = opOf(ref)
-    if (op.kind !== 'merge') return [ref]
+  const causesOf = async (step: OpRef, was: PastStep | undefined): Promise<readonly Cause[]> => {
+    const op = opOf(step)
+    if (op.kind !== 'merge') return [{ step, before: was }]
     const isSame = was?.outline.kind === 'merge' && was.inputs.length === op.inputs.length
-    const found: OpRef[] = []
+    const found = new Map<OpRef, Cause>()
     for (const [index, input] of op.inputs.entries()) {
       const before = isSame && was !== undefined ? pastInput(was, index) : pastOf(input)
-      if (await isOtherStep(input, before)) found.push(...(await causesOf(input, before)))
+      if (!(await isOtherStep(input, before))) continue
+      for (const cause of await causesOf(input, before)) found.set(cause.step, cause)
     }
-    return found.length === 0 ? [ref] : [...new Set(found)]
+    return found.size === 0 ? [{ step, before: was }] : [...found.values()]
   }
 
   /** What did not miss itself, and made others miss, has something to tell, too. */

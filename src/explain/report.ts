@@ -4,8 +4,9 @@ import type { PastBuild, PastStep } from './past.ts'
 
 /** A reason, with the number of the step that it leads to in place of its digest. */
 export type ToldReason =
-  | Exclude<MissReason, { kind: 'input' }>
+  | Exclude<MissReason, { kind: 'input' | 'moved' }>
   | { readonly kind: 'input'; readonly input: number; readonly step: number }
+  | { readonly kind: 'moved'; readonly input: number; readonly step: number; readonly was: string }
 
 export interface ToldStep {
   /** Counted from 1, inputs before the steps that read them. */
@@ -71,8 +72,8 @@ export function reportOf({ build, failed, steps }: PastBuild): ToldBuild {
 }
 
 function told(reason: MissReason, numberOf: (ref: string) => number): ToldReason {
-  return reason.kind === 'input'
-    ? { kind: 'input', input: reason.input, step: numberOf(reason.step) }
+  return reason.kind === 'input' || reason.kind === 'moved'
+    ? { ...reason, step: numberOf(reason.step) }
     : reason
 }
 

@@ -50,13 +50,13 @@ function reasonText(reason: MissReason, names: StepNames): string {
     case 'new':
       return 'new step'
     case 'forced':
-      return 'asked to run (--no-cache)'
+      return 'asked to run (--no-cache or --no-cache-filter)'
     case 'evicted':
       return 'unchanged, but its result is not in the cache any more'
     case 'unfinished':
       return 'unchanged, but not done in the last build'
     case 'op':
-      return fieldText(reason.field, shown(reason.was), shown(reason.now))
+      return fieldText(reason.field, reason.was, reason.now)
     case 'variable':
       return `${reason.from} ${reason.name} ${variableText(reason)}`
     case 'image':
@@ -65,23 +65,58 @@ function reasonText(reason: MissReason, names: StepNames): string {
       return filesText(reason)
     case 'content':
       return 'its files changed'
+    case 'moved':
+      return `no ${asWritten(printable(reason.was))} right before it any more`
     case 'input':
       return `because ${asWritten(names.titleOf(reason.step))} ${names.hasRun(reason.step) ? 'ran' : 'changed'}`
   }
 }
 
-function fieldText(field: string, was: string | undefined, now: string | undefined): string {
-  if (field === 'instruction') return `was ${was}`
+function fieldText(field: string, before: unknown, after: unknown): string {
+  const { was, now, isCut } = told(before, after)
+  if (field === 'instruction') return isCut ? `${was}→${now}` : `was ${was}`
   if (field === 'reference') return `${was}→${now}`
   if (field === 'checksum') return `content ${was}→${now}`
-  if (was === undefined) return `${field} ${now} added`
-  return now === undefined ? `${field} ${was} removed` : `${field} ${was}→${now}`
+  if (field === 'base' || field === 'root') {
+    if (before === null) return 'nothing was below it'
+    if (after === null) return 'nothing is below it any more'
+  }
+  const name =
+    fieldNames.get(field) ?? field.replace(/^actions\[\d+\]\./, '').replace(/^args\[\d+\]$/, 'command')
+  if (was === undefined) return `${name} ${now} added`
+  return now === undefined ? `${name} ${was} removed` : `${name} ${was}→${now}`
 }
+
+/** What parts of ops are called in Dockerfiles. */
+const fieldNames: ReadonlyMap<string, string> = new Map([
+  ['cwd', 'WORKDIR'],
+  ['user', 'USER'],
+])
 
 function variableText({ was, now, isMasked }: Extract<MissReason, { kind: 'variable' }>): string {
   if (isMasked) return 'changed (value not shown)'
-  if (was === undefined) return `added: ${shown(now)}`
-  return now === undefined ? `removed: ${shown(was)}` : `${shown(was)}→${shown(now)}`
+  const texts = told(was, now)
+  if (was === undefined) return `added: ${texts.now}`
+  return now === undefined ? `removed: ${texts.was}` : `${texts.was}→${texts.now}`
+}
+
+/** Two values, each cut to what a line has room for; what both begin with is left out where the difference would not be seen else. */
+function told(before: unknown, after: unknown) {
+  const [was, now] = [textOf(before), textOf(after)]
+  const isLong = was !== undefined && now !== undefined && Math.max(was.length, now.length) > mostText
+  const same = isLong ? Math.max(0, commonLength(was, now) - leading) : 0
+  if (same === 0) return { was: shown(was), now: shown(now), isCut: false }
+  const rest = (text: string | undefined) => `…${shown(text?.slice(same))}`
+  return { was: rest(was), now: rest(now), isCut: true }
+}
+
+/** So much of what is the same is shown before a difference. */
+const leading = 20
+
+function commonLength(one: string, other: string): number {
+  let length = 0
+  while (length < one.length && one[length] === other[length]) length++
+  return length
 }
 
 function filesText({ changed, added, removed, more }: Extract<MissReason, { kind: 'files' }>): string {
@@ -98,12 +133,15 @@ function filesText({ changed, added, removed, more }: Extract<MissReason, { kind
 const mostFiles = 5
 const mostText = 80
 
-function shown(value: unknown): string | undefined {
+function textOf(value: unknown): string | undefined {
   if (value === undefined) return undefined
-  const text = printable(typeof value === 'string' ? value : JSON.stringify(value))
-  const brief = short(text)
-  if (brief === '') return '""'
-  return brief.length <= mostText ? brief : `${brief.slice(0, mostText)}…`
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return short(printable(text.replaceAll('\n', '\\n')))
+}
+
+function shown(text: string | undefined): string | undefined {
+  if (text === '') return '""'
+  return text === undefined || text.length <= mostText ? text : `${text.slice(0, mostText)}…`
 }
 
 /** A digest as far as it tells one from another. */

@@ -89,6 +89,15 @@ describe.skipIf(lacking !== undefined)(`explained builds (needs ${lacking ?? 'no
     expect(build()).toEqual([])
   })
 
+  it('names a step that was taken out, not the one that is now in its place', () => {
+    const path = ws.context('less', { Dockerfile: 'FROM base\nRUN echo a > /a\nRUN echo b\nRUN echo c\n' })
+    ws.ok('build', path)
+    writeFileSync(join(path, 'Dockerfile'), 'FROM base\nRUN echo a > /a\nRUN echo c\n')
+    const { stderr } = ws.ok('build', '--progress=plain', '--explain', path)
+    expect(stderr).toMatch(/^MISS: RUN echo c — no RUN echo b right before it any more$/m)
+    expect(stderr).not.toContain('because')
+  })
+
   it('names the tag that moved', () => {
     const tar = join(ws.directory, 'base-base/rootfs.tar')
     writeFileSync(join(ws.directory, 'base-base/Dockerfile'), 'FROM scratch\nADD rootfs.tar /\nENV LEVEL=2\n')

@@ -111,6 +111,20 @@ describe('differences', () => {
     expect(differences(was, { ...was, title: 'RUN  a' })).toEqual([])
   })
 
+  test('tells another SHELL as such', () => {
+    const title = 'RUN make'
+    const shells = ['-c', '-ec'].map((flag) => ({ ...run(['/bin/sh', flag, 'make'], []), title }))
+    const longer = { ...run(['/bin/bash', '-e', '-c', 'make'], []), title }
+    const [was, now] = shells
+    if (was === undefined || now === undefined) return
+    expect(differences(was, now)).toEqual([
+      { kind: 'op', field: 'SHELL', was: '/bin/sh -c', now: '/bin/sh -ec' },
+    ])
+    expect(differences(was, longer)).toEqual([
+      { kind: 'op', field: 'SHELL', was: '/bin/sh -c', now: '/bin/bash -e -c' },
+    ])
+  })
+
   test('tells the ARG that a COPY has its path from', () => {
     const copy = (path: string): Compared => ({
       title: 'COPY $SRC /',

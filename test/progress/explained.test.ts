@@ -47,6 +47,23 @@ describe('explained', () => {
       missed('run', { kind: 'op', field: 'instruction', was: 'RUN npm i', now: 'RUN npm ci' }),
       'MISS: RUN npm ci — was RUN npm i',
     ],
+    [
+      missed('run', { kind: 'op', field: 'SHELL', was: '/bin/sh -c', now: '/bin/sh -ec' }),
+      'MISS: RUN npm ci — SHELL /bin/sh -c→/bin/sh -ec',
+    ],
+    [
+      missed('copy', { kind: 'op', field: 'actions[0].destination', was: '/app/src', now: '/srv/src' }),
+      'MISS: COPY src . — destination /app/src→/srv/src',
+    ],
+    [
+      missed('run', { kind: 'op', field: 'root', was: 0, now: null }),
+      'MISS: RUN npm ci — nothing is below it any more',
+    ],
+    [
+      missed('run', { kind: 'moved', input: 0, step: 'from', was: 'COPY src .' }),
+      'MISS: RUN npm ci — no COPY src . right before it any more',
+    ],
+    [missed('run', { kind: 'forced' }), 'MISS: RUN npm ci — asked to run (--no-cache or --no-cache-filter)'],
     [missed('run', { kind: 'new' }), 'MISS: RUN npm ci — new step'],
     [missed('run', { kind: 'first' }), 'miss: not built before'],
     [missed('run', { kind: 'input', input: 0, step: 'copy' }), 'miss: because COPY src . changed'],
@@ -103,6 +120,19 @@ describe('explained', () => {
     )
     expect(texts[1]).toBe(`MISS: RUN npm ci — ENV V ${'x'.repeat(80)}…→""`)
   })
+})
+
+test('of long texts that begin alike the part is shown where they differ', () => {
+  const [was, now] = ['one', 'two'].map((end) => `RUN ${'echo line\n'.repeat(40)}echo ${end}`)
+  const tail = 'cho line\\necho '
+  const cut = `…${'echo line\\necho line\\necho '.slice(-20)}`
+  expect(cut).toContain(tail)
+  expect(told(missed('run', { kind: 'op', field: 'instruction', was, now })).texts).toEqual([
+    `MISS: RUN npm ci — ${cut}one→${cut}two`,
+  ])
+  expect(told(missed('run', { kind: 'op', field: 'args[2]', was, now })).texts).toEqual([
+    `MISS: RUN npm ci — command ${cut}one→${cut}two`,
+  ])
 })
 
 describe('views that explain', () => {

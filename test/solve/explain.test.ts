@@ -35,7 +35,7 @@ const mutation = fc.oneof(
   fc.record({ what: fc.constant('file' as const), file: fc.constantFrom(...files), to: fc.nat(2) }),
   fc.record({ what: fc.constant('image' as const), to: fc.nat(2) }),
   fc.record({ what: fc.constantFrom('command' as const, 'variable' as const), at: fc.nat(), to: fc.nat(2) }),
-  fc.record({ what: fc.constant('insert' as const), at: fc.nat() }),
+  fc.record({ what: fc.constantFrom('insert' as const, 'remove' as const), at: fc.nat() }),
 )
 type Mutation = typeof mutation extends fc.Arbitrary<infer T> ? T : never
 
@@ -61,6 +61,11 @@ function mutate(world: World, m: Mutation, plan: readonly Step[]): { world: Worl
       const at = m.at % plan.length
       if (world.inserted.includes(at)) return { world }
       return { world: { ...world, inserted: [...world.inserted, at] }, cause: `new ${at}` }
+    }
+    case 'remove': {
+      const at = world.inserted[m.at % Math.max(1, world.inserted.length)]
+      if (at === undefined) return { world }
+      return { world: { ...world, inserted: world.inserted.filter((n) => n !== at) }, cause: `gone ${at}` }
     }
   }
 }
@@ -91,7 +96,7 @@ const start = (plan: readonly Step[]): World => ({
   image: 0,
   commands: plan.map(() => 0),
   variables: plan.map(() => 0),
-  inserted: [],
+  inserted: plan.flatMap((_, i) => (i % 3 === 1 ? [i] : [])),
 })
 
 function fill(r: Rig, world: World): void {
@@ -204,6 +209,8 @@ function nameOf(reason: MissReason, title: string): string {
       return `${reason.field === 'instruction' ? 'command' : reason.field} ${number}`
     case 'new':
       return `new ${number}`
+    case 'moved':
+      return `gone ${/^RUN inserted(\d+)$/.exec(reason.was)?.[1]}`
     default:
       return `${reason.kind} ${title}`
   }
