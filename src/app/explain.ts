@@ -1,6 +1,8 @@
 // `slipway explain`: what the last build did and why, from what it left in the state directory.
+import { keptRecord } from '../cache/kept-record.ts'
 import { type EndedBuild, pastBuilds } from '../cache/past-builds.ts'
 import { SlipwayError } from '../core/error.ts'
+import type { PastStep } from '../explain/past.ts'
 import { reportOf, type ToldBuild, type ToldStep } from '../explain/report.ts'
 import { storeDirectory } from './host.ts'
 
@@ -21,13 +23,23 @@ export interface ExplainedBuild extends ToldBuild {
 /** The report of the last build. Throws ERR_BUILD_UNKNOWN. */
 export function explainLast({ root, context, file }: ExplainRequest): ExplainedBuild {
   for (const past of pastBuilds(storeDirectory(root))) {
-    if (isOf(past, context, file)) return { ...reportOf(past), ended: new Date(past.endedMs).toISOString() }
+    if (!isOf(past, context, file)) continue
+    const steps = past.steps.map((step) => withTime(step, storeDirectory(root)))
+    return { ...reportOf({ ...past, steps }), ended: new Date(past.endedMs).toISOString() }
   }
   throw new SlipwayError({
     code: 'ERR_BUILD_UNKNOWN',
     message: `explain ${context === undefined ? 'the last build' : context}: no such build is known in ${root}`,
     hint: 'builds are remembered when they have ended; slipway build --explain tells while it builds',
   })
+}
+
+/** Of what nobody had to look for the build did not learn how long it had taken. */
+function withTime(step: PastStep, store: string): PastStep {
+  const { outcome, definition, tookMs } = step
+  if (outcome !== 'cached' || definition === null || tookMs !== undefined) return step
+  const known = keptRecord(store, definition)?.tookMs
+  return known === undefined ? step : { ...step, tookMs: known }
 }
 
 function isOf({ build }: EndedBuild, context: string | undefined, file: string | undefined): boolean {

@@ -96,6 +96,9 @@ describe.skipIf(lacking !== undefined)(`explained builds (needs ${lacking ?? 'no
     const { stderr } = ws.ok('build', '--progress=plain', '--explain', path)
     expect(stderr).toMatch(/^MISS: RUN echo c — no RUN echo b right before it any more$/m)
     expect(stderr).not.toContain('because')
+    writeFileSync(join(path, 'Dockerfile'), 'FROM base\nRUN echo a > /a\nRUN echo b\nRUN echo c\n')
+    ws.ok('build', path)
+    expect(ws.ok('explain', '--context', path).stdout).toMatch(/RUN echo b +hit {3}implied, saved \d/)
   })
 
   it('names the tag that moved', () => {
