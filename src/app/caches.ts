@@ -70,8 +70,9 @@ export async function readCaches(
     return made.map(({ id }) => shownId(id))
   } catch (thrown) {
     cx.signal.throwIfAborted()
+    if (thrown instanceof SlipwayError) throw ofArchive(thrown, source)
     const errno = errnoOf(thrown)
-    if (errno === undefined || thrown instanceof SlipwayError) throw thrown
+    if (errno === undefined) throw thrown
     const reason = errno === 'ENOENT' ? 'no such file' : errno === 'EISDIR' ? 'it is a directory' : errno
     throw new SlipwayError({
       code: 'ERR_FILE_UNREADABLE',
@@ -79,6 +80,18 @@ export async function readCaches(
       cause: thrown,
     })
   }
+}
+
+/** What is wrong with the archive says which one it is. */
+function ofArchive(thrown: SlipwayError, source: string): SlipwayError {
+  const { code, message, hint } = thrown
+  if (!code.startsWith('ERR_TAR_')) return thrown
+  return new SlipwayError({
+    code,
+    message: message.replace(/^read tar: /, `import ${source === '-' ? 'standard input' : source}: `),
+    ...(hint === undefined ? {} : { hint }),
+    cause: thrown,
+  })
 }
 
 /** One directory of each cache: others were only made because that was in use. */

@@ -104,7 +104,7 @@ function checkContext(context: string, typed: string): void {
     throw new SlipwayError({
       code: 'ERR_CONTEXT_MISSING',
       message: `open context ${context}: ${reason}`,
-      hint: 'the argument of slipway build is the context directory',
+      hint: 'the argument of the command is the context directory',
       cause: thrown,
     })
   }

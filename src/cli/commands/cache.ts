@@ -15,6 +15,7 @@ export const cacheCommand: CommandPage = {
       .option('--id <id>', 'export: only this cache (repeatable; default: all)', collect)
       .action(async (words: string[], flags: { json?: boolean; id?: string[] }) => {
         const [action, file] = words
+        if (action !== undefined && !['ls', 'export', 'import'].includes(action)) throw unknownAction(action)
         expectArguments(command, words, action === 'ls' ? 1 : 2)
         if (flags.json && action !== 'ls') throw usageError('--json', 'true', 'only with ls')
         if (flags.id !== undefined && action !== 'export') {
@@ -22,16 +23,17 @@ export const cacheCommand: CommandPage = {
         }
         if (action === 'ls') finish(await list(flags.json === true))
         else if (action === 'export') finish(await exportTo(file ?? '-', flags.id ?? []))
-        else if (action === 'import') finish(await importFrom(file ?? '-'))
-        else {
-          throw new SlipwayError({
-            code: 'ERR_ARGUMENTS',
-            message: `unknown action ${JSON.stringify(action)} of "slipway cache"`,
-            hint: 'slipway cache ls, slipway cache export FILE, slipway cache import FILE',
-          })
-        }
+        else finish(await importFrom(file ?? '-'))
       })
   },
+}
+
+function unknownAction(action: string): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_ARGUMENTS',
+    message: `unknown action ${JSON.stringify(action)} of "slipway cache"`,
+    hint: 'slipway cache ls, slipway cache export FILE, slipway cache import FILE',
+  })
 }
 
 function list(json: boolean): Promise<number> {
