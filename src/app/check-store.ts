@@ -1,13 +1,14 @@
 // `slipway store verify`: what is wrong with a state directory, and what was done about it.
-import { unlinkSync } from 'node:fs'
+import { lstatSync, rmSync } from 'node:fs'
 import type { Context } from '../core/context.ts'
-import { errnoOf, SlipwayError } from '../core/error.ts'
+import { SlipwayError } from '../core/error.ts'
 import { type CacheProblem, checkCache } from '../disk/check.ts'
 import { layoutPaths } from '../store/layout-paths.ts'
 import { checkMarker } from '../store/marker.ts'
 import { repairProblem, writeMarker } from '../store/repair.ts'
 import { storageFailure } from '../store/storage-failure.ts'
 import { type StoreProblem, verifyStore } from '../store/verify.ts'
+import { layerProblems } from './check-layers.ts'
 import { type Host, storeDirectory } from './host.ts'
 
 export interface CheckedProblem {
@@ -61,8 +62,15 @@ export async function repairMarker(root: string): Promise<CheckedProblem | undef
 
 type Problem = StoreProblem | CacheProblem
 
-async function problemsOf({ directory, native }: Host, cx: Context): Promise<readonly Problem[]> {
-  return [...(await verifyStore(directory, native, cx)), ...checkCache(directory)]
+async function problemsOf(host: Host, cx: Context): Promise<readonly Problem[]> {
+  const { directory, native } = host
+  const problems = [...(await verifyStore(directory, native, cx)), ...checkCache(directory)]
+  // Without an index nothing tells of the images; the next round looks again.
+  if (problems.some(({ kind }) => kind === 'index')) return problems
+  const damaged = new Set(problems.flatMap((problem) => ('digest' in problem ? (problem.digest ?? []) : [])))
+  const known = new Set(problems.map(({ path }) => path))
+  const layers = await layerProblems(host, damaged, cx)
+  return [...problems, ...layers.filter(({ path }) => !known.has(path))]
 }
 
 function shown({ kind, message, path, ...rest }: Problem): CheckedProblem {
@@ -75,7 +83,8 @@ function shown({ kind, message, path, ...rest }: Problem): CheckedProblem {
 }
 
 async function repairOne(host: Host, problem: Problem): Promise<string | undefined> {
-  if (problem.kind === 'record') return removeRecord(problem.path)
+  if (problem.kind === 'record') return removeFile(problem.path, 'its step runs again')
+  if (problem.kind === 'hint') return removeFile(problem.path, 'the next build makes it anew')
   if (problem.kind === 'snapshot') {
     await host.snapshotter.remove(problem.id)
     return 'removed: it is made again when it is needed'
@@ -83,12 +92,12 @@ async function repairOne(host: Host, problem: Problem): Promise<string | undefin
   return await repairProblem(layoutPaths(host.directory), host.native, problem)
 }
 
-function removeRecord(path: string): string | undefined {
+function removeFile(path: string, consequence: string): string | undefined {
   try {
-    unlinkSync(path)
-    return 'removed: its step runs again'
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined
+    rmSync(path, { recursive: true, force: true })
+    return `removed: ${consequence}`
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return undefined
     throw storageFailure('remove', path, thrown)
   }
 }

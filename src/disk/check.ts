@@ -12,7 +12,11 @@ export type CacheProblem = {
   /** One line naming the file and what is wrong with it. */
   readonly message: string
   readonly path: string
-} & ({ readonly kind: 'record' } | { readonly kind: 'snapshot'; readonly id: string })
+} & (
+  | { readonly kind: 'record' }
+  | { readonly kind: 'hint' }
+  | { readonly kind: 'snapshot'; readonly id: string }
+)
 
 /** Everything wrong with the records and snapshots of a state directory, in a stable order. */
 export function checkCache(directory: string): readonly CacheProblem[] {
@@ -22,6 +26,7 @@ export function checkCache(directory: string): readonly CacheProblem[] {
 function* recordProblems(directory: string): Generator<CacheProblem> {
   const top = `${directory}/records`
   for (const bucket of namesIn(top).toSorted()) {
+    yield* strayProblem(`${top}/${bucket}`, 'directory')
     for (const name of namesIn(`${top}/${bucket}`).toSorted()) {
       const path = `${top}/${bucket}/${name}`
       const hex = /^([0-9a-f]{64})\.json$/.exec(name)?.[1]
@@ -29,6 +34,7 @@ function* recordProblems(directory: string): Generator<CacheProblem> {
         yield { kind: 'record', message: `${path}: its name is not a sha256 digest`, path }
         continue
       }
+      yield* strayProblem(path, 'file')
       const text = readIfThere(path)
       if (text === undefined || isOfOtherVersion(text)) continue
       if (decodeEntry(text, digestOfHex(hex)) === undefined) {
@@ -47,11 +53,19 @@ function* pastProblems(directory: string): Generator<CacheProblem> {
   for (const { top, isSound, what } of checks) {
     for (const name of namesIn(top).toSorted()) {
       const path = `${top}/${name}`
+      yield* strayProblem(path, 'file')
       const text = readIfThere(path)
       if (text === undefined || isSound(text)) continue
-      yield { kind: 'record', message: `${path}: it is ${what}`, path }
+      yield { kind: 'hint', message: `${path}: it is ${what}`, path }
     }
   }
+}
+
+/** Something of another kind in a file's or a directory's place. */
+function* strayProblem(path: string, kind: 'file' | 'directory'): Generator<CacheProblem> {
+  const found = lookAt(path)
+  if (found === undefined || (kind === 'file' ? found.isFile() : found.isDirectory())) return
+  yield { kind: 'record', message: `${path}: it is no ${kind === 'file' ? 'regular file' : kind}`, path }
 }
 
 /** What another slipway understands is not damaged. */

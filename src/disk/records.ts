@@ -1,7 +1,7 @@
 // The records of the cache as items, and what base images left unpacked for them.
 import { decodeEntry } from '../cache/entry.ts'
 import { type Digest, digestOfHex, hexOf } from '../core/digest.ts'
-import type { CacheRecord } from '../solve/types.ts'
+import type { CacheRecord, LayerRef } from '../solve/types.ts'
 import { blobPart } from '../store/leases.ts'
 import type { Draft } from './draft.ts'
 import { type BaseLayer, type MadeOf, neededParts } from './needs.ts'
@@ -54,6 +54,12 @@ export function recordDrafts(directory: string, madeOf: MadeOf): readonly Draft[
   const lost = [...dangling.flatMap(([, entries]) => entries), ...unread]
   if (lost.length > 0) drafts.push(lostDraft(lost))
   return [...drafts, ...slotDrafts(`${directory}/slots`)]
+}
+
+/** The layers of every record. */
+export function keptResults(directory: string): readonly (readonly LayerRef[])[] {
+  const { records } = readEntries(`${directory}/records`)
+  return [...records.values()].map(({ record }) => record.result.layers)
 }
 
 function readEntries(top: string): {

@@ -84,7 +84,7 @@ export function namesIn(path: string): readonly string[] {
   try {
     return readdirSync(path)
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return []
+    if (errnoOf(thrown) === 'ENOENT' || errnoOf(thrown) === 'ENOTDIR') return []
     throw storageFailure('list', path, thrown)
   }
 }
@@ -94,6 +94,7 @@ export function lookAt(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })
   } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOTDIR') return undefined
     throw storageFailure('look at', path, thrown)
   }
 }
@@ -103,7 +104,7 @@ export function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return undefined
+    if (errnoOf(thrown) === 'ENOENT' || errnoOf(thrown) === 'EISDIR') return undefined
     throw storageFailure('read', path, thrown)
   }
 }

@@ -147,6 +147,7 @@ async function prepare(paths: LayoutPaths, native: Native, readOnly: boolean): P
   if (readOnly) return
   try {
     accessSync(paths.ingest, constants.W_OK)
+    accessSync(paths.blobs, constants.W_OK)
   } catch (thrown) {
     // Tools that copy layouts leave empty directories out.
     if (errnoOf(thrown) !== 'ENOENT') throw thrown

@@ -34,6 +34,7 @@ export async function checkMarker(paths: LayoutPaths): Promise<boolean> {
     throw new SlipwayError({
       code: 'ERR_STORE_LAYOUT',
       message: `open store ${paths.root}: its oci-layout file has an unknown version`,
+      hint: 'another tool made it: choose another place with SLIPWAY_ROOT',
     })
   }
   if (Number(slipwayFormat) > storeFormat) {

@@ -2,6 +2,7 @@
 // that is not whole, and put right by `slipway store verify --repair`.
 import { execFileSync } from 'node:child_process'
 import {
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -122,6 +123,53 @@ describe.skipIf(lacking !== undefined)(`the store (needs ${lacking ?? 'nothing m
       expect([stdout.split('\n').length, status]).toEqual([3, 1])
       expect(stdout).toMatch(/\/a \[2Jb c: its name is not a sha256 digest\n/)
       problems('--repair')
+      isSound()
+    })
+
+    it.each([
+      ['gone', () => rmSync(join(store, 'index.json'))],
+      [
+        'a directory',
+        () => {
+          rmSync(join(store, 'index.json'))
+          mkdirSync(join(store, 'index.json'))
+        },
+      ],
+    ])('an index that is %s is not taken for an empty one', (_how, damage) => {
+      damage()
+      expect(ws.slipway('prune', '--force', '--all').stderr).toContain('slipway store verify --repair')
+      expect(problems()).toMatchObject({ status: 1, kinds: ['index'] })
+      expect(problems('--repair').found[0].repair).toMatch(/made anew with [1-9]/)
+      remakeBase()
+      isSound()
+    })
+
+    it('unpacked layers are compared with their archives, and made again', () => {
+      const layers = (name: string): string[] =>
+        readdirSync(join(store, 'snapshots'))
+          .map((id) => join(store, 'snapshots', id, 'fs', name))
+          .filter((path) => existsSync(path))
+      ws.ok('run', '--rm', 'app', 'true')
+      for (const path of layers('one')) writeFileSync(path, 'two\n')
+      for (const path of layers('bin/cat')) rmSync(path)
+      const before = problems()
+      expect(before).toMatchObject({ status: 1 })
+      expect(before.found.map(({ message }) => message).join()).toMatch(
+        /"\/bin\/cat" is missing.*"\/one" has other content|"\/one" has other content.*"\/bin\/cat" is missing/,
+      )
+      expect(problems('--repair').status).toBe(0)
+      isSound()
+    })
+
+    it('what does not belong there stops nobody', () => {
+      for (const place of ['records', 'snapshots', 'layers']) writeFileSync(join(store, place, 'stray'), '')
+      const record = files('records').find((path) => path.endsWith('.json')) ?? ''
+      rmSync(record)
+      mkdirSync(record)
+      rmSync(join(store, 'blobs'), { recursive: true })
+      ws.ok('du')
+      expect(problems('--repair').status).toBe(0)
+      remakeBase()
       isSound()
     })
 

@@ -16,7 +16,7 @@ export const storeCommand: CommandPage = {
   define(command, finish) {
     command
       .usage('verify [--repair] [--json]')
-      .argument('[action...]', 'verify: re-hash every blob, check every image and every record')
+      .argument('[action...]', 'verify: re-hash every blob and layer, check every image and record')
       .option('--repair', 'move what is damaged out of the way, so that it is made again')
       .option('--json', 'one JSON object a problem')
       .action(async (words: string[], flags: Flags) => finish(await run(command, words, flags)))
@@ -55,6 +55,11 @@ function text({ problems, images }: Checked): string {
   )
   const left = problems.filter(({ repair }) => repair === undefined).length
   const repaired = problems.length - left
-  const sum = `${images ?? 'no readable index of'} images, ${left} problems`
+  const counted = images === undefined ? 'no readable index of images' : count(images, 'image')
+  const sum = `${counted}, ${count(left, 'problem')}`
   return `${lines.join('')}${sum}${repaired === 0 ? '' : `, ${repaired} repaired`}\n`
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`
 }
