@@ -15,7 +15,7 @@ export interface Active {
   readonly work: string
   /** Postcondition: the upper directory is a snapshot under this id and durable before any record that names it (see flush). */
   commit(id?: SnapshotId): Promise<SnapshotId>
-  /** Removes everything; safe to call after commit. */
+  /** Removes everything that was not committed. Nothing can be committed afterwards, and a second time does nothing: the directories may be another's. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
