@@ -108,6 +108,8 @@ export function openRemoteCaches(host: Host, options: RemoteCachesOptions, outer
     async [Symbol.asyncDispose]() {
       stop.abort()
       await loading
+      // What is being written leaves nothing half-made behind only when it is let come to its end.
+      await Promise.all(targets.map(({ writer }) => writer.settled()))
     },
   }
 }

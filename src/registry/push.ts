@@ -29,7 +29,7 @@ export async function pushImage(registry: Registry, request: PushRequest, cx: Co
     if (await isThere(target, ref, descriptor, cx.signal)) return
     const from = withOrigins(store, registry)
     await copyImage(from, target, descriptor, { ...transferOptions(registry, step, cx), skip: isForeign })
-    if (ref.tag !== undefined) await target.tag(ref.tag, descriptor)
+    if (ref.tag !== undefined) await target.tag(ref.tag, descriptor, { signal: cx.signal })
     await rememberOrigins(store, target.name, descriptor, cx.signal)
   })
 }
@@ -67,7 +67,7 @@ function withOrigins(store: ContentStore, registry: Registry): ContentReader {
   ): AsyncGenerator<Buffer> {
     for (const origin of await store.origins(descriptor.digest)) {
       const repository = registry.repository(parseReference(origin))
-      if (await repository.has(descriptor)) {
+      if (await repository.has(descriptor, options)) {
         yield* await repository.open(descriptor, options)
         return
       }

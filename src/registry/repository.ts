@@ -41,8 +41,8 @@ export function openRepository(
     name,
     head: async (reference, options) => headManifest(await place(options?.signal), reference),
     resolve: async (reference, options) => fetchManifest(await place(options?.signal), reference),
-    async has(descriptor) {
-      const { transport } = await place(undefined)
+    async has(descriptor, { signal } = {}) {
+      const { transport } = await place(signal)
       const answer = await transport.send({
         act: `look for ${descriptor.digest} in ${name}`,
         method: 'HEAD',
@@ -50,6 +50,7 @@ export function openRepository(
         headers: isDocumentType(descriptor.mediaType) ? { accept: descriptor.mediaType } : {},
         scopes,
         wanted: [200, 404],
+        ...(signal === undefined ? {} : { signal }),
       })
       await answer.discard()
       return answer.status === 200
@@ -90,8 +91,8 @@ export function openRepository(
       documents.set(digest, bytes)
       return { mediaType: expected.mediaType, digest, size: bytes.byteLength }
     },
-    async tag(text, descriptor) {
-      const here = await place(undefined)
+    async tag(text, descriptor, options) {
+      const here = await place(options?.signal)
       const tag = tagOf(text)
       // A name that is only a digest is what `put` has already given.
       if (tag === undefined) return

@@ -28,6 +28,8 @@ export interface CacheExport {
   add(ref: OpRef, result: Result): void
   /** Writes what is left and publishes the cache; the number of records. */
   finish(ops: readonly KnownOp[]): Promise<number>
+  /** Resolves when nothing that was begun is under way any more, however it ended. */
+  settled(): Promise<unknown>
 }
 
 /** The export of one build to one place. */
@@ -74,6 +76,7 @@ export function openExport({ sink, isWanted, pack, reader, cx }: ExporterOptions
       await sink.publish(config, layers, cx)
       return config.records.length
     },
+    settled: () => Promise.allSettled(packed.values()),
   }
 }
 

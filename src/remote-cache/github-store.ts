@@ -80,7 +80,8 @@ export function openGithub(place: GithubPlace, exchange: Exchange): ObjectStore 
       })
     },
     layers: {
-      has: async (layer) => (await client.find(blobKey(layer), new AbortController().signal)) !== undefined,
+      has: async (layer, { signal = new AbortController().signal } = {}) =>
+        (await client.find(blobKey(layer), signal)) !== undefined,
       async open(layer, { signal = new AbortController().signal } = {}) {
         const act = `read github cache ${blobKey(layer)}`
         const request = async (from: number): Promise<RawAnswer> => {

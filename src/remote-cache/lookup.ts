@@ -37,7 +37,8 @@ export function openLookup(options: LookupOptions) {
   const isThere = (layer: CachedLayer, cache: LoadedCache): Promise<boolean> => {
     const name = `${caches.indexOf(cache)} ${layer.descriptor.digest}`
     const asked =
-      there.get(name) ?? options.isHere(layer).then((isHere) => isHere || cache.reader.has(layer.descriptor))
+      there.get(name) ??
+      options.isHere(layer).then((isHere) => isHere || cache.reader.has(layer.descriptor, view.cx))
     there.set(name, asked)
     return asked
   }

@@ -61,10 +61,10 @@ export function registrySink(
     async publish(config, layers, { signal }) {
       const target = (await open()).repository(ref, { push: true })
       const { descriptor, bytes } = encoded(cacheConfigType, Buffer.from(encodeCacheConfig(config)))
-      if (!(await target.has(descriptor))) await target.put(descriptor, bytes, { signal })
+      if (!(await target.has(descriptor, { signal }))) await target.put(descriptor, bytes, { signal })
       const manifest = encodeCacheManifest(descriptor, listedLayers(config, layers), form)
       await target.put(manifest.descriptor, manifest.bytes, { signal })
-      await target.tag(ref.tag ?? 'latest', manifest.descriptor)
+      await target.tag(ref.tag ?? 'latest', manifest.descriptor, { signal })
     },
     async putMounts(archive, from, cx) {
       const registry = await open()
@@ -72,9 +72,10 @@ export function registrySink(
       await copyBlobs(from, target, [archive], transferOptions(registry, step, cx))
       const { manifest, config } = encodeMountsManifest(archive)
       const options = { signal: cx.signal }
-      if (!(await target.has(config.descriptor))) await target.put(config.descriptor, config.bytes, options)
+      if (!(await target.has(config.descriptor, options)))
+        await target.put(config.descriptor, config.bytes, options)
       await target.put(manifest.descriptor, manifest.bytes, options)
-      await target.tag(mountsTag(ref.tag ?? 'latest'), manifest.descriptor)
+      await target.tag(mountsTag(ref.tag ?? 'latest'), manifest.descriptor, options)
     },
   }
 }

@@ -120,7 +120,8 @@ export function openS3(
       }
     },
     layers: {
-      has: async (layer) => (await look(layer, new AbortController().signal)) !== undefined,
+      has: async (layer, { signal = new AbortController().signal } = {}) =>
+        (await look(layer, signal)) !== undefined,
       async open(layer, { signal = new AbortController().signal } = {}) {
         const request = (from: number): Promise<RawAnswer> =>
           send('GET', blobKey(layer), from === 0 ? [200] : [200, 206], {

@@ -106,7 +106,8 @@ async function copyTree(
     children.map((child) => copyTree(from, to, { descriptor: child, depth: depth + 1 }, options)),
   )
   await slot(options, async () => {
-    if (!(await to.has(descriptor))) await to.put(descriptor, bytes, { signal: options.signal })
+    const asked = { signal: options.signal }
+    if (!(await to.has(descriptor, asked))) await to.put(descriptor, bytes, asked)
   })
 }
 
@@ -120,9 +121,9 @@ async function copyOne(
   const exclusive: Exclusive = options.exclusive ?? ((_digest, _signal, body) => body())
   const present = (): void => options.onProgress?.({ descriptor, state: 'present', current: descriptor.size })
   await slot(options, async () => {
-    if (await to.has(descriptor)) return present()
+    if (await to.has(descriptor, options)) return present()
     await exclusive(descriptor.digest, options.signal, async () => {
-      if (options.exclusive !== undefined && (await to.has(descriptor))) return present()
+      if (options.exclusive !== undefined && (await to.has(descriptor, options))) return present()
       await transfer(from, to, descriptor, options)
     })
   })

@@ -3,10 +3,15 @@ import type { Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 
+/** Whoever asks over a network waits no longer than until `signal` is aborted; a disk answers at once. */
+export interface AskOptions {
+  readonly signal?: AbortSignal
+}
+
 export interface ContentReader {
-  has(descriptor: Descriptor): Promise<boolean>
+  has(descriptor: Descriptor, options?: AskOptions): Promise<boolean>
   /** The bytes, verified while they flow: the stream ends in ERR_DIGEST_MISMATCH instead of `end` when size or digest differ. */
-  open(descriptor: Descriptor, options?: { readonly signal?: AbortSignal }): Promise<Readable>
+  open(descriptor: Descriptor, options?: AskOptions): Promise<Readable>
 }
 
 export interface ContentWriter {
@@ -14,7 +19,7 @@ export interface ContentWriter {
   put(
     expected: { readonly mediaType: string; readonly digest?: Digest; readonly size?: number },
     body: Readable | Uint8Array,
-    options?: { readonly signal?: AbortSignal },
+    options?: AskOptions,
   ): Promise<Descriptor>
 }
 
@@ -26,9 +31,9 @@ export interface PieceWriter {
 
 /** A place images can be copied to: blobs first, then the manifest under a name. */
 export interface ImageSink extends ContentWriter {
-  has(descriptor: Descriptor): Promise<boolean>
+  has(descriptor: Descriptor, options?: AskOptions): Promise<boolean>
   /** Postcondition: `name` (a full reference, or a tag) means this manifest. */
-  tag(name: string, descriptor: Descriptor): Promise<void>
+  tag(name: string, descriptor: Descriptor, options?: AskOptions): Promise<void>
 }
 
 /** One entry of the local store's index.json. */

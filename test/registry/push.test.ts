@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { parseReference } from '../../src/core/reference.ts'
 import { pushImage } from '../../src/registry/push.ts'
 import { openMemoryStore } from '../../src/store/memory-store.ts'
@@ -56,6 +56,34 @@ describe('pushImage', () => {
     expect(server.count(/^POST/)).toBe(0)
     expect(server.manifests.has('app:2')).toBe(true)
   })
+
+  it.each([
+    ['HEAD .*/manifests/1$'],
+    ['HEAD .*/blobs/'],
+    ['POST .*/uploads/'],
+    ['PUT .*/uploads/'],
+    ['PUT .*/manifests/sha256'],
+    ['PUT .*/manifests/1$'],
+  ])(
+    'waits for no answer to %s when it is interrupted',
+    async (asked) => {
+      const server = await use.server()
+      server.fail(new RegExp(asked), { kind: 'hang' }, 100)
+      const { sample, store } = await storeWith()
+      const stop = new AbortController()
+      const minute = { connectMs: 60_000, headersMs: 60_000, idleMs: 60_000 }
+      const pushing = pushImage(
+        use.client({ timeouts: minute }),
+        { store, ref: parseReference(`${server.host}/app:1`), descriptor: sample.manifest },
+        testContext(stop.signal),
+      )
+      const failed = expect(pushing).rejects.toThrow('interrupted')
+      await vi.waitFor(() => expect(server.count(new RegExp(asked))).toBeGreaterThan(0))
+      stop.abort(new Error('interrupted'))
+      await failed
+    },
+    20_000,
+  )
 
   it('sends an index with everything it lists', async () => {
     const server = await use.server()
