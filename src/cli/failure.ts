@@ -1,8 +1,9 @@
 // How a failure reads on standard error: one message, where to read more, what to do about it, and the exit status that goes with it.
-import { type ErrorJson, oneLine, SlipwayError } from '../core/error.ts'
+import { type ErrorJson, firstFailure, oneLine, SlipwayError } from '../core/error.ts'
 
 /** Prints what was thrown and answers the exit status; a stack is printed for a bug when SLIPWAY_DEBUG asks for it. */
-export function printFailure(failure: unknown): number {
+export function printFailure(given: unknown): number {
+  const failure = firstFailure(given)
   const thrown =
     (failure as { syscall?: unknown } | null)?.syscall === 'uv_cwd' ? withoutPlace(failure) : failure
   if (thrown instanceof SlipwayError) {

@@ -1,6 +1,6 @@
 // How a command ends that only starts a program: with that program's status.
 import type { Context } from '../core/context.ts'
-import { SlipwayError } from '../core/error.ts'
+import { firstFailure, SlipwayError } from '../core/error.ts'
 import { usageExitCode } from './command.ts'
 import { openSession } from './session.ts'
 
@@ -11,7 +11,8 @@ export async function programStatus(
   const session = await openSession({ progress: 'quiet' })
   try {
     return (await run(session.cx)).code
-  } catch (thrown) {
+  } catch (failure) {
+    const thrown = firstFailure(failure)
     const interruptedBy = session.interruptedBy()
     if (interruptedBy !== undefined) return interruptedBy
     if (!(thrown instanceof SlipwayError)) throw thrown

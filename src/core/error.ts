@@ -56,10 +56,20 @@ export function unreachable(value: never): never {
 }
 
 /** The JSON form of anything thrown; a bug keeps its text under ERR_INTERNAL. */
-export function errorJson(thrown: unknown): ErrorJson {
+export function errorJson(failure: unknown): ErrorJson {
+  const thrown = firstFailure(failure)
   if (thrown instanceof SlipwayError) return thrown.toJSON()
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   return { code: 'ERR_INTERNAL', message: oneLine(message) }
+}
+
+/** What failed first, where clearing up behind it (`using`) has failed, too. */
+export function firstFailure(thrown: unknown): unknown {
+  let failure = thrown
+  while (failure instanceof Error && failure.name === 'SuppressedError') {
+    failure = (failure as Error & { readonly suppressed?: unknown }).suppressed
+  }
+  return failure
 }
 
 /** The errno name (`ENOENT`) of a failed system call, if `thrown` is one. */

@@ -1,6 +1,6 @@
 // The life of the ops of one solve: memoised once, reported as started/finished/failed, aborted together.
 import type { Context } from '../core/context.ts'
-import { errorJson, SlipwayError } from '../core/error.ts'
+import { errorJson, firstFailure, SlipwayError } from '../core/error.ts'
 import type { StepId } from '../core/event.ts'
 
 export interface Steps {
@@ -72,7 +72,7 @@ export function steps(outer: Context, keepGoing = false): Steps {
       try {
         return await act()
       } catch (thrown) {
-        throw fail(step, thrown)
+        throw fail(step, firstFailure(thrown))
       }
     },
     run: async (step, act) => {

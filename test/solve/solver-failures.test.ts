@@ -53,6 +53,18 @@ describe('a failing op', () => {
     expect(r.runs).toEqual(['RUN bad'])
   })
 
+  test('is the failure also where clearing up behind it failed', async () => {
+    const r = rig()
+    const s = sketch()
+    const root = s.run('bad', null)
+    const gate = r.hold('RUN bad')
+    const done = r.build(s.graph(root), root)
+    const own = new SlipwayError({ code: 'ERR_PROCESS_EXIT', message: 'exit code: 1' })
+    gate.fail(Object.assign(new Error('busy'), { name: 'SuppressedError', suppressed: own }))
+    await expect(done).rejects.toMatchObject({ code: 'ERR_PROCESS_EXIT', data: { step: root } })
+    expect(r.events.flatMap((e) => (e.type === 'op-failed' ? [e.error.code] : []))).toEqual([own.code])
+  })
+
   test('an error that is a bug comes through as it is', async () => {
     const r = rig()
     const s = sketch()

@@ -8,7 +8,7 @@ import type { BuildRequest } from '../../app/request.ts'
 import type { BuildReport } from '../../build.ts'
 import type { Context } from '../../core/context.ts'
 import { countErrors } from '../../core/diagnostic.ts'
-import { SlipwayError } from '../../core/error.ts'
+import { firstFailure, SlipwayError } from '../../core/error.ts'
 import { type ProgressMode, progressModes } from '../../progress/view.ts'
 import { type CallRequest, parseCall, printCalled } from '../call.ts'
 import {
@@ -205,7 +205,8 @@ async function runBuild(path: string, flags: Flags, progress: ProgressMode): Pro
   try {
     const { build } = await import('../../build.ts')
     report = await build(request, hostOptions(), time?.cx ?? session.cx)
-  } catch (thrown) {
+  } catch (failure) {
+    const thrown = firstFailure(failure)
     session.finish()
     const interruptedBy = session.interruptedBy()
     if (interruptedBy === undefined) {
@@ -267,7 +268,8 @@ async function runCall(
 }
 
 /** Everything that stops a build is reported under docker's heading. */
-function buildFailure(thrown: unknown): unknown {
+function buildFailure(failure: unknown): unknown {
+  const thrown = firstFailure(failure)
   if (!(thrown instanceof SlipwayError) || thrown.code.startsWith('ERR_FLAG')) return thrown
   return new SlipwayError({
     ...thrown.toJSON(),
