@@ -124,9 +124,15 @@ function runHelper(
       timeout: helperTimeoutMs,
       killSignal: 'SIGKILL',
     })
+    // Who is interrupted does not wait for it, but nor shall it be left behind.
+    const stop = (): void => void child.kill('SIGKILL')
+    process.once('exit', stop)
     const chunks: Buffer[] = []
     let bytes = 0
-    child.once('error', reject)
+    child.once('error', (thrown) => {
+      process.off('exit', stop)
+      reject(thrown)
+    })
     child.stdout.on('data', (chunk: Buffer) => {
       bytes += chunk.byteLength
       if (bytes > maxHelperBytes) child.kill('SIGKILL')
@@ -135,6 +141,9 @@ function runHelper(
     // A helper may exit without reading.
     child.stdin.on('error', () => undefined)
     child.stdin.end(input)
-    child.once('close', (code) => resolve({ code, output: Buffer.concat(chunks).toString('utf8') }))
+    child.once('close', (code) => {
+      process.off('exit', stop)
+      resolve({ code, output: Buffer.concat(chunks).toString('utf8') })
+    })
   })
 }

@@ -1,6 +1,7 @@
 // What happens at a moment that nobody planned for: an interruption while something is asked for, streams that nobody
 // feeds or reads yet, a bug's exception. The program ends with one message and the right status, and loses nothing.
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -80,7 +81,30 @@ describe.skipIf(lacking !== undefined)(`unlucky moments (needs ${lacking ?? 'not
       },
     )
 
-    it('nor is who gave it a time', async () => {
+    it('a credential helper does not outlive who has not waited for it', async () => {
+      const server = await webServer()
+      server.fallback = (_request, response) => {
+        response.writeHead(401, { 'www-authenticate': 'Basic realm="test"' }).end()
+      }
+      const host = server.url.slice('http://'.length)
+      const pidFile = join(ws.directory, 'helper.pid')
+      const bin = ws.context('bin', {
+        'docker-credential-slow': `#!/bin/sh\necho $$ > ${pidFile}.new; mv ${pidFile}.new ${pidFile}; exec sleep 100\n`,
+        'config.json': JSON.stringify({ credHelpers: { [host]: 'slow' } }),
+      })
+      chmodSync(join(bin, 'docker-credential-slow'), 0o755)
+      const env = { ...ws.env, DOCKER_CONFIG: bin, PATH: `${bin}:${ws.env.PATH}` }
+      const child = spawn(executable, ['pull', `${host}/a:1`], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+      const { ended } = watch(child)
+      await until('the helper to run', () => existsSync(pidFile))
+      const pid = readFileSync(pidFile, 'utf8').trim()
+      child.kill('SIGINT')
+      expect((await ended).status).toBe(130)
+      await until('the helper to be gone', () => !existsSync(`/proc/${pid}/exe`))
+      await server[Symbol.asyncDispose]()
+    })
+
+    it('who gave the build a time is told of that, and of no mistake', async () => {
       const { ended } = startPiped(
         'build',
         '--build-timeout=300ms',
