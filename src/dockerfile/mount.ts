@@ -2,6 +2,7 @@
 // the fields. Where targets and sources lie is decided by the plan, which knows the working directory.
 import { nearest } from '../core/diagnostic.ts'
 import { parseBoolean, parseSize, parseUnsigned } from '../core/go-values.ts'
+import { cleanPath } from '../core/path.ts'
 import type { Span } from '../core/span.ts'
 import type { MountField, MountFlag, Run, Word } from './ast.ts'
 import { ignoredMountOption } from './lint/planned/ignored-mount-option.ts'
@@ -305,6 +306,13 @@ class Reader {
     }
     if (kind === 'ssh' && has('source')) this.#fail('ssh does not support source', this.#spanOf('source'))
     for (const option of pointless[kind]) this.#ignored(option, `a ${kind} mount`)
+    // In BuildKit it is a directory within the cache.
+    if (kind === 'cache' && !has('from') && cleanPath(this.#texts.get('source')?.text ?? '') !== '') {
+      this.#isRight = false
+      const message = 'source of a cache mount without from is not supported yet'
+      const hint = 'mount the whole cache, and use the directory in it'
+      this.#report.error('NotSupportedYet', message, this.#spanOf('source'), { hint })
+    }
     if (kind === 'cache' && has('source')) {
       for (const option of ['mode', 'uid', 'gid'] as const)
         this.#ignored(option, 'a cache mount with a source')

@@ -85,6 +85,7 @@ test.each<[string, string, string]>([
   ['target=/a,sharing=shared', 'invalid cache sharing set for bind mount', 'sharing=shared'],
   ['type=ssh,source=a', 'ssh does not support source', 'source=a'],
   ['type=secret,id=a,env=', 'invalid value for env: "" names no variable', ''],
+  ['type=cache,target=/a,source=b', 'source of a cache mount without from is not supported yet', 'source=b'],
   ['target=/a,from=a$b', "'from' doesn't support variable expansion, define alias stage instead", 'a$b'],
 ])('%s is refused where it is wrong', (value, message, place) => {
   const { diagnostics, at } = readAll(`RUN --mount=${value} x`)
@@ -104,7 +105,7 @@ test('places are found behind quotes, escapes and continuations', () => {
 test.each([
   ['type=tmpfs,target=/a,source=b', 'source=b'],
   ['target=/a,id=b', 'id=b'],
-  ['type=cache,target=/a,source=b,uid=1', 'uid=1'],
+  ['type=cache,target=/a,from=c,source=b,uid=1', 'uid=1'],
   ['type=ssh,rw', 'rw'],
 ])('%s has an option that changes nothing', (value, place) => {
   const { mounts, diagnostics, at } = readAll(`RUN --mount=${value} x`)
@@ -112,6 +113,10 @@ test.each([
     ['warning', 'IgnoredMountOption', place],
   ])
   expect(mounts).toHaveLength(1)
+})
+
+test('the source of a cache may be its root', () => {
+  expect(readAll('RUN --mount=type=cache,target=/a,source=./ x').diagnostics).toEqual([])
 })
 
 test('what depends on an unknown value is not judged', () => {
