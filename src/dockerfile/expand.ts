@@ -28,7 +28,10 @@ export { isLiteral }
 /** The value of a variable; undefined when it is not set. */
 export type Environment = (name: string) => string | undefined
 
-/** What `word` means: variables replaced, quotes and escapes processed. '' together with an error. */
+/**
+ * What `word` means: variables replaced, quotes and escapes processed. '' together with an error. Differs: BuildKit loses
+ * a byte order mark that a word begins with.
+ */
 export function expandWord(word: Word, env: Environment, options: ExpandOptions = {}): Outcome<string> {
   if (isLiteral(word.text)) return { value: word.text, diagnostics: [] }
   return expand(word, '', { env, options, quotes: true }, (expansion, parts) => expansion.text(parts))

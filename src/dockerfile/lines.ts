@@ -205,6 +205,7 @@ class Reader {
     return { cut: at - 1, continues: true }
   }
 
+  /** Differs: before an instruction BuildKit takes a comment that is indented for one with two `#`, which describes and turns off nothing. */
   #readComment(start: number, end: number): void {
     const comment = trimSpace(this.#text.slice(start + 1, end))
     const span = { file: this.#file, start, end }

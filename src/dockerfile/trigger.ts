@@ -6,7 +6,10 @@ import { readLines } from './lines.ts'
 import { parseInstruction } from './parse-instruction.ts'
 import { newReport } from './report.ts'
 
-/** The instruction in a trigger's text; undefined together with an error. Spans count in `text`. */
+/**
+ * The instruction in a trigger's text; undefined together with an error. Spans count in `text`. Differs: BuildKit takes
+ * directives, ONBUILD and MAINTAINER there, although no Dockerfile puts them into an image.
+ */
 export function parseTrigger(
   text: string,
   escapeBy: string,

@@ -25,6 +25,17 @@ export function isBuiltinArg(name: string): boolean {
   return names.has(name)
 }
 
+/** The options with the build arg SOURCE_DATE_EPOCH as the plain number that ARG and RUN see; without it when it is empty. */
+export function withPlainEpoch(options: PlanOptions): PlanOptions {
+  const { SOURCE_DATE_EPOCH: text, ...others } = options.buildArgs
+  if (text === undefined) return options
+  if (text === '') return { ...options, buildArgs: others }
+  const plain = seconds.test(text) ? String(Number(text)) : text
+  return plain === text ? options : { ...options, buildArgs: { ...others, SOURCE_DATE_EPOCH: plain } }
+}
+
+const seconds = /^[+-]?\d{1,12}$/
+
 /** The options as the builtin build args change them; values that mean nothing are reported. */
 export function withBuiltinArgs(
   options: PlanOptions,
@@ -80,7 +91,7 @@ function epochOf(
 ): string | undefined {
   const text = buildArgs.SOURCE_DATE_EPOCH ?? args.values.get('SOURCE_DATE_EPOCH') ?? ''
   if (text === '') return epoch
-  if (/^[+-]?\d{1,12}$/.test(text)) return new Date(Number(text) * 1000).toISOString().replace('.000Z', 'Z')
+  if (seconds.test(text)) return new Date(Number(text) * 1000).toISOString().replace('.000Z', 'Z')
   const pairs = stages.global.flatMap((arg) => arg.pairs)
   const declared = pairs.findLast(({ key }) => key.text === 'SOURCE_DATE_EPOCH')
   const isGiven = Object.hasOwn(buildArgs, 'SOURCE_DATE_EPOCH')

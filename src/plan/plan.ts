@@ -13,7 +13,7 @@ import type { Stages } from '../dockerfile/ast.ts'
 import { checkCacheFilters } from '../dockerfile/lint/planned/unknown-cache-filter.ts'
 import { graphBuilder } from '../graph/builder.ts'
 import { emptyState } from './base.ts'
-import { withBuiltinArgs } from './builtin-args.ts'
+import { withBuiltinArgs, withPlainEpoch } from './builtin-args.ts'
 import { withoutUnsure } from './consequences.ts'
 import { declarationsOf } from './declarations.ts'
 import { globalArgs } from './global-args.ts'
@@ -28,7 +28,8 @@ import type { Pins, Planned, PlanOptions, Ready } from './types.ts'
 import { unusedBuildArgs } from './unused-args.ts'
 
 /** The plan of a target. With errors among the diagnostics its value is not to be built; without, `needs` asks for pins and a further call. */
-export function plan(stages: Stages, given: PlanOptions, pins: Pins, observer?: Observer): Outcome<Planned> {
+export function plan(stages: Stages, asked: PlanOptions, pins: Pins, observer?: Observer): Outcome<Planned> {
+  const given = withPlainEpoch(asked)
   const found = new Map<string, Diagnostic>()
   let errors = 0
   const report = (diagnostic: Diagnostic): void => {
