@@ -13,6 +13,7 @@ const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
 const entry = `
 import { startupSnapshot } from 'node:v8'
 import { printFailure } from './src/cli/failure.ts'
+import { leave } from './src/cli/leave.ts'
 import * as program from './src/cli/main.ts'
 
 function start(argv) {
@@ -20,11 +21,7 @@ function start(argv) {
   process.on('uncaughtException', fail)
   // Nothing is under way any more, and nobody has come to an end: Node would call that success.
   process.on('beforeExit', () => fail(new Error('slipway stopped before it was done')))
-  program.main(argv).then(
-    // Idle connections must not keep a finished command alive; the callback comes when all output is written.
-    (status) => process.stdout.write('', () => process.stderr.write('', () => process.exit(status))),
-    fail,
-  )
+  program.main(argv).then(leave, fail)
 }
 
 if (startupSnapshot.isBuildingSnapshot()) {

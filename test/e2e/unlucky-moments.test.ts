@@ -40,6 +40,25 @@ describe.skipIf(lacking !== undefined)(`unlucky moments (needs ${lacking ?? 'not
     expect({ stdout, stderr }).toEqual({ stdout: `typed\n${expected}`, stderr: '' })
   })
 
+  it.each([
+    ['an interrupted build', ['build', '--progress=plain', '-o', 'type=tar,dest=-', '-']],
+    ['a command that is interrupted when it has done its work', ['inspect', ...Array(1500).fill('base')]],
+  ])('%s waits for no reader that takes nothing', async (_what, args) => {
+    const child = spawn(executable, args, {
+      env: ws.env,
+      cwd: ws.directory,
+      stdio: ['pipe', 'pipe', 'ignore'],
+    })
+    child.stdin.end('FROM base\n')
+    const ended = new Promise((done) => child.once('exit', done))
+    // Little is taken until somebody asks for it.
+    await new Promise((done) => child.stdout.once('readable', done))
+    await sleep(500)
+    child.kill('SIGINT')
+    expect(await ended).toBe(130)
+    child.stdout.destroy()
+  })
+
   it('an interrupted import of caches waits for nobody who might yet send them', async () => {
     const { child, ended } = startPiped('cache', 'import', '-')
     child.stdin.write('nothing of an archive')
