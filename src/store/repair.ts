@@ -40,6 +40,9 @@ export async function repairProblem(
       await sweepIngest(paths, native)
       return 'removed'
     case 'missing':
+      // Somebody may have built or pulled it again meanwhile.
+      if (problem.digest !== undefined && (await isSound(paths, problem.digest))) return undefined
+      return await dropImage(paths, native, problem.image)
     case 'manifest':
       return await dropImage(paths, native, problem.image)
   }
@@ -72,6 +75,14 @@ async function moveAside(paths: LayoutPaths, { path, digest }: StoreProblem): Pr
 /** A blob that the disk does not give is as bad as one that is wrong. */
 function unreadable(thrown: unknown): undefined {
   if (errnoOf(thrown) === 'ENOENT') throw thrown
+}
+
+async function isSound(paths: LayoutPaths, digest: Digest): Promise<boolean> {
+  try {
+    return (await digestOfFile(paths.blob(digest))) === digest
+  } catch {
+    return false
+  }
 }
 
 async function dropImage(

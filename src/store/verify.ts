@@ -107,7 +107,27 @@ async function checkIndex(
     const found = await checkReachable(paths, sound, { descriptor: entry, depth: 0, image, seen: new Set() })
     problems.push(...found.map((problem) => ({ ...problem, image: entry.digest })))
   }
-  return problems
+  if (problems.length === 0) return problems
+  // Another process may have taken the image away meanwhile.
+  const left = new Set((await readIndex(paths)).map(({ digest }) => digest))
+  return problems.filter(({ image }) => image === undefined || left.has(image))
+}
+
+/** The size of a sound blob; also of one that was written since the blobs were looked at. */
+async function soundSize(
+  paths: LayoutPaths,
+  sound: ReadonlyMap<Digest, number>,
+  digest: Digest,
+): Promise<number | undefined> {
+  const known = sound.get(digest)
+  if (known !== undefined) return known
+  const path = paths.blob(digest)
+  try {
+    return (await digestOfFile(path)) === digest ? (await stat(path)).size : undefined
+  } catch {
+    // Gone, or not readable, which was told of the blob.
+    return undefined
+  }
 }
 
 async function checkReachable(
@@ -127,7 +147,7 @@ async function checkReachable(
   if (seen.has(name)) return []
   seen.add(name)
   const what = isDocumentType(descriptor.mediaType) ? 'manifest' : 'blob'
-  const size = sound.get(digest)
+  const size = await soundSize(paths, sound, digest)
   if (size === undefined) {
     return [{ kind: 'missing', message: `${image}: ${what} ${digest} is missing or damaged`, digest }]
   }
@@ -148,6 +168,9 @@ async function checkReachable(
     )
     return (await Promise.all(below)).flat()
   } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') {
+      return [{ kind: 'missing', message: `${image}: ${what} ${digest} is missing or damaged`, digest }]
+    }
     if (!(thrown instanceof SlipwayError)) throw storageFailure('read', paths.blob(digest), thrown)
     return [{ kind: 'manifest', message: `${image}: ${thrown.message}`, digest }]
   }

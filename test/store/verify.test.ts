@@ -1,13 +1,17 @@
 // What verifyStore finds in stores, and that nothing in one keeps it.
 import { execFile } from 'node:child_process'
+import { existsSync, renameSync } from 'node:fs'
 import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import type { Descriptor } from '../../src/core/descriptor.ts'
 import { digestOf } from '../../src/core/digest.ts'
+import { layoutPaths } from '../../src/store/layout-paths.ts'
+import { repairProblem } from '../../src/store/repair.ts'
+import { verifyStore } from '../../src/store/verify.ts'
 import { sampleImage, sampleIndex, seedStore } from '../registry/sample-image.ts'
-import { storeRig } from './store-rig.ts'
+import { native, storeRig } from './store-rig.ts'
 
 const run = promisify(execFile)
 const indexType = 'application/vnd.oci.image.index.v1+json'
@@ -16,6 +20,30 @@ const at = storeRig()
 const { open, verify } = at
 
 describe('verifyStore', () => {
+  it('finds nothing wrong with an image that is stored meanwhile, and no repair takes it away', async () => {
+    const store = await open()
+    const sample = sampleImage()
+    await seedStore(store, sample, 'h/app:1')
+    const [path, aside] = [store.path(sample.manifest.digest), join(at.root, 'aside')]
+    renameSync(path, aside)
+    const missing = await verify()
+    expect(missing).toMatchObject([{ kind: 'missing', image: sample.manifest.digest }])
+    const later = new AbortController().signal
+    // Asked before each blob that was there when the check began.
+    later.throwIfAborted = () => {
+      if (existsSync(aside)) renameSync(aside, path)
+    }
+    expect(await verifyStore(at.directory, native, { signal: later })).toEqual([])
+    for (const problem of missing) {
+      expect(await repairProblem(layoutPaths(at.directory), native, problem)).toBeUndefined()
+    }
+    expect(await store.resolve('h/app:1')).toEqual(sample.manifest)
+    await rm(path)
+    for (const problem of missing) {
+      expect(await repairProblem(layoutPaths(at.directory), native, problem)).toMatch(/^removed the image/)
+    }
+  })
+
   it('names everything that is wrong', async () => {
     const store = await open()
     const [whole, broken, gone, lying] = [sampleImage(), sampleImage(), sampleImage(), sampleImage()]
