@@ -1,11 +1,15 @@
 // How a failure reads on standard error: one message, where to read more, what to do about it, and the exit status that goes with it.
-import { type ErrorJson, firstFailure, oneLine, SlipwayError } from '../core/error.ts'
+import { type ErrorJson, errnoOf, firstFailure, oneLine, SlipwayError } from '../core/error.ts'
 
 /** Prints what was thrown and answers the exit status; a stack is printed for a bug when SLIPWAY_DEBUG asks for it. */
 export function printFailure(given: unknown): number {
   const failure = firstFailure(given)
   const thrown =
-    (failure as { syscall?: unknown } | null)?.syscall === 'uv_cwd' ? withoutPlace(failure) : failure
+    (failure as { syscall?: unknown } | null)?.syscall === 'uv_cwd'
+      ? withoutPlace(failure)
+      : errnoOf(failure) === 'EMFILE'
+        ? withoutFiles(failure)
+        : failure
   if (thrown instanceof SlipwayError) {
     process.stderr.write(`ERROR: ${thrown.message}\n`)
     for (const { message, data } of failuresOf(thrown)) {
@@ -35,6 +39,16 @@ function withoutPlace(cause: unknown): SlipwayError {
     code: 'ERR_DIRECTORY',
     message: 'find the working directory: it has been removed, or a directory above it cannot be read',
     hint: 'go to another directory, or name everything from the root on',
+    cause,
+  })
+}
+
+/** Anything that opens a file may fail like this. */
+function withoutFiles(cause: unknown): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_PROCESS_LIMIT',
+    message: 'open a file: too many open files',
+    hint: 'raise ulimit -n',
     cause,
   })
 }

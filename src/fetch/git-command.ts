@@ -56,6 +56,9 @@ export function runGit(settings: GitSettings, args: readonly string[], run: GitR
       // A group of its own: helpers that git starts end with it.
       detached: true,
     })
+    child.once('error', (cause) => reject(errnoOf(cause) === 'ENOENT' ? missing(cause) : notStarted(cause)))
+    // Then it may have no streams either.
+    if (child.pid === undefined) return
     const kill = (): void => {
       if (child.pid === undefined) return
       try {
@@ -92,10 +95,6 @@ export function runGit(settings: GitSettings, args: readonly string[], run: GitR
       clearTimeout(silence)
       signal.removeEventListener('abort', kill)
     }
-    child.once('error', (cause) => {
-      done()
-      reject(missing(cause))
-    })
     child.once('close', (code) => {
       done()
       if (signal.aborted) reject(signal.reason)
@@ -111,6 +110,14 @@ function missing(cause: unknown): SlipwayError {
     code: 'ERR_GIT_MISSING',
     message: 'run git: there is no git on this machine',
     hint: 'install git; git repositories are fetched with it',
+    cause,
+  })
+}
+
+function notStarted(cause: unknown): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_GIT_FAILED',
+    message: `run git: it could not be started: ${errnoOf(cause) ?? String(cause)}`,
     cause,
   })
 }

@@ -4,7 +4,7 @@ import { accessSync, constants } from 'node:fs'
 import { Readable, type Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import zlib from 'node:zlib'
-import { SlipwayError } from '../core/error.ts'
+import { errnoOf, SlipwayError } from '../core/error.ts'
 
 /** Node's zstd streams where this Node has them; its type declarations are those of Node 20. */
 interface ZstdOfNode {
@@ -58,15 +58,17 @@ function findZstd(): string | undefined {
 
 async function* throughProgram(source: Bytes, program: string, args: readonly string[]): ByteStream {
   const child = spawn(program, args, { env: {}, stdio: ['pipe', 'pipe', 'pipe'] })
+  const exited = new Promise<number | null>((resolve, reject) => {
+    child.once('error', (cause) => reject(notStarted(program, cause)))
+    child.once('close', (code) => resolve(code))
+  })
+  exited.catch(() => undefined) // awaited below
+  // What could not be started may have no streams either.
+  if (child.pid === undefined) await exited
   let complaint = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     if (complaint.length < 1000) complaint += text
   })
-  const exited = new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code) => resolve(code))
-  })
-  exited.catch(() => undefined) // awaited below
   let sourceFailure: { readonly cause: unknown } | undefined
   const fed = pipeline(
     watch(source, (cause) => (sourceFailure = { cause })),
@@ -92,6 +94,14 @@ async function* throughProgram(source: Bytes, program: string, args: readonly st
   } finally {
     child.kill('SIGKILL')
   }
+}
+
+function notStarted(program: string, cause: unknown): SlipwayError {
+  return new SlipwayError({
+    code: 'ERR_ZSTD_FAILED',
+    message: `compress layer: start ${program}: ${errnoOf(cause) ?? String(cause)}`,
+    cause,
+  })
 }
 
 async function* watch(source: Bytes, onFailure: (cause: unknown) => void): ByteStream {

@@ -133,6 +133,8 @@ function runHelper(
       process.off('exit', stop)
       reject(thrown)
     })
+    // What could not be started may have no streams either.
+    if (child.pid === undefined) return
     child.stdout.on('data', (chunk: Buffer) => {
       bytes += chunk.byteLength
       if (bytes > maxHelperBytes) child.kill('SIGKILL')

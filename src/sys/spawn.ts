@@ -3,7 +3,7 @@
 import { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
-import { invariant } from '../core/error.ts'
+import { errnoOf, invariant, SlipwayError } from '../core/error.ts'
 import { type Native, nativeMissing } from './native.ts'
 
 /** What a stream of a new process is: nothing, the other end of one here, this process's own of that number, or a descriptor. */
@@ -79,8 +79,19 @@ function start(native: Native, args: readonly string[], streams: Int32Array): nu
   try {
     return addon.spawn(Buffer.from(native.helper), Buffer.from(list), streams)
   } catch (cause) {
-    throw nativeMissing(native.helper, cause)
+    const reason = shortages[errnoOf(cause) ?? '']
+    if (reason === undefined) throw nativeMissing(native.helper, cause)
+    const [message, hint] = reason
+    throw new SlipwayError({ code: 'ERR_PROCESS_LIMIT', message: `start a process: ${message}`, hint, cause })
   }
+}
+
+/** What is wrong with the machine or its limits, not with the helper. */
+const shortages: Readonly<Record<string, readonly [reason: string, hint: string]>> = {
+  EMFILE: ['too many open files', 'raise ulimit -n'],
+  ENFILE: ['too many open files on this machine', 'raise the sysctl fs.file-max'],
+  EAGAIN: ['too many processes', 'raise ulimit -u, or the limit of the cgroup'],
+  ENOMEM: ['out of memory', 'free some memory'],
 }
 
 function streamOf(streams: Int32Array, index: number): Socket | null {

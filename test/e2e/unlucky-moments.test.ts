@@ -138,6 +138,20 @@ describe.skipIf(lacking !== undefined)(`unlucky moments (needs ${lacking ?? 'not
     })
   })
 
+  it('who may open too few files is told of that, once', () => {
+    const limit = 'ulimit -n $0; exec "$@"'
+    const context = ws.context('few', { Dockerfile: 'FROM base\nRUN true\n' })
+    for (const of of [context, 'http://127.0.0.1:1/a.git']) {
+      for (let files = 18; files <= 40; files += 2) {
+        const args = ['-c', limit, String(files), executable, 'build', '-q', '--no-cache', of]
+        const { status, stderr } = spawnSync('sh', args, { env: ws.env, encoding: 'utf8' })
+        if (status === 0) break
+        expect(stderr.match(/^ERROR: /gm), stderr).toHaveLength(1)
+        expect(stderr).not.toMatch(/bug|npm run build/)
+      }
+    }
+  })
+
   /** The program with a few lines before its own. */
   const withBefore = (text: string): SpawnSyncReturns<string> => {
     const before = join(ws.context('before', { 'before.cjs': text }), 'before.cjs')
