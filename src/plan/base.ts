@@ -31,6 +31,7 @@ export function emptyState(platform: Platform): StageState {
     ...environment({ Env: [`PATH=${defaultPath}`], WorkingDir: '/' }, Variables.of()),
     history: undefined,
     additions: undefined,
+    triggers: undefined,
     args: undefined,
     unset: Variables.of(),
     set: undefined,
@@ -91,7 +92,8 @@ export function pinnedName({ reference, pin }: PinnedImage): string {
 /** FROM a stage: all it has become, except what belongs to that stage alone. */
 export function childState(parent: StageState): StageState {
   const config = withoutTriggers({ ...parent.config, Env: environmentOf(parent) })
-  return { ...parent, ...environment(config, parent.env), set: undefined, hasCmd: false, steps: 0 }
+  const fresh = { set: undefined, triggers: undefined, hasCmd: false, steps: 0 }
+  return { ...parent, ...environment(config, parent.env), ...fresh }
 }
 
 /** Triggers run in the stage that builds on them, not again in what is built on that. */

@@ -54,6 +54,12 @@ export interface AdditionChain {
   readonly before: AdditionChain | undefined
 }
 
+/** The triggers that ONBUILD has kept, from the newest back. */
+export interface TriggerChain {
+  readonly text: string
+  readonly before: TriggerChain | undefined
+}
+
 export type Addition =
   | { readonly member: 'Labels'; readonly entries: readonly (readonly [string, string])[] }
   | {
@@ -65,11 +71,12 @@ export interface StageState {
   /** The root file system so far; null is the empty one. */
   readonly root: OpRef | null
   readonly base: BaseImage
-  /** Without what `set` and `additions` add: `configOf` has it all. */
+  /** Without what `set`, `additions` and `triggers` add: `configOf` has it all. */
   readonly config: ContainerConfig
   readonly set: EnvChain | undefined
   /** Like the history, not copied for every instruction. */
   readonly additions: AdditionChain | undefined
+  readonly triggers: TriggerChain | undefined
   readonly author?: string
   /** The newest entry, and those before it: copying them for every instruction would cost a square. */
   readonly history: HistoryChain | undefined
@@ -200,10 +207,17 @@ export function configOf(state: StageState): ContainerConfig {
   return {
     ...config,
     ...(state.set === undefined ? {} : { Env: environmentOf(state) }),
+    ...(state.triggers === undefined ? {} : { OnBuild: triggersOf(state) }),
     Labels: Object.fromEntries(labels),
     ExposedPorts: Object.fromEntries(ports),
     Volumes: Object.fromEntries(volumes),
   }
+}
+
+function triggersOf({ config, triggers }: StageState): readonly string[] {
+  const texts: string[] = []
+  for (let link = triggers; link !== undefined; link = link.before) texts.push(link.text)
+  return [...(config.OnBuild ?? []), ...texts.reverse()]
 }
 
 export function withConfig(state: StageState, change: Partial<ContainerConfig>): StageState {

@@ -82,6 +82,9 @@ describe('many', () => {
     const lines = Array.from({ length: 20_000 }, (_, i) => line.replace('%', String(i)))
     expect(codesOf(`FROM scratch\n${lines.join('\n')}\n`)).toEqual([])
   })
+  it('triggers', () => {
+    expect(codesOf(`FROM scratch\n${'ONBUILD RUN x\n'.repeat(50_000)}`)).toEqual([])
+  })
   it.each(['ENV a%=$b%', 'CMD a%'])('%j, and what is said of each', (line) => {
     const lines = Array.from({ length: 10_000 }, (_, i) => line.replaceAll('%', String(i)))
     const text = `FROM scratch\n${lines.join('\n')}\n`

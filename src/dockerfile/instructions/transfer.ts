@@ -130,7 +130,7 @@ function reportUnused(text: InstructionText, sources: readonly Source[]): void {
   const names = new Set([...used].map((heredoc) => heredoc.name))
   for (const heredoc of text.line.heredocs) {
     if (names.has(heredoc.name)) continue
-    const hint = `write it without blanks: <<${heredoc.name}`
+    const hint = `write it without blanks: <<${heredoc.name.replaceAll(/\s/g, '')}`
     const message = `${text.name} does not use the heredoc ${heredoc.name}`
     text.report.error('UnusedHeredoc', message, heredoc.span, { hint })
   }
