@@ -60,9 +60,13 @@ describe.skipIf(lacking !== undefined)(`unlucky moments (needs ${lacking ?? 'not
   })
 
   it('an interrupted import of caches waits for nobody who might yet send them', async () => {
-    const { child, ended } = startPiped('cache', 'import', '-')
+    const root = join(ws.directory, 'fresh')
+    const env = { ...ws.env, SLIPWAY_ROOT: root }
+    const child = spawn(executable, ['cache', 'import', '-'], { env, stdio: ['pipe', 'pipe', 'pipe'] })
+    const { ended } = watch(child)
     child.stdin.write('nothing of an archive')
-    await sleep(400)
+    // What is done right before standard input is read.
+    await until('the store to be there', () => existsSync(join(root, 'store-v1', 'oci-layout')))
     child.kill('SIGTERM')
     expect(await ended).toMatchObject({ status: 143, stderr: 'ERROR: interrupted\n' })
     child.stdin.destroy()
