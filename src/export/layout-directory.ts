@@ -7,6 +7,7 @@ import type { Descriptor } from '../core/descriptor.ts'
 import { errnoOf } from '../core/error.ts'
 import { parseIndex } from '../image/parse.ts'
 import type { ContentReader } from '../store/types.ts'
+import { makeDirectories } from '../sys/make-directories.ts'
 import { inPlaceOf, writeFailure, writeFileWhole } from './destination.ts'
 import { indexEntries, indexOf, type LayoutFile, type LayoutOptions, layoutFiles } from './layout-files.ts'
 import type { PackedImage } from './packed-image.ts'
@@ -22,7 +23,9 @@ export async function writeLayoutDirectory(
   const files = layoutFiles(image, options)
   const known = await readEntries(dest)
   if (known === undefined) {
-    const made = await mkdir(dirname(dest), { recursive: true })
+    const made = await makeDirectories(dirname(dest)).catch((thrown: unknown) => {
+      throw writeFailure(dest, thrown)
+    })
     try {
       // rename(2) replaces an empty directory.
       await inPlaceOf(dest, async (temp) => {
@@ -37,7 +40,7 @@ export async function writeLayoutDirectory(
   }
   const added: string[] = []
   try {
-    const made = await mkdir(`${dest}/blobs/sha256`, { recursive: true })
+    const made = await makeDirectories(`${dest}/blobs/sha256`)
     if (made !== undefined) added.push(made)
     for (const file of files.filter(({ path }) => path !== 'index.json')) {
       if (await exists(`${dest}/${file.path}`)) continue

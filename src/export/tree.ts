@@ -7,6 +7,7 @@ import { errnoOf } from '../core/error.ts'
 import { copyTree, type ExportedTree, writeTreeTar } from '../snapshot/export-tree.ts'
 import { mergedTree } from '../snapshot/merged-tree.ts'
 import { subtree } from '../snapshot/subtree.ts'
+import { makeDirectories } from '../sys/make-directories.ts'
 import type { Native } from '../sys/native.ts'
 import { inPlaceOf, writeFailure, writeFileWhole, writeStream } from './destination.ts'
 import { moveInto, stagingName } from './move-into.ts'
@@ -89,7 +90,9 @@ async function writeDirectory(tree: ExportedTree, dest: string, options: Directo
     }
     return
   }
-  const made = await mkdir(dirname(dest), { recursive: true })
+  const made = await makeDirectories(dirname(dest)).catch((thrown: unknown) => {
+    throw writeFailure(dest, thrown)
+  })
   try {
     await inPlaceOf(dest, async (temp) => {
       await mkdir(temp, { mode: 0o755 })

@@ -1,6 +1,6 @@
 // A cache in an OCI layout directory. What nothing in its index.json names any more is removed when a cache is written,
 // so that the directory does not grow for ever.
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { cacheConfigType, encodeCacheConfig } from '../buildkit/cache-config.ts'
 import type { Context } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
@@ -14,6 +14,7 @@ import { childrenOf } from '../store/children.ts'
 import { readSmall } from '../store/collect.ts'
 import { type ForeignLayout, openForeignLayout } from '../store/foreign-layout.ts'
 import { withLock } from '../store/locks.ts'
+import { makeDirectories } from '../sys/make-directories.ts'
 import type { Native } from '../sys/native.ts'
 import { checkLayoutFiles } from './layout-files.ts'
 import { listedLayers } from './listed-layers.ts'
@@ -88,7 +89,7 @@ export function layoutSink(directory: string, { native, form, tag, reset }: Layo
   const pathOf = (digest: Digest): string => `${directory}/blobs/sha256/${hexOf(digest)}`
   let isMade: Promise<unknown> | undefined
   const make = async (): Promise<void> => {
-    isMade ??= checkLayoutFiles(directory).then(() => mkdir(`${directory}/blobs/sha256`, { recursive: true }))
+    isMade ??= checkLayoutFiles(directory).then(() => makeDirectories(`${directory}/blobs/sha256`))
     await isMade.catch((thrown: unknown) => {
       throw writeFailure(directory, thrown)
     })

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream'
 import type { Descriptor } from '../core/descriptor.ts'
 import type { Digest } from '../core/digest.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
+import { makeDirectories } from '../sys/make-directories.ts'
 import type { Native } from '../sys/native.ts'
 import { fsyncDirectory } from '../sys/sync.ts'
 import { abortable } from './abortable.ts'
@@ -156,7 +157,7 @@ async function prepare(paths: LayoutPaths, native: Native, readOnly: boolean): P
 }
 
 async function create(paths: LayoutPaths, native: Native): Promise<void> {
-  await mkdir(paths.root, { recursive: true, mode: 0o700 })
+  await makeDirectories(paths.root, 0o700)
   for (const directory of [
     paths.blobs,
     paths.ingest,

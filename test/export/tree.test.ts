@@ -75,6 +75,12 @@ describe('type=local', () => {
     expect(await readdir(`${root}/a/b`)).toEqual(['out'])
   })
 
+  test('says where it cannot be made', async () => {
+    await expect(
+      exporter({ type: 'local', dest: '/proc/a/b' }).export(layers, sampleContext()),
+    ).rejects.toThrow('write /proc/a/b: no such directory')
+  })
+
   test('merges into a directory: what has another name stays', async () => {
     const dest = `${root}/out`
     await mkdir(`${dest}/etc`, { recursive: true })

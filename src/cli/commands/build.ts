@@ -115,7 +115,11 @@ function defineFlags(command: DockerCommand): void {
     .option('--add-host <name:ip>', 'line for /etc/hosts of RUN; host-gateway is the machine', collect)
     .option('--allow <entitlement>', 'network.host or security.insecure', collectList)
     .option('--secret <spec>', 'secret: id=NAME[,src=FILE|,env=VARIABLE]', collect)
-    .option('--ssh <agent>', 'SSH agent that git may use: default[=SOCKET]', collect)
+    .option(
+      '--ssh <agent>',
+      'SSH agent or keys of RUN --mount=type=ssh, and for git: default, ID=SOCKET or ID=KEYFILE[,KEYFILE]',
+      collect,
+    )
     .option('--shm-size <bytes>', 'size of /dev/shm of RUN')
     .option('--runtime <name>', 'OCI runtime for RUN: crun, runc or a path (default: slipway brings its own)')
     .option('-j, --jobs <count>', 'steps run at the same time (default: twice the CPUs, at least 8)')
