@@ -82,6 +82,10 @@ describe('many', () => {
     const lines = Array.from({ length: 20_000 }, (_, i) => line.replace('%', String(i)))
     expect(codesOf(`FROM scratch\n${lines.join('\n')}\n`)).toEqual([])
   })
+  it('working directories, each in the one before', () => {
+    const codes = codesOf(`FROM scratch\n${'WORKDIR w\n'.repeat(10_000)}`)
+    expect(codes).toEqual(['WorkdirRelativePath', 'PathTooLong', 'TooManyErrors'])
+  })
   it('triggers', () => {
     expect(codesOf(`FROM scratch\n${'ONBUILD RUN x\n'.repeat(50_000)}`)).toEqual([])
   })

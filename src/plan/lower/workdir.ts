@@ -8,6 +8,9 @@ import { cleanAbsolute, joinWorkdir } from '../paths.ts'
 import { epochOf, type Lower, noteOf, titleOf, withConfig, withHistory, withStep } from '../state.ts'
 import { ownerOf } from './transfer.ts'
 
+/** What Linux takes for a path. */
+const longestPath = 4095
+
 export const lowerWorkdir: Lower<Workdir> = (state, instruction, cx) => {
   const path = expandKnown(instruction.path, state, cx)
   if (path === undefined) return { ...state, hasWorkdir: true }
@@ -15,6 +18,12 @@ export const lowerWorkdir: Lower<Workdir> = (state, instruction, cx) => {
     cx.report(relativeWorkdir(instruction, goQuote(path)))
   }
   const workdir = joinWorkdir(state.config.WorkingDir ?? '', path)
+  // Differs: BuildKit finds out when it makes the directory.
+  if (Buffer.byteLength(workdir) > longestPath) {
+    const message = `the working directory is longer than ${longestPath} bytes`
+    cx.report({ code: 'PathTooLong', severity: 'error', message, span: instruction.path.span })
+    return { ...state, hasWorkdir: true }
+  }
   const after = withConfig({ ...state, hasWorkdir: true }, { WorkingDir: workdir })
   const text = `WORKDIR ${workdir}`
   if (workdir === '/') return withHistory(after, text, cx)
