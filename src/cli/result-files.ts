@@ -1,5 +1,5 @@
 // The files that tell other programs what a build made: --iidfile and --metadata-file.
-import { accessSync, constants, rmSync, statSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, lstatSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 
@@ -28,10 +28,15 @@ export function prepareResultFiles({ iidfile, metadataFile }: ResultFiles): void
   ] as const) {
     if (path === undefined) continue
     writing(flag, path, () => {
-      accessSync(dirname(resolve(path)), constants.W_OK | constants.X_OK)
       const found = statSync(path, { throwIfNoEntry: false })
       if (found?.isDirectory()) throw Object.assign(new Error(path), { code: 'EISDIR' })
-      if (flag === '--iidfile' && found?.isFile()) rmSync(path)
+      const isRemoved = flag === '--iidfile' && lstatSync(path, { throwIfNoEntry: false })?.isFile() === true
+      if (found === undefined || isRemoved) {
+        accessSync(dirname(resolve(path)), constants.W_OK | constants.X_OK)
+      } else accessSync(path, constants.W_OK)
+      if (isRemoved) rmSync(path)
+      // A link (/dev/stdout is one) stays.
+      else if (flag === '--iidfile' && found?.isFile()) truncateSync(path)
     })
   }
 }

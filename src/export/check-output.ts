@@ -1,5 +1,5 @@
 // Whether an output can be written, asked before a build of an hour finds out.
-import { access, constants, readdir, stat } from 'node:fs/promises'
+import { access, constants, readdir, realpath, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import { writeFailure } from './destination.ts'
@@ -33,14 +33,27 @@ export async function checkOutput(output: Output, surroundings: OutputSurroundin
       throw exists(dest, 'the directory is neither empty nor an OCI layout')
     }
   }
-  await writable(isDirectory ? dest : dirname(dest))
+  // A file is replaced by another one beside it; a device or a pipe is written to.
+  const file = found === 'file' ? await fileAt(dest) : undefined
+  await writable(file === undefined ? dest : dirname(file))
 }
 
-async function kindOf(path: string): Promise<'missing' | 'directory' | 'other'> {
+async function kindOf(path: string): Promise<'missing' | 'directory' | 'file' | 'other'> {
   try {
-    return (await stat(path)).isDirectory() ? 'directory' : 'other'
+    const found = await stat(path)
+    return found.isDirectory() ? 'directory' : found.isFile() ? 'file' : 'other'
   } catch (thrown) {
     if (errnoOf(thrown) === 'ENOENT') return 'missing'
+    throw writeFailure(path, thrown)
+  }
+}
+
+/** Where the file is that `path` leads to; undefined when it has no name any more (/dev/fd/3 may be a removed file). */
+async function fileAt(path: string): Promise<string | undefined> {
+  try {
+    return await realpath(path)
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return undefined
     throw writeFailure(path, thrown)
   }
 }
@@ -58,11 +71,12 @@ async function writableParent(dest: string, isDirectory: boolean): Promise<void>
   })
 }
 
-async function writable(directory: string): Promise<void> {
+async function writable(path: string): Promise<void> {
   try {
-    await access(directory, constants.W_OK | constants.X_OK)
+    const search = (await kindOf(path)) === 'directory' ? constants.X_OK : 0
+    await access(path, constants.W_OK | search)
   } catch (thrown) {
-    throw writeFailure(directory, thrown)
+    throw writeFailure(path, thrown)
   }
 }
 

@@ -1,6 +1,6 @@
 // Files and directories that appear complete or not at all: written beside their place, renamed when done.
 import { randomBytes } from 'node:crypto'
-import { open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { lstat, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { errnoOf, SlipwayError } from '../core/error.ts'
@@ -19,14 +19,24 @@ export async function writeFileWhole(
   })
 }
 
-// Where a rename must happen so that a symbolic link at `dest` stays one.
+// Where a rename must happen so that a symbolic link at `dest` stays one. What the link of an open pipe (/dev/fd/3) or of a
+// removed file leads to has no name, and is written to as a device is.
 async function target(dest: string): Promise<{ readonly path: string; readonly isRegular: boolean }> {
   try {
-    const path = await realpath(dest)
-    return { path, isRegular: (await stat(path)).isFile() }
+    const isRegular = (await stat(dest)).isFile()
+    return { path: isRegular ? await realpath(dest) : dest, isRegular }
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return { path: dest, isRegular: true }
+    if (errnoOf(thrown) === 'ENOENT') return { path: dest, isRegular: !(await isLink(dest)) }
     throw writeFailure(dest, thrown)
+  }
+}
+
+async function isLink(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isSymbolicLink()
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return false
+    throw writeFailure(path, thrown)
   }
 }
 

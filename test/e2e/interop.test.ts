@@ -1,6 +1,6 @@
 // Images in the hands of others: skopeo, umoci, podman and dockerd take them unchanged, and each builds on what
 // the other made. That BuildKit makes the same ones from the same Dockerfiles is peers.test.ts's business.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Entry, readTar } from './support/archive.ts'
@@ -9,7 +9,7 @@ import { comparableEntries } from './support/comparable.ts'
 import { type Docker, dockerdMissing, startDocker } from './support/docker.ts'
 import { startRegistry } from './support/registry.ts'
 import { removeMounted } from './support/remove-mounted.ts'
-import { missing, tool, type Workspace, workspace } from './support/slipway.ts'
+import { executable, missing, tool, type Workspace, workspace } from './support/slipway.ts'
 
 const tools = missing('busybox', 'skopeo', 'umoci', 'runc', 'crun', 'podman', 'unshare')
 
@@ -109,6 +109,33 @@ describe.skipIf(tools !== undefined)(`archives and layouts (needs ${tools ?? 'no
     expect(listed).toMatch(/^file$/m)
     expect(listed).not.toMatch(/wget|\.wh\./)
     expect(ws.ok('build', '-q', '-o', directory, app).stderr).toBe('')
+  })
+
+  it('are written to what a link means, an open pipe or file too, and the link stays', () => {
+    // As /dev/stdout is one.
+    const link = join(ws.directory, 'out')
+    symlinkSync('/proc/self/fd/3', link)
+    const read = (args: string, reader = 'cat'): string => {
+      const script = `set -o pipefail; "$0" build -q ${args} "$1" 3>&1 >/dev/null | ${reader}`
+      return tool('bash', ['-c', script, executable, app], ws.env)
+    }
+    expect(read(`-o type=tar,dest=${link}`, 'tar -tf -')).toMatch(/^file$/m)
+    const id = ws.ok('build', '-q', app).stdout.trim()
+    expect(read(`--iidfile ${link}`)).toBe(id)
+    expect(JSON.parse(read(`--metadata-file ${link}`))).toMatchObject({ 'containerimage.config.digest': id })
+    expect(readlinkSync(link)).toBe('/proc/self/fd/3')
+    const file = join(ws.directory, 'linked-id')
+    writeFileSync(
+      file,
+      'an older one, which is longer than the new one will be, so that nothing of it may stay there',
+    )
+    rmSync(link)
+    symlinkSync(file, link)
+    ws.ok('build', '-q', '--iidfile', link, app)
+    expect([readFileSync(file, 'utf8'), readlinkSync(link)]).toEqual([id, file])
+    const failing = ws.context('failing', { Dockerfile: 'FROM base\nCOPY missing /\n' })
+    expect(ws.slipway('build', '--iidfile', link, failing).status).toBe(1)
+    expect([readFileSync(file, 'utf8'), readlinkSync(link)]).toEqual(['', file])
   })
 
   it('metadata file, iidfile and -q agree', () => {

@@ -81,6 +81,15 @@ describe.skipIf(why !== undefined)(title, () => {
     expect(statSync(join(user.home, 'app.tar')).uid).toBe(user.uid)
   }, 60_000)
 
+  it('writes to a device in a directory of root', () => {
+    const results = ['--iidfile', '/dev/null', '--metadata-file', '/dev/null']
+    user.ok('build', '-q', '-o', 'type=oci,dest=/dev/null', ...results, join(user.home, 'app'))
+    expect(user.slipway('build', '-o', 'type=oci,dest=/etc/passwd', join(user.home, 'app'))).toMatchObject({
+      status: 1,
+      stderr: 'ERROR: failed to build: write /etc: permission denied\n',
+    })
+  })
+
   it('knows that it can', () => {
     const { level, checks } = JSON.parse(user.ok('doctor', '--json').stdout)
     expect(level).toBe('ranges')

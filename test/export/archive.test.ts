@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createReadStream } from 'node:fs'
-import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, mkdtemp, open, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
@@ -161,6 +161,17 @@ describe('archives', () => {
     await exporter(`type=oci,dest=${root}/link.tar`, sample).export(sample.image, sampleContext())
     expect((await lstat(`${root}/link.tar`)).isSymbolicLink()).toBe(true)
     expect((await lstat(`${root}/real.tar`)).size).toBeGreaterThan(10_000)
+    await symlink('not-there-yet.tar', `${root}/ahead.tar`)
+    const opened = await open(`${root}/removed.tar`, 'w+')
+    await rm(`${root}/removed.tar`)
+    await symlink(`/proc/self/fd/${opened.fd}`, `${root}/open.tar`)
+    for (const link of ['ahead', 'open']) {
+      await exporter(`type=oci,dest=${root}/${link}.tar`, sample).export(sample.image, sampleContext())
+      expect((await lstat(`${root}/${link}.tar`)).isSymbolicLink()).toBe(true)
+    }
+    expect((await lstat(`${root}/not-there-yet.tar`)).size).toBeGreaterThan(10_000)
+    expect((await opened.stat()).size).toBeGreaterThan(10_000)
+    await opened.close()
     await exporter('type=oci,dest=/dev/null', sample).export(sample.image, sampleContext())
     expect((await lstat('/dev/null')).isCharacterDevice()).toBe(true)
     await rm(root, { recursive: true })
