@@ -1,7 +1,7 @@
 // What slipway has on this machine for one command: its state directory, native parts and network, opened once
 // and handed to each folder as the narrowest interface it needs.
-import { existsSync, mkdirSync, realpathSync, statfsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { realpathSync, statfsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Context } from '../core/context.ts'
 import { errnoOf, SlipwayError } from '../core/error.ts'
 import { type Platform, platformOfHost } from '../core/platform.ts'
@@ -15,6 +15,7 @@ import { layoutPaths } from '../store/layout-paths.ts'
 import { openContentStore } from '../store/layout-store.ts'
 import { openLease, type Pin } from '../store/leases.ts'
 import type { ContentReader, ContentStore } from '../store/types.ts'
+import { makeDirectories } from '../sys/make-directories.ts'
 import { type Native, openNative } from '../sys/native.ts'
 import { openSecrets, type SecretSource, type Secrets } from './secrets.ts'
 import { type AgentSource, openAgents, type SshAgents } from './ssh-agents.ts'
@@ -79,7 +80,7 @@ export function storeDirectory(root: string): string {
 
 /** Opens the state directory. Nothing of it is locked: any number of processes may share it. */
 export async function openHost(options: HostOptions, cx: Context): Promise<Host> {
-  makeDirectories(options.root)
+  makeStateDirectory(options.root)
   const native = options.native ?? openNative(options.dist)
   const top = storeDirectory(options.root)
   const lease = openLease(layoutPaths(top), native)
@@ -166,7 +167,7 @@ export async function openHost(options: HostOptions, cx: Context): Promise<Host>
     const { environment, extraCaFile } = options
     const agentSocket = await agents.socket('default')
     const repositories = join(directory, 'git')
-    makeDirectories(repositories)
+    makeStateDirectory(repositories)
     return openGitFetcher({
       native,
       secret,
@@ -213,22 +214,12 @@ export function hostSlot(options: HostOptions, cx: Context): HostSlot {
   }
 }
 
-/**
- * Makes a directory of the user's choice and its parents, mode 0700. Throws ERR_DIRECTORY.
- * Node's own recursive mkdir never ends where the file system refuses with ENOENT, as /proc does.
- */
-export function makeDirectories(path: string): void {
+/** Makes a directory of the user's choice and its parents, mode 0700. Throws ERR_DIRECTORY. */
+export function makeStateDirectory(path: string): void {
   try {
-    mkdirSync(path, { mode: 0o700 })
+    makeDirectories(path, 0o700)
   } catch (cause) {
     const errno = errnoOf(cause)
-    if (errno === 'EEXIST') return
-    const parent = dirname(path)
-    if (errno === 'ENOENT' && !existsSync(parent)) {
-      makeDirectories(parent)
-      makeDirectories(path)
-      return
-    }
     const reasons: Readonly<Record<string, string>> = {
       EACCES: 'permission denied',
       EROFS: 'the file system is read-only',

@@ -115,11 +115,11 @@ function timestamp(epoch: number | undefined): string {
 async function openDebugLog(directory: string | undefined): Promise<Context['debug']> {
   const named = process.env.SLIPWAY_LOG
   if (named === undefined && directory === undefined) return () => undefined
-  const [{ openLog }, { makeDirectories }] = await Promise.all([
+  const [{ openLog }, { makeStateDirectory }] = await Promise.all([
     import('./debug-log.ts'),
     import('../app/host.ts'),
   ])
-  if (directory !== undefined && named === undefined) makeDirectories(directory)
+  if (directory !== undefined && named === undefined) makeStateDirectory(directory)
   const file =
     named ?? join(directory ?? '.', `${new Date().toISOString().replace(/[:.]/g, '-')}-${process.pid}.log`)
   if (directory !== undefined) process.stderr.write(`debug log: ${file}\n`)

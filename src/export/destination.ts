@@ -1,9 +1,12 @@
 // Files and directories that appear complete or not at all: written beside their place, renamed when done.
 import { randomBytes } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import { lstat, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { errnoOf, SlipwayError } from '../core/error.ts'
+import { makeDirectories } from '../sys/make-directories.ts'
 
 /** Writes `chunks` to `dest`. Postcondition: `dest` is complete and durable, or as it was before. */
 export async function writeFileWhole(
@@ -26,17 +29,28 @@ async function target(dest: string): Promise<{ readonly path: string; readonly i
     const isRegular = (await stat(dest)).isFile()
     return { path: isRegular ? await realpath(dest) : dest, isRegular }
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return { path: dest, isRegular: !(await isLink(dest)) }
+    if (errnoOf(thrown) === 'ENOENT')
+      return { path: dest, isRegular: (await entryAt(dest))?.isSymbolicLink() !== true }
     throw writeFailure(dest, thrown)
   }
 }
 
-async function isLink(path: string): Promise<boolean> {
+/** What is at `path`, links not followed; undefined when nothing is. Throws ERR_OUTPUT_WRITE. */
+export async function entryAt(path: string): Promise<Stats | undefined> {
   try {
-    return (await lstat(path)).isSymbolicLink()
+    return await lstat(path)
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return false
+    if (errnoOf(thrown) === 'ENOENT') return undefined
     throw writeFailure(path, thrown)
+  }
+}
+
+/** Makes the directories above `dest` that are missing; the topmost of them. Throws ERR_OUTPUT_WRITE. */
+export function makeParents(dest: string): string | undefined {
+  try {
+    return makeDirectories(dirname(dest))
+  } catch (thrown) {
+    throw writeFailure(dest, thrown)
   }
 }
 

@@ -1,14 +1,13 @@
 // An OCI layout directory as an export destination: new ones appear whole, in existing ones the image is added
 // and index.json is replaced last, so that a reader never finds an entry without its blobs.
 import { access, mkdir, readFile, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import type { Context } from '../core/context.ts'
 import type { Descriptor } from '../core/descriptor.ts'
 import { errnoOf } from '../core/error.ts'
 import { parseIndex } from '../image/parse.ts'
 import type { ContentReader } from '../store/types.ts'
 import { makeDirectories } from '../sys/make-directories.ts'
-import { inPlaceOf, writeFailure, writeFileWhole } from './destination.ts'
+import { inPlaceOf, makeParents, writeFailure, writeFileWhole } from './destination.ts'
 import { indexEntries, indexOf, type LayoutFile, type LayoutOptions, layoutFiles } from './layout-files.ts'
 import type { PackedImage } from './packed-image.ts'
 
@@ -23,9 +22,7 @@ export async function writeLayoutDirectory(
   const files = layoutFiles(image, options)
   const known = await readEntries(dest)
   if (known === undefined) {
-    const made = await makeDirectories(dirname(dest)).catch((thrown: unknown) => {
-      throw writeFailure(dest, thrown)
-    })
+    const made = makeParents(dest)
     try {
       // rename(2) replaces an empty directory.
       await inPlaceOf(dest, async (temp) => {
@@ -40,7 +37,7 @@ export async function writeLayoutDirectory(
   }
   const added: string[] = []
   try {
-    const made = await makeDirectories(`${dest}/blobs/sha256`)
+    const made = makeDirectories(`${dest}/blobs/sha256`)
     if (made !== undefined) added.push(made)
     for (const file of files.filter(({ path }) => path !== 'index.json')) {
       if (await exists(`${dest}/${file.path}`)) continue

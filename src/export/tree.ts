@@ -1,15 +1,12 @@
 // The local and tar exporters: the root file system itself, as a directory or a plain archive.
-import { lstat, mkdir, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { mkdir, rm } from 'node:fs/promises'
 import { PassThrough, type Writable } from 'node:stream'
 import type { Context } from '../core/context.ts'
-import { errnoOf } from '../core/error.ts'
 import { copyTree, type ExportedTree, writeTreeTar } from '../snapshot/export-tree.ts'
 import { mergedTree } from '../snapshot/merged-tree.ts'
 import { subtree } from '../snapshot/subtree.ts'
-import { makeDirectories } from '../sys/make-directories.ts'
 import type { Native } from '../sys/native.ts'
-import { inPlaceOf, writeFailure, writeFileWhole, writeStream } from './destination.ts'
+import { entryAt, inPlaceOf, makeParents, writeFailure, writeFileWhole, writeStream } from './destination.ts'
 import { moveInto, stagingName } from './move-into.ts'
 
 export interface TreeOutput {
@@ -76,7 +73,7 @@ async function writeArchive(
 }
 
 async function writeDirectory(tree: ExportedTree, dest: string, options: DirectoryOptions): Promise<void> {
-  if (await isThere(dest)) {
+  if ((await entryAt(dest)) !== undefined) {
     const staging = `${dest}/${stagingName()}`
     try {
       await mkdir(staging, { mode: 0o700 })
@@ -90,9 +87,7 @@ async function writeDirectory(tree: ExportedTree, dest: string, options: Directo
     }
     return
   }
-  const made = await makeDirectories(dirname(dest)).catch((thrown: unknown) => {
-    throw writeFailure(dest, thrown)
-  })
+  const made = makeParents(dest)
   try {
     await inPlaceOf(dest, async (temp) => {
       await mkdir(temp, { mode: 0o755 })
@@ -106,14 +101,4 @@ async function writeDirectory(tree: ExportedTree, dest: string, options: Directo
 
 function caller(): { readonly uid: number; readonly gid: number } {
   return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return false
-    throw writeFailure(path, thrown)
-  }
 }

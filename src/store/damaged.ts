@@ -1,7 +1,7 @@
 // What happens to a blob whose bytes are not what its name says: out of the way, so that it can be had again.
 import { createHash, randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { open, rename } from 'node:fs/promises'
+import { open, rename, stat } from 'node:fs/promises'
 import type { Descriptor } from '../core/descriptor.ts'
 import { type Digest, digestOfHex, hexOf } from '../core/digest.ts'
 import { SlipwayError } from '../core/error.ts'
@@ -27,6 +27,17 @@ export async function digestOfFile(path: string, signal?: AbortSignal): Promise<
     await file.close()
   }
   return digestOfHex(hash.digest('hex'))
+}
+
+/** The size of a blob whose bytes match its name; undefined when it is gone, damaged or cannot be read. */
+export async function soundSize(paths: LayoutPaths, digest: Digest): Promise<number | undefined> {
+  const path = paths.blob(digest)
+  try {
+    return (await digestOfFile(path)) === digest ? (await stat(path)).size : undefined
+  } catch {
+    // Why it cannot be read is told by who looks at all blobs.
+    return undefined
+  }
 }
 
 /**

@@ -157,7 +157,7 @@ async function prepare(paths: LayoutPaths, native: Native, readOnly: boolean): P
 }
 
 async function create(paths: LayoutPaths, native: Native): Promise<void> {
-  await makeDirectories(paths.root, 0o700)
+  makeDirectories(paths.root, 0o700)
   for (const directory of [
     paths.blobs,
     paths.ingest,

@@ -9,7 +9,7 @@ import { errnoOf, SlipwayError } from '../core/error.ts'
 import { maxManifestBytes, mediaType } from '../core/media-type.ts'
 import type { Native } from '../sys/native.ts'
 import { childrenOf } from './children.ts'
-import { digestOfFile } from './damaged.ts'
+import { digestOfFile, soundSize } from './damaged.ts'
 import { nameOf, withoutDigest } from './index-entries.ts'
 import { replaceDamagedIndex, updateIndex } from './index-file.ts'
 import type { LayoutPaths } from './layout-paths.ts'
@@ -41,7 +41,8 @@ export async function repairProblem(
       return 'removed'
     case 'missing':
       // Somebody may have built or pulled it again meanwhile.
-      if (problem.digest !== undefined && (await isSound(paths, problem.digest))) return undefined
+      if (problem.digest !== undefined && (await soundSize(paths, problem.digest)) !== undefined)
+        return undefined
       return await dropImage(paths, native, problem.image)
     case 'manifest':
       return await dropImage(paths, native, problem.image)
@@ -75,14 +76,6 @@ async function moveAside(paths: LayoutPaths, { path, digest }: StoreProblem): Pr
 /** A blob that the disk does not give is as bad as one that is wrong. */
 function unreadable(thrown: unknown): undefined {
   if (errnoOf(thrown) === 'ENOENT') throw thrown
-}
-
-async function isSound(paths: LayoutPaths, digest: Digest): Promise<boolean> {
-  try {
-    return (await digestOfFile(paths.blob(digest))) === digest
-  } catch {
-    return false
-  }
 }
 
 async function dropImage(

@@ -8,7 +8,7 @@ import { limit } from '../core/limit.ts'
 import { isDocumentType, isIndexType, maxIndexDepth, maxManifestBytes } from '../core/media-type.ts'
 import type { Native } from '../sys/native.ts'
 import { childrenOf } from './children.ts'
-import { digestOfFile } from './damaged.ts'
+import { digestOfFile, soundSize } from './damaged.ts'
 import { nameOf } from './index-entries.ts'
 import { readIndex } from './index-file.ts'
 import { type LayoutPaths, layoutPaths } from './layout-paths.ts'
@@ -113,23 +113,6 @@ async function checkIndex(
   return problems.filter(({ image }) => image === undefined || left.has(image))
 }
 
-/** The size of a sound blob; also of one that was written since the blobs were looked at. */
-async function soundSize(
-  paths: LayoutPaths,
-  sound: ReadonlyMap<Digest, number>,
-  digest: Digest,
-): Promise<number | undefined> {
-  const known = sound.get(digest)
-  if (known !== undefined) return known
-  const path = paths.blob(digest)
-  try {
-    return (await digestOfFile(path)) === digest ? (await stat(path)).size : undefined
-  } catch {
-    // Gone, or not readable, which was told of the blob.
-    return undefined
-  }
-}
-
 async function checkReachable(
   paths: LayoutPaths,
   sound: ReadonlyMap<Digest, number>,
@@ -147,7 +130,8 @@ async function checkReachable(
   if (seen.has(name)) return []
   seen.add(name)
   const what = isDocumentType(descriptor.mediaType) ? 'manifest' : 'blob'
-  const size = await soundSize(paths, sound, digest)
+  // Also one that was written since the blobs were looked at.
+  const size = sound.get(digest) ?? (await soundSize(paths, digest))
   if (size === undefined) {
     return [{ kind: 'missing', message: `${image}: ${what} ${digest} is missing or damaged`, digest }]
   }

@@ -11,7 +11,7 @@ import { type Native, openNative } from '../../sys/native.ts'
 import { readXattrs } from '../../sys/scan.ts'
 import { openTemporary } from '../../sys/temporary.ts'
 import { idsIn } from '../../sys/user-namespace.ts'
-import { copiesSnapshots, type HostOptions, makeDirectories } from '../host.ts'
+import { copiesSnapshots, type HostOptions, makeStateDirectory } from '../host.ts'
 import { type Facts, type Program, type SysctlName, sysctlNames } from './facts.ts'
 import { firstFreeId, grantedIds, userName } from './subordinate-ids.ts'
 
@@ -58,7 +58,7 @@ async function tryContainer(
 ): Promise<NonNullable<Facts['trial']>> {
   let copies = false
   try {
-    makeDirectories(root)
+    makeStateDirectory(root)
     copies = copiesSnapshots(root, environment)
     using temporary = openTemporary(root, 'doctor-', native)
     const place = temporary.path
